@@ -1,0 +1,103 @@
+/**
+ * The shape of a stream declaration, as TypeBox schemas: the same for `defineStream` in TypeScript, for
+ * `PUT /v1/streams/{stream}` and for `serve --streams`; the OpenAPI page shows them too. What a schema cannot
+ * say (fields that must exist, patterns that must compile) is checked in `stream.ts`.
+ */
+import { type Static, Type } from 'typebox';
+import { type Every, everyNames } from './calendar.ts';
+import type { FieldDeclaration, FieldType } from './field-types.ts';
+import { limits } from './limits.ts';
+
+export const identifierPattern = '^[a-z][a-z0-9_]{0,62}$';
+export const Identifier = Type.String({ pattern: identifierPattern });
+
+const presence = {
+  required: Type.Optional(Type.Boolean({ description: 'Reject the record when the field is missing or null.' })),
+  default: Type.Optional(
+    Type.Union([Type.String(), Type.Number(), Type.Boolean()], {
+      description: 'Taken when the field is missing or null.',
+    }),
+  ),
+};
+const closed = { additionalProperties: false };
+const bound = Type.Union([Type.String({ maxLength: 60 }), Type.Number()], {
+  description: 'Write bounds beyond 2^53 as strings.',
+});
+
+export const fieldSchemas = {
+  text: Type.Object(
+    {
+      type: Type.Literal('text'),
+      min_length: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.json_characters })),
+      max_length: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.json_characters })),
+      pattern: Type.Optional(
+        Type.String({ maxLength: 1000, description: 'A regular expression (RE2) that the whole text must match.' }),
+      ),
+      one_of: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: limits.one_of_values })),
+      ...presence,
+    },
+    closed,
+  ),
+  integer: Type.Object(
+    { type: Type.Literal('integer'), min: Type.Optional(bound), max: Type.Optional(bound), ...presence },
+    closed,
+  ),
+  decimal: Type.Object(
+    {
+      type: Type.Literal('decimal'),
+      precision: Type.Integer({ minimum: 1, maximum: 38, description: 'Digits in all.' }),
+      scale: Type.Integer({ minimum: 0, maximum: 38, description: 'Digits after the point.' }),
+      min: Type.Optional(bound),
+      max: Type.Optional(bound),
+      ...presence,
+    },
+    closed,
+  ),
+  boolean: Type.Object({ type: Type.Literal('boolean'), ...presence }, closed),
+  timestamp: Type.Object({ type: Type.Literal('timestamp'), ...presence }, closed),
+  date: Type.Object({ type: Type.Literal('date'), ...presence }, closed),
+  uuid: Type.Object({ type: Type.Literal('uuid'), ...presence }, closed),
+  json: Type.Object({ type: Type.Literal('json'), ...presence }, closed),
+} satisfies Record<FieldType, unknown>;
+
+export const FieldSchema = Type.Unsafe<FieldDeclaration>(Type.Union(Object.values(fieldSchemas)));
+
+export const EverySchema = Type.Unsafe<Every>(Type.Union(everyNames.map((name) => Type.Literal(name))));
+
+export const RollupSchema = Type.Object(
+  {
+    every: EverySchema,
+    tz: Type.Optional(Type.String({ description: 'Time zone of the buckets; UTC when it is not given.' })),
+    by: Type.Optional(Type.Array(Identifier, { maxItems: limits.question_dimensions, uniqueItems: true })),
+    sum: Type.Optional(Type.Array(Identifier, { maxItems: limits.question_measures, uniqueItems: true })),
+  },
+  closed,
+);
+export type RollupDeclaration = Static<typeof RollupSchema>;
+
+export const DeclarationSchema = Type.Object(
+  {
+    description: Type.Optional(Type.String({ maxLength: 2000 })),
+    id: Type.Optional(Type.String({ description: 'The field that names a record; a text, integer or uuid.' })),
+    time: Type.Optional(Type.String({ description: "The field with the record's own time." })),
+    fields: Type.Record(Identifier, FieldSchema),
+    rollups: Type.Optional(Type.Record(Identifier, RollupSchema)),
+    retention: Type.Optional(
+      Type.Object({ records: Type.String({ description: 'A length of time, such as "90 days".' }) }, closed),
+    ),
+    future_tolerance: Type.Optional(
+      Type.String({ description: 'How far ahead of the clock a record may lie, such as "1 hour"; no bound without it.' }),
+    ),
+  },
+  closed,
+);
+
+export interface StreamDeclaration {
+  description?: string;
+  id?: string;
+  time?: string;
+  fields: Record<string, FieldDeclaration>;
+  rollups?: Record<string, RollupDeclaration>;
+  retention?: { records: string };
+  future_tolerance?: string;
+}

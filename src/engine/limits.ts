@@ -1,0 +1,75 @@
+/** A limit on everything, in one place; the unit is the last word of the name. */
+export const limits = {
+  /** Fields of one stream. */
+  stream_fields_max: 200,
+  /** Rollups of one stream. */
+  stream_rollups_max: 20,
+  /** Streams of one ledger. */
+  streams_max: 1_000,
+  /** Length of an identifier of a stream, field or rollup (SPEC 1.1). */
+  identifier_characters: 63,
+  /** Length of a record's id. */
+  id_characters: 512,
+  /** Length of a text field that declares no `max_length`. */
+  text_characters: 65_536,
+  /** Length of a json field. */
+  json_characters: 1_048_576,
+  /** Values in a text field's `one_of`. */
+  one_of_values: 1_000,
+  /** Length of the value quoted in a reject. */
+  found_characters: 100,
+  /** One record as it came in; a longer line is rejected. */
+  record_bytes: 2_097_152,
+  /** A body of `POST records`, unpacked. Larger ones go through imports. */
+  body_bytes: 268_435_456,
+  /** What a body or file may unpack to, as a multiple of its packed size (checked beyond `bomb_free_bytes`). */
+  unpack_ratio: 1_000,
+  bomb_free_bytes: 67_108_864,
+  /** A body up to this size is published from memory, beside others; a larger one by way of a file. */
+  memory_body_bytes: 8_388_608,
+  /** The waiting room of the writer: what is taken in but not committed yet. */
+  waiting_records: 200_000,
+  waiting_bytes: 134_217_728,
+  waiting_deliveries: 20_000,
+  /** What one commit takes from the waiting room. */
+  batch_records: 50_000,
+  batch_bytes: 33_554_432,
+  /** Imports that are staged and published at the same time; further ones wait. */
+  imports_at_once: 2,
+  imports_waiting: 100,
+  /** Verdicts listed in a receipt unless all are asked for. */
+  receipt_verdicts: 100,
+  /** Verdicts listed in a receipt when all are asked for. */
+  receipt_verdicts_all: 100_000,
+  /** Rows of an answer; more are paged or refused. */
+  answer_rows: 1_000_000,
+  answer_rows_default: 10_000,
+  /** Buckets that `fill=zero` may make, over all keys. */
+  fill_rows: 200_000,
+  question_measures: 50,
+  question_dimensions: 20,
+  question_conditions: 50,
+  question_condition_values: 10_000,
+  page_rows_default: 100,
+  page_rows: 1_000,
+  /** Rejects replayed by one call. */
+  replay_rejects: 10_000,
+  /** Ids retracted by one call that has no file. */
+  idempotency_key_characters: 255,
+  reason_characters: 1_000,
+  source_keys: 10,
+  /** A JSON body of any other request: a question, a declaration, a choice of rejects. */
+  control_body_bytes: 16_777_216,
+  /** Headers of a request, its address included. */
+  header_bytes: 32_768,
+  /** A request's headers must have come after this long, and so must a body that is read into memory. */
+  header_seconds: 15,
+  body_seconds: 300,
+  /** A body of which nothing comes for this long is given up. */
+  body_idle_seconds: 30,
+  /** A connection without a request is kept for this long. */
+  keep_alive_seconds: 72,
+  /** How long a request may wait for an import to end, and how long it does unless it says. */
+  import_wait_seconds: 300,
+  import_wait_default_seconds: 10,
+} as const;

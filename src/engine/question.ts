@@ -1,0 +1,369 @@
+/**
+ * A question is data: measures, by, every, where, from, to … (SPEC 1.4). It comes as JSON or as query
+ * parameters, is checked here against its stream, and reaches a store only in this checked form: fields are
+ * resolved, values are canonical text of their field's type, times are instants.
+ */
+import { type Static, Type } from 'typebox';
+import {
+  type Every,
+  type Micros,
+  everyNames,
+  instantOfLocal,
+  isTimeZone,
+  parseDate,
+  parseTimestamp,
+} from './calendar.ts';
+import { EverySchema } from './declaration.ts';
+import { plainNumber } from './decimal.ts';
+import { TallybookError } from './errors.ts';
+import { type Field, checkValue } from './field-types.ts';
+import { limits } from './limits.ts';
+import type { Stream } from './stream.ts';
+
+const operators = ['eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'like'] as const;
+export type Operator = (typeof operators)[number] | 'is_null' | 'not_null';
+
+const Scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()]);
+const compared = Type.Optional(Scalar);
+const Comparison = Type.Union([
+  Scalar,
+  Type.Array(Scalar, { maxItems: limits.question_condition_values }),
+  Type.Object(
+    {
+      eq: compared,
+      ne: compared,
+      gt: compared,
+      gte: compared,
+      lt: compared,
+      lte: compared,
+      like: compared,
+      in: Type.Optional(Type.Array(Scalar, { maxItems: limits.question_condition_values })),
+    },
+    { additionalProperties: false },
+  ),
+]);
+
+/** A question as it is sent: the body of POST …/query; the query parameters of GET have the same names. */
+export const QuestionSchema = Type.Object(
+  {
+    measures: Type.Optional(
+      Type.Array(Type.String(), {
+        maxItems: limits.question_measures,
+        description: 'count, sum(f), min(f), max(f), avg(f), count_distinct(f); count when not given',
+      }),
+    ),
+    by: Type.Optional(Type.Array(Type.String(), { maxItems: limits.question_dimensions })),
+    every: Type.Optional(EverySchema),
+    tz: Type.Optional(Type.String()),
+    from: Type.Optional(Type.String({ description: 'inclusive; a timestamp, or a date (midnight in tz)' })),
+    to: Type.Optional(Type.String({ description: 'exclusive' })),
+    where: Type.Optional(Type.Record(Type.String(), Comparison)),
+    having: Type.Optional(Type.Record(Type.String(), Comparison)),
+    order: Type.Optional(Type.Array(Type.String(), { description: 'columns, -column for descending' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.answer_rows })),
+    fill: Type.Optional(Type.Literal('zero')),
+    known_at: Type.Optional(Type.String({ description: 'only what was recorded up to and including then' })),
+  },
+  { additionalProperties: false },
+);
+export type AskedQuestion = Static<typeof QuestionSchema>;
+
+export type MeasureName = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'count_distinct';
+export interface Measure {
+  /** The column's name: the measure as it was asked. */
+  text: string;
+  name: MeasureName;
+  /** Undefined for count alone. */
+  field: Field | undefined;
+}
+
+/** A field, or a path into a json field. */
+export interface Dimension {
+  text: string;
+  field: Field;
+  path: string[];
+}
+
+export interface Condition {
+  dimension: Dimension;
+  operator: Operator;
+  /** Canonical text of the field's type; for paths into json, the text to compare with. */
+  values: string[];
+}
+
+export interface Having {
+  /** Index into measures. */
+  measure: number;
+  operator: Exclude<Operator, 'like' | 'is_null' | 'not_null'>;
+  /** Plain numbers, or canonical text for min and max of other types. */
+  values: string[];
+}
+
+/** What selects entries: shared by questions, lists and explain. */
+export interface Selection {
+  where: Condition[];
+  /** Inclusive. */
+  from: Micros | undefined;
+  /** Exclusive. */
+  to: Micros | undefined;
+  /** Inclusive: only what was recorded up to then. */
+  knownAt: Micros | undefined;
+}
+
+export interface Question extends Selection {
+  measures: Measure[];
+  by: Dimension[];
+  /** `all` has no bucket column. */
+  every: Every;
+  tz: string;
+  having: Having[];
+  /** Column names (measures, dimensions, the bucket), all of them, so that the order is total. */
+  order: { column: string; descending: boolean }[];
+  limit: number;
+  fill: boolean;
+}
+
+function bad(detail: string): TallybookError {
+  return new TallybookError('bad_question', detail);
+}
+
+/** Checks a question against its stream. Throws `bad_question` with what was expected. */
+export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
+  const tz = asked.tz ?? 'UTC';
+  if (!isTimeZone(tz)) throw bad(`tz is ${tz}; expected a time zone such as Europe/Madrid or UTC`);
+  const every = asked.every ?? 'all';
+  if (every !== 'all' && !stream.time) throw bad(`every=${every}: the stream ${stream.name} declares no "time"`);
+  const texts = asked.measures?.length ? asked.measures : ['count'];
+  const measures = [...new Set(texts)].map((text) => checkMeasure(stream, text));
+  const by = [...new Set(asked.by ?? [])].map((text) => checkDimension(stream, text));
+  const columns = [...(every === 'all' ? [] : [every]), ...by.map((d) => d.text)];
+  const measureTexts = measures.map((m) => m.text);
+  const order = (asked.order ?? []).map((text) => {
+    const descending = text.startsWith('-');
+    const column = descending ? text.slice(1) : text;
+    if (!columns.includes(column) && !measureTexts.includes(column)) {
+      throw bad(`order names ${column}; expected one of ${[...columns, ...measureTexts].join(', ')}`);
+    }
+    return { column, descending };
+  });
+  for (const column of columns) {
+    if (!order.some((o) => o.column === column)) order.push({ column, descending: false });
+  }
+  const selection = checkSelection(stream, { ...asked, tz });
+  const fill = asked.fill === 'zero';
+  if (fill && (every === 'all' || selection.from === undefined || selection.to === undefined)) {
+    throw bad('fill=zero needs every, from and to');
+  }
+  return {
+    ...selection,
+    measures,
+    by,
+    every,
+    tz,
+    having: checkHaving(measures, asked.having ?? {}),
+    order,
+    limit: asked.limit ?? limits.answer_rows_default,
+    fill,
+  };
+}
+
+/** The part of a question that selects entries. */
+export function checkSelection(
+  stream: Stream,
+  asked: Pick<AskedQuestion, 'where' | 'from' | 'to' | 'known_at' | 'tz'>,
+): Selection {
+  const tz = asked.tz ?? 'UTC';
+  if ((asked.from !== undefined || asked.to !== undefined) && !stream.time) {
+    throw bad(`from and to: the stream ${stream.name} declares no "time"`);
+  }
+  const from = asked.from === undefined ? undefined : checkInstant('from', asked.from, tz);
+  const to = asked.to === undefined ? undefined : checkInstant('to', asked.to, tz);
+  if (from !== undefined && to !== undefined && from > to) throw bad(`from (${asked.from}) lies after to (${asked.to})`);
+  const where: Condition[] = [];
+  for (const [name, comparison] of Object.entries(asked.where ?? {})) {
+    const dimension = checkDimension(stream, name);
+    for (const [operator, values] of comparisons(name, comparison)) {
+      where.push(checkCondition(dimension, operator, values));
+    }
+  }
+  if (where.length > limits.question_conditions) throw bad(`where has more than ${limits.question_conditions} conditions`);
+  return { where, from, to, knownAt: asked.known_at === undefined ? undefined : checkInstant('known_at', asked.known_at, tz) };
+}
+
+/** An instant of a question: a timestamp (with no offset: UTC), or a date (midnight in the time zone). */
+export function checkInstant(name: string, text: string, tz: string): Micros {
+  // A plus sign of an offset arrives as a space when a client forgets to encode it: 2026-10-05T00:00:00 02:00
+  const mended = text.replace(/(?<=T.*:\d\d(\.\d+)?) (?=\d\d:?\d\d$)/, '+');
+  const instant = parseTimestamp(mended);
+  if (instant !== undefined) return instant;
+  const days = parseDate(text);
+  if (days === undefined) throw bad(`${name} is ${text}; expected a timestamp such as 2026-10-05T06:43:00Z, or a date`);
+  return instantOfLocal(tz, BigInt(days) * 86_400_000_000n);
+}
+
+const measurePattern = /^(count|(sum|min|max|avg|count_distinct)\(([a-z][a-z0-9_]*)\))$/;
+
+function checkMeasure(stream: Stream, text: string): Measure {
+  const match = measurePattern.exec(text);
+  if (!match) throw bad(`${text} is no measure; expected count, sum(f), min(f), max(f), avg(f) or count_distinct(f)`);
+  if (text === 'count') return { text, name: 'count', field: undefined };
+  const name = match[2] as MeasureName;
+  const field = stream.field(match[3]!);
+  if (!field) throw bad(`${text}: ${unknownField(stream, match[3]!)}`);
+  const numeric = field.type === 'integer' || field.type === 'decimal';
+  if ((name === 'sum' || name === 'avg') && !numeric) throw bad(`${text}: ${field.name} is a ${field.type}; expected an integer or a decimal`);
+  if (field.type === 'json' || (field.type === 'boolean' && name !== 'count_distinct')) {
+    throw bad(`${text}: ${field.name} is a ${field.type}, which has no ${name}`);
+  }
+  return { text, name, field };
+}
+
+function unknownField(stream: Stream, name: string): string {
+  return `the stream ${stream.name} has no field ${name}; its fields are ${stream.fields.map((f) => f.name).join(', ')}`;
+}
+
+function checkDimension(stream: Stream, text: string): Dimension {
+  const [name = '', ...path] = text.split('.');
+  const field = stream.field(name);
+  if (!field) throw bad(unknownField(stream, name));
+  if (path.length > 0 && field.type !== 'json') throw bad(`${text}: ${name} is a ${field.type}; only json fields have paths`);
+  if (path.length === 0 && field.type === 'json') throw bad(`${text}: a json field needs a path, such as ${name}.key`);
+  if (path.length > 20 || path.some((key) => key === '' || key.length > 200)) {
+    throw bad(`${text}: a path has at most 20 keys, none of them empty`);
+  }
+  return { text, field, path };
+}
+
+function comparisons(name: string, comparison: unknown): [string, unknown[]][] {
+  if (comparison === null || typeof comparison !== 'object') return [['eq', [comparison]]];
+  if (Array.isArray(comparison)) return [['in', comparison]];
+  return Object.entries(comparison).map(([operator, value]) => {
+    if (!(operators as readonly string[]).includes(operator)) {
+      throw bad(`${name}: ${operator} is no comparison; expected one of ${operators.join(', ')}`);
+    }
+    return [operator, Array.isArray(value) ? value : [value]];
+  });
+}
+
+function checkCondition(dimension: Dimension, operator: string, values: unknown[]): Condition {
+  const { field, path, text } = dimension;
+  if (values.length === 1 && values[0] === null) {
+    if (operator !== 'eq' && operator !== 'ne') throw bad(`${text}: only eq and ne compare with null`);
+    return { dimension, operator: operator === 'eq' ? 'is_null' : 'not_null', values: [] };
+  }
+  if (values.includes(null)) throw bad(`${text}: null cannot stand in a list`);
+  if (operator === 'like' && field.type !== 'text' && path.length === 0) throw bad(`${text}: like needs a text field`);
+  if (field.type === 'boolean' && !['eq', 'ne', 'in'].includes(operator)) throw bad(`${text}: booleans have no order`);
+  const asField: Field = path.length > 0 || field.type === 'text' ? { name: text, type: 'text', max_length: limits.json_characters } : ({ name: field.name, ...bare(field) } as Field);
+  const checked = values.map((value) => {
+    const result = checkValue(asField, { kind: 'cell', text: String(value) });
+    if ('code' in result) throw bad(`${text} is compared with ${String(value)}; expected a ${field.type}`);
+    return result.value!;
+  });
+  return { dimension, operator: operator as Operator, values: checked };
+}
+
+/** A field without its bounds: a question may compare with any value of the type. */
+function bare(field: Field): object {
+  return field.type === 'decimal' ? { type: 'decimal', precision: 38, scale: field.scale } : { type: field.type };
+}
+
+function checkHaving(measures: Measure[], asked: Record<string, unknown>): Having[] {
+  return Object.entries(asked).flatMap(([name, comparison]) => {
+    const measure = measures.findIndex((m) => m.text === name);
+    if (measure < 0) throw bad(`having names ${name}; expected one of the measures: ${measures.map((m) => m.text).join(', ')}`);
+    const { name: kind, field } = measures[measure]!;
+    return comparisons(name, comparison).map(([operator, values]) => {
+      if (operator === 'like' || values.includes(null)) throw bad(`having ${name}: expected a comparison with numbers`);
+      const texts = values.map((value) => {
+        if ((kind === 'min' || kind === 'max') && field && field.type !== 'integer' && field.type !== 'decimal') {
+          return checkCondition({ text: name, field, path: [] }, operator, [value]).values[0]!;
+        }
+        const plain = plainNumber(String(value));
+        if (plain === undefined || plain.replace(/[-.]/g, '').length > 38) throw bad(`having ${name}: ${String(value)} is no number`);
+        return plain;
+      });
+      return { measure, operator: operator as Having['operator'], values: texts };
+    });
+  });
+}
+
+// --- the same as query parameters -------------------------------------------------------------------------
+
+const wherePattern = /^([a-z][^\s=!<>]*)\s*(>=|<=|!=|=|>|<|\s+in\s+|\s+like\s+|\s+is null$|\s+is not null$)\s*(.*)$/s;
+const havingPattern = /^([a-z_]+(?:\([a-z0-9_]+\))?)\s*(>=|<=|!=|=|>|<)\s*(.*)$/;
+const operatorOfSign: Record<string, string> = { '=': 'eq', '!=': 'ne', '>': 'gt', '>=': 'gte', '<': 'lt', '<=': 'lte' };
+
+/** Every name a question has as query parameters. */
+export const questionParameters = Object.keys(QuestionSchema.properties);
+
+/**
+ * A question from query parameters. Lists are separated by commas; `where` and `having` may be repeated:
+ * `where=type=data`, `where=price>=10`, `where=type in data,voice`, `where=name like a%`, `where=plan is null`.
+ */
+export function questionFromParameters(parameters: Record<string, string | string[] | undefined>): AskedQuestion {
+  const list = (name: string): string[] | undefined => {
+    const given = parameters[name];
+    if (given === undefined) return undefined;
+    const parts = (Array.isArray(given) ? given : [given]).flatMap((text) => text.split(','));
+    return parts.map((text) => text.trim()).filter((text) => text !== '');
+  };
+  const one = (name: string): string | undefined => {
+    const given = parameters[name];
+    if (Array.isArray(given)) throw bad(`${name} is given ${given.length} times; expected once`);
+    return given;
+  };
+  const asked: Record<string, unknown> = {};
+  for (const name of ['measures', 'by', 'order']) {
+    const given = list(name);
+    if (given !== undefined) asked[name] = given;
+  }
+  for (const name of ['every', 'tz', 'from', 'to', 'fill', 'known_at']) {
+    const given = one(name);
+    if (given !== undefined && given !== '') asked[name] = given;
+  }
+  const every = asked['every'];
+  if (every !== undefined && !(everyNames as readonly unknown[]).includes(every)) {
+    throw bad(`every is ${every}; expected one of ${everyNames.join(', ')}`);
+  }
+  if (asked['fill'] !== undefined && asked['fill'] !== 'zero') throw bad(`fill is ${asked['fill']}; expected zero`);
+  const limit = one('limit');
+  if (limit !== undefined) asked['limit'] = wholeNumber('limit', limit, limits.answer_rows);
+  const where = conditionsFromParameters(parameters['where'], wherePattern, 'where=type=data');
+  if (where) asked['where'] = where;
+  const having = conditionsFromParameters(parameters['having'], havingPattern, 'having=sum(price)>10');
+  if (having) asked['having'] = having;
+  return asked as AskedQuestion;
+}
+
+/** A whole number from 1 to max, of a query parameter. */
+export function wholeNumber(name: string, text: string, max: number): number {
+  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > max) throw bad(`${name} is ${text}; expected a whole number from 1 to ${max}`);
+  return value;
+}
+
+function conditionsFromParameters(
+  given: string | string[] | undefined,
+  pattern: RegExp,
+  example: string,
+): Record<string, Record<string, unknown>> | undefined {
+  if (given === undefined) return undefined;
+  const conditions: Record<string, Record<string, unknown>> = {};
+  for (const text of Array.isArray(given) ? given : [given]) {
+    if (text === '') continue;
+    const match = pattern.exec(text);
+    if (!match) throw bad(`"${text}" is no condition; expected one such as ${example}`);
+    const [, name = '', sign = '', value = ''] = match;
+    const operator = operatorOfSign[sign] ?? sign.trim();
+    const target = (conditions[name] ??= {});
+    const [key, parsed] =
+      operator === 'is null' ? ['eq', null]
+      : operator === 'is not null' ? ['ne', null]
+      : operator === 'in' ? ['in', value.split(',').map((part) => part.trim())]
+      : [operator, value];
+    if (key in target) throw bad(`${name} has two conditions with the same comparison; expected one, or "in" with a list`);
+    target[key] = parsed;
+  }
+  return conditions;
+}
