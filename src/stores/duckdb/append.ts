@@ -1,0 +1,205 @@
+/**
+ * What a part appends once its verdicts are known: entries, duplicates, rejects and rollup rows. Nothing is ever
+ * updated. Batch, source and all else that is the same for a part stands in the table `incoming` (`i`, see
+ * connection.ts). Row n of a part takes the seq base + 2n + 1 for its record and base + 2n for taking one back.
+ */
+import { rejectsStream } from '../../engine/built-in-streams.ts';
+import type { Field } from '../../engine/field-types.ts';
+import type { Rollup, Stream } from '../../engine/stream.ts';
+import { recordMessages } from '../../engine/verdicts.ts';
+import { bucketExpression } from './buckets.ts';
+import { recordRefusals, refusalNumbers, refusalOf } from './casts.ts';
+import { columnList, duplicatesOf, entriesOf, literal, quote, rollupOf, storedFields } from './names.ts';
+import type { PartTables } from './resolve.ts';
+import { bucketType, isNarrow, overflowColumn, scaleOf } from './schema.ts';
+import { undecodableMark } from './stage.ts';
+
+export const seqsPerRow = 2n;
+/** Stands for 'no import' in `incoming`. */
+export const noImport = -1;
+const importOrNull = 'nullif(i.import, -1)';
+const origin = `i.source, ${importOrNull}, nullif(i.reason, '')`;
+const list = (fields: Field[], prefix = ''): string => (fields.length === 0 ? '' : `, ${columnList(fields, prefix)}`);
+
+function entryColumns(stream: Stream): string {
+  return `(_seq, _batch, _sign, _reverses, _source, _import, _reason, _hash, _id${list(storedFields(stream))})`;
+}
+
+/** Entries of a part in which every well-formed record is new. */
+export function appendNew(stream: Stream, { stage, n }: PartTables): string {
+  return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
+    select i.base + 2 * t.${n} + 1, i.batch, 1, null, ${origin}, t._hash, t._id${list(storedFields(stream), 't.')}
+    from ${stage} t, incoming i where t._bad is null`;
+}
+
+/** The same where some were suspects: only what is accepted or corrects. */
+export function appendAccepted(stream: Stream, { stage, n, resolved }: PartTables): string {
+  return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
+    select i.base + 2 * t.${n} + 1, i.batch, 1, null, ${origin}, t._hash, t._id${list(storedFields(stream), 't.')}
+    from ${stage} t left join ${resolved} r on r._n = t.${n}, incoming i
+    where t._bad is null and coalesce(r.verdict, 'accepted') in ('accepted', 'corrected')`;
+}
+
+/** Entries of sign -1: copies of what is taken back, be it an older entry or an earlier row of the same part. */
+export function appendReversals(stream: Stream, { stage, n, known, resolved }: PartTables): string {
+  const fields = storedFields(stream);
+  const head = 'i.base + 2 * r._n, i.batch, -1';
+  return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
+    select ${head}, k._seq, ${origin}, k._hash, k._id${list(fields, 'k.')}
+    from ${resolved} r join ${known} k on k._seq = r.prev_seq, incoming i
+    where r.verdict in ('corrected', 'retracted') and r.prev_n is null
+    union all
+    select ${head}, i.base + 2 * r.prev_n + 1, ${origin}, p._hash, p._id${list(fields, 'p.')}
+    from ${resolved} r join ${stage} p on p.${n} = r.prev_n, incoming i
+    where r.verdict = 'corrected' and r.prev_n is not null`;
+}
+
+export function appendDuplicates(stream: Stream, { resolved }: PartTables): string {
+  return `insert into ${duplicatesOf(stream)} (_seq, _batch, _source, _import)
+    select case when r.prev_n is null then r.prev_seq else i.base + 2 * r.prev_n + 1 end, i.batch, i.source, ${importOrNull}
+    from ${resolved} r, incoming i where r.verdict = 'duplicate'`;
+}
+
+/**
+ * Refused records and conflicts, into the stream of rejects. Parameters: $1 first seq of the rejects, $2 starts of
+ * the deliveries in the part (positions joined by commas), $3 mode, $4 the bound of times that lie too far back, $5
+ * too far ahead, $6 positions that are replayed and must not be listed again (joined by commas).
+ */
+export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables): string {
+  const refusals = refusalNumbers(stream).map((number) => {
+    const refusal = refusalOf(stream, number);
+    // The message is written by the engine, around marks for what is filled in here.
+    const [before = '', middle, after] = refusal.message('\u0001', '\u0002').split(/[\u0001\u0002]/);
+    const field = number === recordRefusals.unknown_field ? '\u0001' : refusal.field;
+    return `(${number}, ${literal(refusal.code)}, ${field === undefined ? 'null' : literal(field)}, ${literal(before)}, ${middle === undefined ? 'null' : literal(middle)}, ${after === undefined ? 'null' : literal(after)})`;
+  });
+  const special = `(-2, 'conflict', null, ${literal(recordMessages.conflict)}, null, null), (-3, 'not_found', null, ${literal(recordMessages.not_found)}, null, null)`;
+  const fields = storedFields(rejectsStream).map((field) => quote(field.name)).join(', ');
+  const canonical = `to_json(struct_pack(${stream.fields.map((f) => `${quote(f.name)} := ${f === stream.id ? 't._id' : `t.${quote(f.name)}`}::varchar`).join(', ')}))::varchar`;
+  return `insert into ${entriesOf(rejectsStream)}
+      (_seq, _batch, _sign, _reverses, _source, _import, _reason, _hash, _id, ${fields})
+    with refusals (number, code, field, before, middle, after) as (values ${refusals.join(', ')}, ${special}),
+    refused as (
+      select ${n} as n, _line, _id, _found, _bad as number from ${stage} where _bad is not null
+      union all
+      select r._n, coalesce(t._line, ${canonical}), t._id, null, case r.verdict when 'conflict' then -2 else -3 end
+      from ${resolved} r join ${stage} t on t.${n} = r._n where r.verdict in ('conflict', 'not_found')),
+    numbered as (
+      select *, $1::bigint + row_number() over (order by n) - 1 as seq from refused
+      where $6 = '' or n not in (select try_cast(unnest(string_split($6::varchar, ',')) as integer)))
+    select seq, i.batch, 1, null, i.source, ${importOrNull}, null, hash('r' || seq), 'r' || seq,
+      make_timestamp(i.recorded_at), ${literal(stream.name)}, i.source, ${importOrNull}, $3::varchar,
+      code, case when field = '\u0001' then _found else field end,
+      before || case when middle is null then '' else coalesce(_found, 'null') || middle end
+        || case when after is null then '' else case code when 'too_old' then $4::varchar else $5::varchar end || after end,
+      _id,
+      n - coalesce(list_max(list_filter(string_split($2::varchar, ',')::integer[], lambda start: start <= n)), 0),
+      case when starts_with(_line, ${literal(undecodableMark)}) then substr(_line, 2) else coalesce(_line, '') end,
+      case when starts_with(_line, ${literal(undecodableMark)}) then 'base64' else 'utf8' end
+    from numbered join refusals using (number), incoming i`;
+}
+
+/** Partial sums of a part, straight from its stage: for parts in which every well-formed record is new. */
+export function appendRollupOfNew(stream: Stream, rollup: Rollup, { stage }: PartTables): string {
+  return appendRollup(stream, rollup, `(select *, 1 as _sign from ${stage} where _bad is null)`, '', 'false');
+}
+
+/** Partial sums of what a part has appended to the ledger. */
+export function appendRollupOfEntries(stream: Stream, rollup: Rollup): string {
+  // The scalar subqueries become bounds of the scan, so that it reads the last entries only.
+  const range = `where e._seq >= (select base from incoming) and e._seq <= (select last from incoming)
+    and e._batch = (select batch from incoming)`;
+  return appendRollup(stream, rollup, entriesOf(stream), range, 'false');
+}
+
+export function appendRollup(stream: Stream, rollup: Rollup, from: string, where: string, dropped: string): string {
+  return `insert into ${rollupOf(stream, rollup)} ${rollupSums(stream, rollup, from, where, dropped)}`;
+}
+
+/** The rows of a rollup, recounted from entries. */
+export function rollupSums(stream: Stream, rollup: Rollup, from: string, where: string, dropped: string): string {
+  const bucket = bucketType(rollup) ? [bucketExpression(`e.${quote(stream.time!.name)}`, rollup.every, rollup.tz)] : [];
+  const idOrField = (field: Field) => (field === stream.id ? `e._id` : `e.${quote(field.name)}`);
+  const keys = [...bucket, ...rollup.by.map(idOrField)];
+  const sums = rollup.sum.flatMap((field, i) => sumParts(field, idOrField(field)).map((part, j) => `${part} as s${i}_${j}`));
+  const kept = rollup.sum.flatMap((field, i) => keptParts(field, `s${i}_0`, `s${i}_1`));
+  const names = keys.map((_, i) => `k${i}`);
+  return `select ${[...names, ...kept, 'n', dropped].join(', ')}
+    from (
+      select ${[...keys.map((key, i) => `${key} as k${i}`), ...sums, 'sum(e._sign)::bigint as n'].join(', ')}
+      from ${from} e ${where} ${keys.length > 0 ? 'group by all' : ''})
+    where n is not null`;
+}
+
+/** Digits (in units of the last decimal) up to which 128-bit sums of many values cannot overflow. */
+const wideLimit = (field: Field): string => `cast('1e${28 - scaleOf(field)}' as decimal(38, ${scaleOf(field)}))`;
+const inUnits = (value: string): string => `cast(replace(cast(${value} as varchar), '.', '') as bignum)`;
+
+/** A sum with sign over many entries: one part for narrow fields, two (ordinary and huge values) for wide ones. */
+function sumParts(field: Field, value: string): string[] {
+  if (isNarrow(field)) {
+    return [`coalesce(sum(${value}) filter (where e._sign = 1), 0) - coalesce(sum(${value}) filter (where e._sign = -1), 0)`];
+  }
+  const ordinary = `abs(${value}) < ${wideLimit(field)}`;
+  const part = (sign: number, term: string, when: string) => `coalesce(sum(${term}) filter (where e._sign = ${sign} and ${when}), 0)`;
+  return [
+    `${part(1, value, ordinary)} - ${part(-1, value, ordinary)}`,
+    `sum(case when not ${ordinary} then case when e._sign = 1 then ${inUnits(value)} else -${inUnits(value)} end end)`,
+  ];
+}
+
+/** A rollup's rows put together, a row for each key: what compaction writes. */
+export function mergedRollup(stream: Stream, rollup: Rollup): string {
+  const bucket = bucketType(rollup) ? ['_bucket'] : [];
+  const keys = [...bucket, ...rollup.by.map((field) => quote(field.name))];
+  const sums = rollup.sum.flatMap((field, i) => {
+    const [kept, over] = [quote(field.name), overflowColumn(field)];
+    return isNarrow(field)
+      ? [`coalesce(sum(${kept}), 0) + coalesce(sum(${over}), 0) as s${i}_0`]
+      : [`coalesce(sum(${kept}), 0) as s${i}_0`, `sum(${over}) as s${i}_1`];
+  });
+  const kept = rollup.sum.flatMap((field, i) => keptParts(field, `s${i}_0`, `s${i}_1`));
+  // Ordered by key, so that the zone maps let a question about one key skip nearly everything.
+  const order = [...rollup.by.map((field) => quote(field.name)), ...bucket];
+  return `select ${[...keys, ...kept, 'n', '_dropped'].join(', ')} from (
+      select ${[...keys, '_dropped', ...sums, 'sum(_count)::bigint as n'].join(', ')}
+      from ${rollupOf(stream, rollup)} group by ${[...keys, '_dropped'].join(', ')})
+    where n <> 0 or ${rollup.sum.map((_, i) => `s${i}_0 <> 0`).join(' or ') || 'false'}
+    ${order.length > 0 ? `order by ${order.join(', ')}` : ''}`;
+}
+
+/** Keys of which the kept sums differ from a recount of the ledger: none, unless we have a defect. */
+export function rollupDifferences(stream: Stream, rollup: Rollup): string {
+  const keys = [...(bucketType(rollup) ? ['_bucket'] : []), ...rollup.by.map((field) => quote(field.name))];
+  const names = rollup.sum.flatMap((field) => [quote(field.name), overflowColumn(field)]);
+  const columns = [...keys, ...names, '_count', '_dropped'];
+  const total = (field: Field, i: number) => {
+    const [kept, over] = [quote(field.name), overflowColumn(field)];
+    const amount = isNarrow(field) ? `coalesce(${kept}, 0) + coalesce(${over}, 0)` : `${inUnits(kept)} + coalesce(${over}, cast(0 as bignum))`;
+    return `sum(case when side = 1 then ${amount} else -(${amount}) end) as d${i}`;
+  };
+  const nothing = (field: Field) => (isNarrow(field) ? '0' : 'cast(0 as bignum)');
+  const differs = [...rollup.sum.map((field, i) => `d${i} <> ${nothing(field)}`), 'records <> 0'].join(' or ');
+  return `select count(*)::double from (
+    select ${[...keys, ...rollup.sum.map(total), 'sum(side * _count) as records'].join(', ')} from (
+      select ${columns.join(', ')}, 1 as side from ${rollupOf(stream, rollup)} where not _dropped
+      union all
+      select *, -1 as side from (${rollupSums(stream, rollup, entriesOf(stream), '', 'false')}) recount(${columns.join(', ')}))
+    ${keys.length > 0 ? `group by ${keys.join(', ')}` : ''} having ${differs})`;
+}
+
+function keptParts(field: Field, sum: string, huge: string): string[] {
+  if (isNarrow(field)) {
+    const scale = scaleOf(field);
+    const fits = field.type === 'integer'
+      ? `${sum} between -9000000000000000000 and 9000000000000000000`
+      : `abs(${sum}) < cast('1e${18 - scale}' as decimal(38, ${scale}))`;
+    const type = field.type === 'integer' ? 'bigint' : `decimal(18, ${scale})`;
+    return [`case when ${fits} then ${sum} else 0 end::${type}`, `case when not (${fits}) then ${sum} end`];
+  }
+  const fits = `abs(${sum}) < ${wideLimit(field)}`;
+  return [
+    `case when ${fits} then ${sum} else 0 end`,
+    `case when ${huge} is null and ${fits} then null else coalesce(${huge}, cast(0 as bignum)) + case when ${fits} then cast(0 as bignum) else ${inUnits(sum)} end end`,
+  ];
+}

@@ -1,0 +1,219 @@
+/** Answering a planned question, from the ledger or from a rollup: one statement, in one snapshot. */
+import { formatBucket } from '../../engine/calendar.ts';
+import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
+import type { FieldType } from '../../engine/field-types.ts';
+import type { Plan } from '../../engine/plan.ts';
+import type { Measure, Question } from '../../engine/question.ts';
+import type { Answer, Column } from '../../engine/store.ts';
+import type { Rollup, Stream } from '../../engine/stream.ts';
+import { bucketExpression, coarserBucket } from './buckets.ts';
+import { Parameters, comparison, dimensionSql, outputSql, selectionSql, trimDecimal } from './conditions.ts';
+import type { Connection } from './connection.ts';
+import { entriesOf, fieldValue, quote, rollupOf, sqlType } from './names.ts';
+import { bucketType, isNarrow, overflowColumn, scaleOf } from './schema.ts';
+import { asOf, knownCondition } from './snapshot.ts';
+import { standingEntries } from './standing.ts';
+
+/** @param hasReversals whether the ledger holds entries of sign -1 */
+export async function ask(connection: Connection, plan: Plan, hasReversals: boolean): Promise<Answer> {
+  return connection.transaction(async () => {
+    const { question, rollup, stream } = plan;
+    const parameters = new Parameters();
+    const known = await knownCondition(connection, question.knownAt);
+    const sql = rollup ? rollupQuestion(stream, rollup, question, parameters) : ledgerQuestion(stream, question, known, hasReversals, parameters);
+    const rows = await connection.askOnce(sql, parameters.values);
+    const more = rows.length > question.limit;
+    return {
+      columns: answerColumns(question),
+      rows: rows.slice(0, question.limit).map((row) => readRow(question, row)),
+      from: rollup ? `rollup ${rollup.name}` : 'ledger',
+      as_of: await asOf(connection, question.knownAt),
+      more,
+    };
+  });
+}
+
+/** The parts of the statement: where rows come from, and what is grouped and measured. */
+interface Grouping {
+  from: string;
+  conditions: string[];
+  bucket: string | undefined;
+  dimensions: string[];
+  measures: string[];
+  /** Number of standing records in a group. */
+  records: string;
+}
+
+function ledgerQuestion(stream: Stream, question: Question, known: string, hasReversals: boolean, parameters: Parameters): string {
+  // What a sum cannot take back (the smallest, the largest, distinct values) is asked of the records that stand.
+  const standing = hasReversals && question.measures.some((m) => m.name === 'min' || m.name === 'max' || m.name === 'count_distinct');
+  const signed = hasReversals && !standing;
+  const conditions = known === '' || standing ? [] : [known];
+  return statement(question, {
+    from: `${standing ? standingEntries(stream, known) : entriesOf(stream)} e`,
+    conditions: [...conditions, ...selectionSql(stream, question, parameters)],
+    bucket: question.every === 'all' ? undefined : bucketExpression(`e.${quote(stream.time!.name)}`, question.every, question.tz),
+    dimensions: question.by.map((dimension) => dimensionSql(stream, dimension, parameters)),
+    measures: question.measures.map((measure) => ledgerMeasure(stream, measure, signed)),
+    records: signed ? 'sum(e._sign)' : 'count(*)',
+  }, parameters);
+}
+
+function ledgerMeasure(stream: Stream, measure: Measure, signed: boolean): string {
+  if (measure.name === 'count') return signed ? 'coalesce(sum(e._sign), 0)::bigint' : 'count(*)';
+  const value = fieldValue(stream, measure.field!);
+  switch (measure.name) {
+    case 'sum':
+      return signedSum(value, signed);
+    case 'avg':
+      return average(signedSum(value, signed), signed ? `coalesce(sum(e._sign) filter (where ${value} is not null), 0)` : `count(${value})`);
+    case 'count_distinct':
+      return `count(distinct ${value})`;
+    default:
+      return `${measure.name}(${value})`;
+  }
+}
+
+/** The sum of nothing is 0. */
+function signedSum(value: string, signed: boolean): string {
+  if (!signed) return `coalesce(sum(${value}), 0)`;
+  const part = (sign: number) => `coalesce(sum(${value}) filter (where e._sign = ${sign}), 0)`;
+  return `(${part(1)} - ${part(-1)})`;
+}
+
+/** In units of the last decimal, rounded half away from zero, like engine/decimal.ts averageOf. */
+function average(sum: string, count: string): string {
+  const units = `cast(replace(cast(abs(${sum}) as varchar), '.', '') as hugeint)`;
+  return `case when ${count} = 0 then null else sign(${sum})::integer * ((2 * ${units} * ${10 ** averageExtraScale} + ${count}) // (2 * ${count})) end`;
+}
+
+function rollupQuestion(stream: Stream, rollup: Rollup, question: Question, parameters: Parameters): string {
+  const asRow = (name: string) => `e.${quote(name)}`;
+  const local = { ...stream, id: undefined } as Stream; // a rollup keeps the id, too, under its own name
+  const conditions = selectionSql(local, { ...question, from: undefined, to: undefined }, parameters);
+  const bucket = bucketType(rollup);
+  for (const [edge, sign] of [[question.from, '>='], [question.to, '<']] as const) {
+    if (edge === undefined || !bucket) continue;
+    const value = bucket === 'date'
+      ? parameters.add(formatBucket(edge, rollup.every, rollup.tz), 'date')
+      : `make_timestamp(${parameters.add(edge, 'bigint')})`;
+    conditions.push(`e._bucket ${sign} ${value}`);
+  }
+  const sumOf = (measure: Measure): string => {
+    const field = measure.field!;
+    const kept = `coalesce(sum(${asRow(field.name)}), 0)`;
+    const over = `e.${overflowColumn(field)}`;
+    if (isNarrow(field)) return `(${kept} + coalesce(sum(${over}), 0))`;
+    // In units of the last decimal; a point is put in, after zeros where there are too few digits.
+    const units = `replace(cast(sum(${over}) as varchar), '-', '')`;
+    const digits = `(repeat('0', greatest(0, ${scaleOf(field) + 1} - length(${units}))) || ${units})`;
+    const sign = `case when sum(${over}) < cast(0 as bignum) then '-' else '' end`;
+    const text = `${sign} || left(${digits}, -${scaleOf(field)}) || '.' || right(${digits}, ${scaleOf(field)})`;
+    const whole = scaleOf(field) === 0 ? `cast(sum(${over}) as varchar)` : text;
+    return `(${kept} + case when count(${over}) = 0 then 0 else cast(${whole} as ${sqlType(field).replace(/\(\d+/, '(38')}) end)`;
+  };
+  return statement(question, {
+    from: `${rollupOf(stream, rollup)} e`,
+    conditions,
+    bucket: question.every === 'all' ? undefined : coarserBucket('e._bucket', rollup.every, question.every, question.tz),
+    dimensions: question.by.map((dimension) => asRow(dimension.field.name)),
+    measures: question.measures.map((measure) => {
+      if (measure.name === 'count') return 'coalesce(sum(e._count), 0)::bigint';
+      return measure.name === 'sum' ? sumOf(measure) : average(sumOf(measure), 'coalesce(sum(e._count), 0)');
+    }),
+    records: 'sum(e._count)',
+  }, parameters);
+}
+
+function statement(question: Question, grouping: Grouping, parameters: Parameters): string {
+  const { bucket, dimensions, measures, conditions, records } = grouping;
+  const keys = [...(bucket ? [`${bucket} as b`] : []), ...dimensions.map((dimension, i) => `${dimension} as d${i}`)];
+  const grouped = keys.length > 0;
+  const having = [
+    ...(grouped ? [`${records} <> 0`] : []),
+    ...question.having.map(({ measure, operator, values }) => {
+      const { name, field } = question.measures[measure]!;
+      const raw = measures[measure]!;
+      const asNumber = name === 'avg' ? 'decimal(38, 12)' : 'decimal(38, 10)';
+      if (name === 'avg') return comparison(raw, operator, values.map((v) => scaledForAverage(v, scaleOf(field!))), 'hugeint', parameters);
+      const type = (name === 'min' || name === 'max') && field!.type !== 'integer' && field!.type !== 'decimal' ? sqlType(field!) : numberType(values, asNumber);
+      return comparison(raw, operator, values, type, parameters);
+    }),
+  ];
+  const columnOf = (name: string): string => {
+    if (bucket && name === question.every) return 'b';
+    const dimension = question.by.findIndex((d) => d.text === name);
+    return dimension >= 0 ? `d${dimension}` : `m${question.measures.findIndex((m) => m.text === name)}`;
+  };
+  const order = question.order.map(({ column, descending }) => `${columnOf(column)} ${descending ? 'desc' : 'asc'} nulls last`);
+  const bucketOut = bucket && (question.every === 'hour' || question.every === 'minute' ? 'epoch_us(b)' : 'cast(b as varchar)');
+  const output = [
+    ...(bucketOut ? [bucketOut] : []),
+    ...question.by.map((d, i) => outputSql(`d${i}`, d.path.length > 0 ? 'text' : d.field.type)),
+    ...question.measures.map((m, i) => measureOutput(m, `m${i}`)),
+  ];
+  return `select ${output.join(', ')} from (
+      select ${[...keys, ...measures.map((measure, i) => `${measure} as m${i}`)].join(', ')}
+      from ${grouping.from}
+      ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
+      ${grouped ? `group by ${keys.map((_, i) => i + 1).join(', ')}` : ''}
+      ${having.length > 0 ? `having ${having.join(' and ')}` : ''}
+    ) ${order.length > 0 ? `order by ${order.join(', ')}` : ''} limit ${question.limit + 1}`;
+}
+
+/** A decimal type that holds the values that are compared with, digit for digit. */
+function numberType(values: string[], fallback: string): string {
+  const scale = Math.max(0, ...values.map((value) => value.split('.')[1]?.length ?? 0));
+  return values.length === 0 ? fallback : `decimal(38, ${Math.min(scale, 37)})`;
+}
+
+/** Averages are compared in their own units; more decimals than they have are cut towards zero. */
+function scaledForAverage(value: string, scale: number): string {
+  const [whole = '0', fraction = ''] = value.split('.');
+  const digits = scale + averageExtraScale;
+  return whole + fraction.slice(0, digits).padEnd(digits, '0');
+}
+
+function measureOutput(measure: Measure, column: string): string {
+  switch (measure.name) {
+    case 'count':
+    case 'count_distinct':
+      return `${column}::double`;
+    case 'min':
+    case 'max':
+      return outputSql(column, measure.field!.type);
+    default:
+      return `cast(${column} as varchar)`;
+  }
+}
+
+function answerColumns(question: Question): Column[] {
+  const bucket: Column[] = question.every === 'all' ? [] : [{ name: question.every, type: question.every === 'hour' || question.every === 'minute' ? 'timestamp' : 'date' }];
+  const measureType = ({ name, field }: Measure): FieldType | 'count' =>
+    name === 'count' || name === 'count_distinct' ? 'count' : name === 'avg' ? 'decimal' : field!.type;
+  return [
+    ...bucket,
+    ...question.by.map((d): Column => ({ name: d.text, type: d.path.length > 0 ? 'text' : d.field.type })),
+    ...question.measures.map((m): Column => ({ name: m.text, type: measureType(m) })),
+  ];
+}
+
+function readRow(question: Question, row: (string | number | bigint | boolean | null)[]): (string | number | boolean | null)[] {
+  const hasBucket = question.every !== 'all';
+  const byCount = question.by.length;
+  return row.map((value, i) => {
+    if (value === null) return null;
+    if (hasBucket && i === 0) {
+      return typeof value === 'bigint' ? formatBucket(value, question.every, question.tz) : String(value);
+    }
+    const position = i - (hasBucket ? 1 : 0);
+    if (position < byCount) {
+      const { field, path } = question.by[position]!;
+      return field.type === 'decimal' && path.length === 0 ? trimDecimal(String(value)) : (value as string | boolean);
+    }
+    const { name, field } = question.measures[position - byCount]!;
+    if (name === 'count' || name === 'count_distinct') return Number(value);
+    if (name === 'avg') return fromScaled(BigInt(String(value)), scaleOf(field!) + averageExtraScale);
+    return field!.type === 'decimal' ? trimDecimal(String(value)) : (value as string | boolean);
+  });
+}

@@ -1,0 +1,69 @@
+/** Conditions of a question as SQL: dimensions, comparisons and times. Values are parameters, always. */
+import type { Condition, Dimension, Operator, Selection } from '../../engine/question.ts';
+import type { Stream } from '../../engine/stream.ts';
+import type { Parameter } from './connection.ts';
+import { fieldValue, quote, sqlType } from './names.ts';
+
+/** Collects the parameters of a statement while it is written. */
+export class Parameters {
+  readonly values: Parameter[] = [];
+
+  add(value: Parameter, type: string): string {
+    this.values.push(value);
+    return `cast($${this.values.length} as ${type})`;
+  }
+}
+
+/** The value of a dimension in a row `e`; for a path into json its text. */
+export function dimensionSql(stream: Stream, { field, path }: Dimension, parameters: Parameters): string {
+  const value = fieldValue(stream, field);
+  if (path.length === 0) return value;
+  const pointer = path.map((key) => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  return `json_extract_string(${value}, ${parameters.add(pointer, 'varchar')})`;
+}
+
+const signs: Partial<Record<Operator, string>> = { eq: '=', gt: '>', gte: '>=', lt: '<', lte: '<=', like: 'like' };
+
+export function comparison(value: string, operator: Operator, texts: string[], type: string, parameters: Parameters): string {
+  switch (operator) {
+    case 'is_null':
+      return `${value} is null`;
+    case 'not_null':
+      return `${value} is not null`;
+    case 'ne':
+      return `${value} is distinct from ${parameters.add(texts[0]!, type)}`;
+    case 'in':
+      return texts.length === 0 ? 'false' : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
+    default:
+      return `${value} ${signs[operator]} ${parameters.add(texts[0]!, type)}`;
+  }
+}
+
+/** The type in which a field's values are compared: decimals with all their digits, whatever the bound has. */
+export function conditionSql(stream: Stream, { dimension, operator, values }: Condition, parameters: Parameters): string {
+  const type = dimension.path.length > 0 ? 'varchar' : dimension.field.type === 'decimal' ? `decimal(38, ${dimension.field.scale})` : sqlType(dimension.field);
+  return comparison(dimensionSql(stream, dimension, parameters), operator, values, type, parameters);
+}
+
+/** All conditions of a selection on a row `e`, but `known_at`. */
+export function selectionSql(stream: Stream, selection: Selection, parameters: Parameters): string[] {
+  const conditions = selection.where.map((condition) => conditionSql(stream, condition, parameters));
+  if (stream.time) {
+    const time = `e.${quote(stream.time.name)}::timestamp`;
+    if (selection.from !== undefined) conditions.push(`${time} >= make_timestamp(${parameters.add(selection.from, 'bigint')})`);
+    if (selection.to !== undefined) conditions.push(`${time} < make_timestamp(${parameters.add(selection.to, 'bigint')})`);
+  }
+  return conditions;
+}
+
+/** A value as it stands in answers: canonical text (see engine/field-types.ts); decimals are trimmed by the reader. */
+export function outputSql(value: string, type: string): string {
+  if (type === 'timestamp') return `strftime(${value}, '%Y-%m-%dT%H:%M:%S.%fZ')`;
+  if (type === 'boolean') return value;
+  return `cast(${value} as varchar)`;
+}
+
+/** `1.50` is `1.5`, `2.00` is `2`. */
+export function trimDecimal(text: string): string {
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+}

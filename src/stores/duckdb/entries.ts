@@ -1,0 +1,118 @@
+/** Listing entries by order of arrival, and the fate of an id. */
+import { rejectsStream } from '../../engine/built-in-streams.ts';
+import type { EntriesRequest, Entry, Fate, FateLine } from '../../engine/store.ts';
+import type { Stream } from '../../engine/stream.ts';
+import { Parameters, outputSql, selectionSql, trimDecimal } from './conditions.ts';
+import type { Connection, Row } from './connection.ts';
+import { duplicatesOf, entriesOf, fieldValue } from './names.ts';
+import { knownCondition } from './snapshot.ts';
+import { standingEntries } from './standing.ts';
+
+const fixedColumns = 8;
+
+function entrySelect(stream: Stream): string {
+  const values = stream.fields.map((field) => outputSql(fieldValue(stream, field), field.type));
+  return `select cast(e._seq as varchar), e._batch::double, e._sign::integer, cast(e._reverses as varchar),
+      e._source, e._import::double, e._reason, e._id${values.length > 0 ? `, ${values.join(', ')}` : ''}`;
+}
+
+async function readEntries(connection: Connection, stream: Stream, rows: Row[]): Promise<Entry[]> {
+  const times = await recordedTimes(connection, new Set(rows.map((row) => row[1] as number)));
+  return rows.map((row) => ({
+    seq: row[0] as string,
+    batch: row[1] as number,
+    recorded_at: times.get(row[1] as number)!,
+    sign: row[2] as 1 | -1,
+    reverses: row[3] as string | null,
+    source: row[4] as string,
+    import: row[5] as number | null,
+    reason: row[6] as string | null,
+    id: row[7] as string,
+    values: stream.fields.map((field, i) => {
+      const value = row[fixedColumns + i] ?? null;
+      return value === null ? null : field.type === 'decimal' ? trimDecimal(String(value)) : String(value);
+    }),
+  }));
+}
+
+async function recordedTimes(connection: Connection, batches: Set<number>): Promise<Map<number, string>> {
+  if (batches.size === 0) return new Map();
+  const rows = await connection.askOnce(
+    `select batch::double, strftime(any_value(recorded_at), '%Y-%m-%dT%H:%M:%S.%fZ') from batches where batch in (${[...batches].join(', ')}) group by batch`,
+  );
+  return new Map(rows.map(([batch, at]) => [batch as number, at as string]));
+}
+
+export async function listEntries(connection: Connection, request: EntriesRequest): Promise<Entry[]> {
+  return connection.transaction(async () => {
+    const { stream, standing, newestFirst, after, limit } = request;
+    const parameters = new Parameters();
+    const known = await knownCondition(connection, request.knownAt);
+    const conditions = selectionSql(stream, request, parameters);
+    if (known !== '' && !standing) conditions.push(known);
+    if (after !== undefined) conditions.push(`e._seq ${newestFirst ? '<' : '>'} ${parameters.add(after, 'bigint')}`);
+    const rows = await connection.askOnce(
+      `${entrySelect(stream)} from ${standing ? standingEntries(stream, known) : entriesOf(stream)} e
+       ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
+       order by e._seq ${newestFirst ? 'desc' : 'asc'} limit ${limit}`,
+      parameters.values,
+    );
+    return readEntries(connection, stream, rows);
+  });
+}
+
+export async function fateOf(connection: Connection, stream: Stream, id: string): Promise<Fate> {
+  return connection.transaction(async () => {
+    const found = await connection.askOnce(
+      `${entrySelect(stream)} from ${entriesOf(stream)} e where e._hash = hash($1::varchar) and e._id = $1::varchar order by e._seq`,
+      [id],
+    );
+    const entries = await readEntries(connection, stream, found);
+    const reversed = new Map(entries.flatMap((entry) => (entry.reverses === null ? [] : [[entry.reverses, entry] as const])));
+    const lines: [order: number, line: FateLine][] = [];
+    const common = ({ batch, recorded_at, source, import: importId, reason }: Entry) => ({ batch, recorded_at, source, import: importId, reason });
+    for (const [i, entry] of entries.entries()) {
+      const next = entries[i + 1];
+      const before = entries[i - 1];
+      if (entry.sign === 1) {
+        // A reversal right before, in the same batch and row, makes a correction; its seq is one less.
+        const corrects = before?.sign === -1 && before.batch === entry.batch && BigInt(before.seq) + 1n === BigInt(entry.seq);
+        lines.push([Number(entry.seq), { verdict: corrects ? 'corrected' : 'accepted', ...common(entry), values: entry.values }]);
+      } else if (!(next?.sign === 1 && next.batch === entry.batch && BigInt(entry.seq) + 1n === BigInt(next.seq))) {
+        lines.push([Number(entry.seq), { verdict: 'retracted', ...common(entry), values: entry.values }]);
+      }
+    }
+    lines.push(...(await repeats(connection, stream, entries)), ...(await refusals(connection, stream, id)));
+    lines.sort(([a, x], [b, y]) => (x.recorded_at < y.recorded_at ? -1 : x.recorded_at > y.recorded_at ? 1 : a - b));
+    return { standing: entries.findLast((entry) => entry.sign === 1 && !reversed.has(entry.seq)) ?? null, lines: lines.map(([, line]) => line) };
+  });
+}
+
+async function repeats(connection: Connection, stream: Stream, entries: Entry[]): Promise<[number, FateLine][]> {
+  if (entries.length === 0) return [];
+  const rows = await connection.askOnce(
+    `select _batch::double, _source, _import::double from ${duplicatesOf(stream)} where _seq in (${entries.map((entry) => entry.seq).join(', ')})`,
+  );
+  const times = await recordedTimes(connection, new Set(rows.map(([batch]) => batch as number)));
+  return rows.map(([batch, source, importId]) => [
+    Number.MAX_SAFE_INTEGER,
+    { verdict: 'duplicate', batch: batch as number, recorded_at: times.get(batch as number)!, source: source as string, import: importId as number | null, reason: null, values: null },
+  ]);
+}
+
+/** Conflicts and rejects of the id stand in the stream of rejects. */
+async function refusals(connection: Connection, stream: Stream, id: string): Promise<[number, FateLine][]> {
+  const rows = await connection.askOnce(
+    `${entrySelect(rejectsStream)} from ${entriesOf(rejectsStream)} e where e._sign = 1 and e.stream = $1::varchar and e.record_id = $2::varchar order by e._seq`,
+    [stream.name, id],
+  );
+  const code = rejectsStream.fields.findIndex((field) => field.name === 'code');
+  const entries = await readEntries(connection, rejectsStream, rows);
+  return entries.map((entry) => [
+    Number.MAX_SAFE_INTEGER,
+    {
+      verdict: entry.values[code] === 'conflict' ? 'conflict' : 'rejected',
+      batch: entry.batch, recorded_at: entry.recorded_at, source: entry.source, import: entry.import, reason: entry.values[code] ?? null, values: null,
+    },
+  ]);
+}

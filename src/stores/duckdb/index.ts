@@ -1,0 +1,365 @@
+/**
+ * The DuckDB store: a ledger in one file, in this process. The default.
+ *
+ * One connection writes, under a lock; files are published beside it on connections of their own; a few
+ * connections read. DuckDB's transaction is the only durability: what is acknowledged is in its log and synced.
+ */
+import { mkdir, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
+import { type Micros, nowMicros } from '../../engine/calendar.ts';
+import { TallybookError } from '../../engine/errors.ts';
+import type { BacksUp, Check, Delivery, EntriesRequest, Entry, Fate, Answer, Store, StreamState } from '../../engine/store.ts';
+import type { Plan } from '../../engine/plan.ts';
+import type { Stream } from '../../engine/stream.ts';
+import type { Receipt } from '../../engine/verdicts.ts';
+import { appendRollup } from './append.ts';
+import { ask } from './ask.ts';
+import { Connection } from './connection.ts';
+import { fateOf, listEntries } from './entries.ts';
+import { IdFilter, type SeqRange } from './id-filter.ts';
+import { LedgerState } from './ledger-state.ts';
+import { Lock } from './lock.ts';
+import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
+import { PartWriter } from './part.ts';
+import { type FileDelivery, publishFile } from './publish-file.ts';
+import { type TextDelivery, publishTexts } from './publish.ts';
+import { ReadPool } from './read-pool.ts';
+import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
+import { backUp, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
+
+export interface DuckDBStoreOptions {
+  directory: string;
+  /** Microseconds; for tests. */
+  clock?: () => Micros;
+  /** What DuckDB may use, such as `1GB`; beyond it, it spills to disk. */
+  memoryLimit?: string;
+  threads?: number;
+}
+
+const database = 'tallybook';
+const memoryLimitDefault = '1GB';
+/** A rollup is compacted when so many rows were appended, and they are a fair share of all. */
+const compactAfterRows = 200_000;
+
+export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp> {
+  const { directory } = options;
+  const spill = join(directory, 'tmp');
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await rm(spill, { recursive: true, force: true });
+  } catch (error) {
+    throw new TallybookError('directory_unusable', `${directory} cannot be used: ${(error as Error).message}`, { cause: error });
+  }
+  const instance = await openInstance(join(directory, `${database}.duckdb`), {
+    memory_limit: options.memoryLimit ?? memoryLimitDefault,
+    threads: String(options.threads ?? availableParallelism()),
+    temp_directory: spill,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    // Kept plans must not depend on what the tables held when they were made: see connection.ts.
+    disabled_optimizers: 'statistics_propagation',
+  });
+  try {
+    const writer = await Connection.open(instance);
+    await checkVersion(writer, directory);
+    await writer.execute(bookTables);
+    await mkdir(spill, { recursive: true });
+    await writer.execute(`attach ${literal(join(spill, 'staging.duckdb'))} as staging`);
+    const [last] = await writer.rows('select coalesce(max(batch), 0)::double, coalesce(epoch_us(max(recorded_at)), 0) from batches');
+    const state = new LedgerState(Number(last![0]), BigInt(last![1] as bigint), options.clock ?? nowMicros);
+    return new DuckDBStore(instance, writer, state);
+  } catch (error) {
+    instance.closeSync();
+    throw error;
+  }
+}
+
+async function openInstance(path: string, settings: Record<string, string>): Promise<DuckDBInstance> {
+  try {
+    return await DuckDBInstance.create(path, settings);
+  } catch (error) {
+    const message = (error as Error).message;
+    const holder = /lock.*?PID (\d+)/is.exec(message)?.[1];
+    if (holder || /could not set lock/i.test(message)) {
+      throw new TallybookError('directory_in_use', `${path} is in use by ${holder ? `process ${holder}` : 'another process'}; stop it, or name another directory with --data`, { cause: error });
+    }
+    throw new TallybookError('directory_unusable', `${path} cannot be opened: ${message.split('\n')[0]}`, { cause: error });
+  }
+}
+
+async function checkVersion(connection: Connection, directory: string): Promise<void> {
+  const tables = await connection.rows("select 1 from duckdb_tables() where table_name = 'book' and schema_name = 'main'");
+  await connection.execute(bookTables);
+  if (tables.length === 0) {
+    await setBook(connection, 'schema_version', String(schemaVersion));
+    await setBook(connection, 'hash_of_tallybook', await hashOfTallybook(connection));
+    return;
+  }
+  const book = new Map((await connection.rows('select key, value from book')).map(([key, value]) => [key as string, value as string]));
+  const version = Number(book.get('schema_version'));
+  if (version > schemaVersion) {
+    throw new TallybookError('newer_database', `${directory} was written by a newer Tallybook (schema ${version}, this one knows ${schemaVersion}); use that version or a newer one`);
+  }
+  // The hash function belongs to DuckDB; should a new version change it, the hashes are computed anew.
+  const hash = await hashOfTallybook(connection);
+  if (book.get('hash_of_tallybook') !== hash) {
+    for (const [schema] of await connection.rows("select schema_name from duckdb_tables() where table_name = 'entries' and schema_name like 'stream_%'")) {
+      await connection.execute(`update ${quote(schema as string)}.entries set _hash = hash(_id)`);
+    }
+    await setBook(connection, 'hash_of_tallybook', hash);
+  }
+}
+
+async function hashOfTallybook(connection: Connection): Promise<string> {
+  return (await connection.rows("select hash('tallybook')::varchar"))[0]![0] as string;
+}
+
+class DuckDBStore implements Store, BacksUp {
+  readonly backsUpToDirectory = true;
+  readonly #instance: DuckDBInstance;
+  readonly #writer: Connection;
+  readonly #state: LedgerState;
+  readonly #parts: PartWriter;
+  readonly #readers: ReadPool;
+  readonly #lock = new Lock();
+  readonly #tending = new Lock();
+  readonly #files = new Set<Promise<unknown>>();
+  #fileNumber = 0;
+  #covering: Promise<void> | undefined;
+  #compacting: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(instance: DuckDBInstance, writer: Connection, state: LedgerState) {
+    this.#instance = instance;
+    this.#writer = writer;
+    this.#state = state;
+    this.#parts = new PartWriter(writer, state);
+    this.#readers = new ReadPool(() => Connection.open(instance));
+  }
+
+  prepare(streams: Stream[]): Promise<Map<string, StreamState>> {
+    return this.#exclusively(async () => {
+      const states = new Map<string, StreamState>();
+      for (const stream of streams) states.set(stream.name, await this.#prepareStream(stream));
+      this.#writer.forget();
+      await this.#parts.prepare(streams);
+      this.#coverFilters();
+      return states;
+    });
+  }
+
+  async publish(deliveries: Delivery[]): Promise<Receipt[]> {
+    this.#checkOpen();
+    const file = deliveries.find((delivery) => delivery.content.kind !== 'texts');
+    if (file) {
+      if (deliveries.length > 1) throw new Error('a delivery with a file travels alone');
+      return [await this.#publishFile(file as FileDelivery)];
+    }
+    const receipts = await this.#lock.run(() => publishTexts(this.#writer, this.#parts, this.#state, deliveries as TextDelivery[]));
+    this.#coverFilters();
+    this.#compactLater(deliveries);
+    return receipts;
+  }
+
+  async #publishFile(delivery: FileDelivery): Promise<Receipt> {
+    // Started under the lock, so that it never starts while tables are changed.
+    const { working } = await this.#lock.run(async () => {
+      const publishing = publishFile({
+        connect: () => Connection.open(this.#instance),
+        writer: this.#writer,
+        lock: this.#lock,
+        state: this.#state,
+        nextNumber: () => ++this.#fileNumber,
+      }, delivery);
+      const settled: Promise<unknown> = publishing.catch(() => undefined).finally(() => this.#files.delete(settled));
+      this.#files.add(settled);
+      return { working: publishing };
+    });
+    const receipt = await working;
+    this.#coverFilters();
+    this.#compactLater([delivery]);
+    return receipt;
+  }
+
+  ask(plan: Plan): Promise<Answer> {
+    this.#checkOpen();
+    return this.#readers.use((connection) => ask(connection, plan, this.#state.books(plan.stream).hasReversals));
+  }
+
+  entries(request: EntriesRequest): Promise<Entry[]> {
+    this.#checkOpen();
+    return this.#readers.use((connection) => listEntries(connection, request));
+  }
+
+  fate(stream: Stream, id: string): Promise<Fate> {
+    this.#checkOpen();
+    return this.#readers.use((connection) => fateOf(connection, stream, id));
+  }
+
+  tend(work: { drop: { stream: Stream; before: Micros }[]; compact: boolean }): Promise<{ dropped: number }> {
+    this.#checkOpen();
+    return this.#tending.run(async () => {
+      let dropped = 0;
+      for (const { stream, before } of work.drop) {
+        dropped += await this.#exclusively(async () => {
+          const rows = await dropRecords(this.#writer, stream, before);
+          this.#state.books(stream).droppedBefore = before;
+          return rows;
+        });
+      }
+      if (work.compact) {
+        for (const { stream } of [...this.#state.streams.values()]) await this.#compact(stream);
+        await this.#lock.run(() => this.#writer.execute('checkpoint'));
+      }
+      return { dropped };
+    });
+  }
+
+  async verify(): Promise<Check[]> {
+    this.#checkOpen();
+    const streams = [...this.#state.streams.values()];
+    return this.#readers.use((connection) =>
+      connection.transaction(async () => {
+        const checks: Check[] = [];
+        for (const { stream, droppedBefore } of streams) checks.push(...(await verifyStream(connection, stream, droppedBefore !== undefined)));
+        return checks;
+      }),
+    );
+  }
+
+  backup(directory: string): Promise<void> {
+    this.#checkOpen();
+    return this.#tending.run(() => this.#readers.use((connection) => backUp(connection, database, directory)));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all([...this.#files, this.#covering, this.#compacting]);
+    await this.#tending.run(async () => undefined);
+    await this.#lock.run(async () => {
+      await this.#readers.close();
+      // Leaves a database without a log to replay; if the disk is full, the log is replayed at the next start.
+      await this.#writer.execute('checkpoint').catch(() => undefined);
+      this.#writer.close();
+      this.#instance.closeSync();
+    });
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new TallybookError('closing', 'the store is closed', { retryAfter: 1 });
+  }
+
+  /** Holds the writer while no file is being published: for changes of tables, and for dropping. */
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      await Promise.all(this.#files);
+      const done = await this.#lock.run(async () => (this.#files.size > 0 ? undefined : { value: await work() }));
+      if (done) return done.value;
+    }
+  }
+
+  async #prepareStream(stream: Stream): Promise<StreamState> {
+    const connection = this.#writer;
+    const entries = entriesOf(stream);
+    await connection.transaction(async () => {
+      await connection.execute(streamTables(stream));
+      const schema = schemaOf(stream).slice(1, -1);
+      const existing = await connection.askOnce('select column_name from duckdb_columns() where schema_name = $1 and table_name = $2', [schema, 'entries']);
+      const columns = new Set(existing.map(([name]) => name as string));
+      for (const field of storedFields(stream)) {
+        if (!columns.has(field.name)) await connection.execute(`alter table ${entries} add column ${quote(field.name)} ${sqlType(field)}`);
+      }
+      for (const rollup of stream.rollups) {
+        const table = await connection.askOnce('select 1 from duckdb_tables() where schema_name = $1 and table_name = $2', [schema, `rollup_${rollup.name}`]);
+        if (table.length > 0) continue;
+        await connection.execute(rollupTable(stream, rollup));
+        await connection.execute(appendRollup(stream, rollup, entries, '', 'false'));
+        const dropped = this.#state.streams.get(stream.name)?.droppedBefore;
+        if (dropped !== undefined) await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, String(dropped));
+      }
+    });
+    const book = new Map((await connection.rows('select key, value from book')).map(([key, value]) => [key as string, value as string]));
+    const before = book.get(`dropped_before ${stream.name}`);
+    const known = this.#state.streams.get(stream.name);
+    if (known) known.stream = stream;
+    else await this.#readBooks(stream, before === undefined ? undefined : BigInt(before));
+    const complete = stream.rollups.flatMap((rollup) => {
+      const from = book.get(`complete_from ${stream.name} ${rollup.name}`);
+      return from === undefined ? [] : [[rollup.name, BigInt(from)] as const];
+    });
+    return { droppedBefore: this.#state.books(stream).droppedBefore, rollupsCompleteFrom: new Map(complete) };
+  }
+
+  async #readBooks(stream: Stream, droppedBefore: Micros | undefined): Promise<void> {
+    const [row] = await this.#writer.askOnce(`select coalesce(max(_seq), 0), coalesce(min(_sign), 1)::integer from ${entriesOf(stream)}`);
+    const last = BigInt(row![0] as bigint);
+    const filter = new IdFilter();
+    if (last > 0n) filter.leaveUncovered({ from: 0n, to: last });
+    this.#state.streams.set(stream.name, { stream, nextSeq: last + 1n, filter, hasReversals: row![1] === -1, droppedBefore });
+  }
+
+  /** Brings the filters of known ids up to date, in the background. Until then, what is missing is scanned. */
+  #coverFilters(): void {
+    if (this.#covering || this.#closed) return;
+    const behind = [...this.#state.streams.values()].filter(({ filter }) => filter.uncovered.length > 0);
+    if (behind.length === 0) return;
+    this.#covering = this.#readers
+      .use(async (connection) => {
+        for (const { stream, filter } of behind) {
+          await filter.cover((range) => readHashes(connection, stream, range), () => this.#closed);
+        }
+      })
+      .catch(() => undefined) // exactness does not depend on it; the next publish tries again
+      .finally(() => {
+        this.#covering = undefined;
+      });
+  }
+
+  /** Compacts rollups that have grown by many small batches, one at a time, in the background. */
+  #compactLater(deliveries: Delivery[]): void {
+    if (this.#compacting || this.#closed) return;
+    const streams = new Set(deliveries.map((delivery) => delivery.stream));
+    const due = [...streams].filter((stream) => stream.rollups.length > 0 && this.#state.books(stream).nextSeq - (this.#compactedAt.get(stream.name) ?? 0n) > this.#compactEvery(stream));
+    if (due.length === 0) return;
+    this.#compacting = this.#tending
+      .run(async () => {
+        for (const stream of due) if (!this.#closed) await this.#compact(stream);
+      })
+      .catch(() => undefined) // nothing is lost: the rows are right as they are, only more of them
+      .finally(() => {
+        this.#compacting = undefined;
+      });
+  }
+
+  readonly #compactedAt = new Map<string, bigint>();
+
+  /** In seqs (two a record): the more a stream holds, the rarer, so that the cost per record stays the same. */
+  #compactEvery(stream: Stream): bigint {
+    const quarter = this.#state.books(stream).nextSeq / 4n;
+    return quarter > BigInt(compactAfterRows) * 2n ? quarter : BigInt(compactAfterRows) * 2n;
+  }
+
+  async #compact(stream: Stream): Promise<void> {
+    this.#compactedAt.set(stream.name, this.#state.books(stream).nextSeq);
+    const connection = await Connection.open(this.#instance);
+    try {
+      for (const rollup of stream.rollups) {
+        const [rows] = await connection.askOnce(`select count(*)::double from ${rollupOf(stream, rollup)}`);
+        if ((rows![0] as number) > 0) await compactRollup(connection, stream, rollup);
+      }
+    } finally {
+      connection.close();
+    }
+  }
+}
+
+async function* readHashes(connection: Connection, stream: Stream, range: SeqRange): AsyncIterable<Uint32Array> {
+  const result = await connection.stream(`select _hash from ${entriesOf(stream)} where _seq between ${range.from} and ${range.to}`);
+  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+    const { items } = chunk.getColumnVector(0) as DuckDBVector & { items: BigUint64Array };
+    yield new Uint32Array(items.buffer, items.byteOffset, items.length * 2);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * What the store keeps in memory beside the database: counters, and the filters of known ids. All of it is read
+ * back at the start; nothing here is the only place where something stands.
+ */
+import type { Micros } from '../../engine/calendar.ts';
+import type { Stream } from '../../engine/stream.ts';
+import { IdFilter } from './id-filter.ts';
+
+export interface StreamBooks {
+  stream: Stream;
+  nextSeq: bigint;
+  filter: IdFilter;
+  /** Whether the ledger holds entries of sign -1: without any, questions need not look at signs. */
+  hasReversals: boolean;
+  droppedBefore: Micros | undefined;
+}
+
+export class LedgerState {
+  readonly streams = new Map<string, StreamBooks>();
+  #nextBatch: number;
+  #lastInstant: Micros;
+  readonly #clock: () => Micros;
+  /** Batches that were committed while some file is being published: what it has not seen. */
+  readonly #watchers = new Set<Map<string, number[]>>();
+
+  constructor(lastBatch: number, lastInstant: Micros, clock: () => Micros) {
+    this.#nextBatch = lastBatch + 1;
+    this.#lastInstant = lastInstant;
+    this.#clock = clock;
+  }
+
+  now(): Micros {
+    return this.#clock();
+  }
+
+  /** Numbers that a commit does not use in the end are lost, which does no harm. */
+  reserveBatch(): number {
+    return this.#nextBatch++;
+  }
+
+  /** The time of a commit: later than that of every commit before, whatever the clock does. */
+  nextInstant(): Micros {
+    const now = this.#clock();
+    this.#lastInstant = now > this.#lastInstant ? now : this.#lastInstant + 1n;
+    return this.#lastInstant;
+  }
+
+  reserveSeqs(stream: Stream, count: bigint): bigint {
+    const books = this.books(stream);
+    const first = books.nextSeq;
+    books.nextSeq += count;
+    return first;
+  }
+
+  books(stream: Stream): StreamBooks {
+    const books = this.streams.get(stream.name);
+    if (!books) throw new Error(`stream ${stream.name} is not prepared`);
+    return books;
+  }
+
+  /** Lists, by stream, the batches that are committed from now on, until the watch ends. */
+  watch(): { batches: Map<string, number[]>; end: () => void } {
+    const batches = new Map<string, number[]>();
+    this.#watchers.add(batches);
+    return { batches, end: () => this.#watchers.delete(batches) };
+  }
+
+  committed(batch: number, streams: Iterable<string>): void {
+    const names = [...streams];
+    for (const watcher of this.#watchers) {
+      for (const name of names) watcher.set(name, [...(watcher.get(name) ?? []), batch]);
+    }
+  }
+}

@@ -1,0 +1,390 @@
+/**
+ * A part: the records of a batch that share stream, mode, source and reason. It is staged, resolved and appended
+ * inside a transaction that the caller holds. This is the way of records that come in memory; files go by way of
+ * publish-file.ts with the same SQL.
+ */
+import type { DuckDBResult, DuckDBVector } from '@duckdb/node-api';
+import { rejectsStream } from '../../engine/built-in-streams.ts';
+import { firstInstant, formatTimestamp, lastInstant, type Micros } from '../../engine/calendar.ts';
+import { limits } from '../../engine/limits.ts';
+import type { Delivery, Texts } from '../../engine/store.ts';
+import type { Stream } from '../../engine/stream.ts';
+import { type Receipt, type Verdict, type VerdictName, countOfVerdict, noCounts, recordMessages } from '../../engine/verdicts.ts';
+import {
+  appendAccepted,
+  appendDuplicates,
+  appendNew,
+  appendRejects,
+  appendReversals,
+  appendRollupOfEntries,
+  appendRollupOfNew,
+  noImport,
+  seqsPerRow,
+} from './append.ts';
+import { readExactly, refusalOf } from './casts.ts';
+import type { Connection } from './connection.ts';
+import { rewriteExactly } from './exact-rows.ts';
+import type { SeqRange } from './id-filter.ts';
+import type { LedgerState } from './ledger-state.ts';
+import { quote, storedFields } from './names.ts';
+import { type PartTables, knownSelect, knownTable, resolvedColumns, resolvedSelect } from './resolve.ts';
+import { needsFallback, recordSeparator, stageIdsSql, stageTable, stageTextsSql, undecodableMark } from './stage.ts';
+import { retractedId } from './retracted-id.ts';
+
+export interface BatchStamp {
+  batch: number;
+  recordedAt: Micros;
+}
+
+type TextDelivery = Delivery & { content: Texts };
+
+/** The bounds of a record's time at this moment, in microseconds. */
+export function timeBounds(stream: Stream, state: LedgerState): { horizon: Micros; latest: Micros } {
+  const now = state.now();
+  const { droppedBefore } = state.books(stream);
+  const kept = stream.retention === undefined ? undefined : now - stream.retention;
+  const horizon = kept === undefined || (droppedBefore !== undefined && droppedBefore > kept) ? droppedBefore : kept;
+  return {
+    horizon: horizon ?? firstInstant,
+    latest: stream.futureTolerance === undefined ? lastInstant : now + stream.futureTolerance,
+  };
+}
+
+/** Writes parts over one connection, whose temporary tables it keeps. */
+export class PartWriter {
+  readonly #connection: Connection;
+  readonly #state: LedgerState;
+  readonly #tables = new Map<string, { stream: Stream; tables: PartTables; exact: string }>();
+
+  constructor(connection: Connection, state: LedgerState) {
+    this.#connection = connection;
+    this.#state = state;
+  }
+
+  /** Makes the temporary tables of the streams; not inside a transaction. Repeated when a stream has changed. */
+  async prepare(streams: Iterable<Stream>): Promise<void> {
+    for (const stream of streams) {
+      if (this.#tables.get(stream.name)?.stream === stream) continue;
+      const names = {
+        stage: quote(`stage_${stream.name}`),
+        n: '_n',
+        suspects: 'suspects',
+        known: quote(`known_${stream.name}`),
+        resolved: 'resolved',
+      };
+      const exact = quote(`exact_${stream.name}`);
+      await this.#connection.execute(`${stageTable(stream, names.stage, true)}; ${stageTable(stream, exact, true)};
+        ${knownTable(stream, names.known)};
+        create temp table if not exists suspects (_hash ubigint);
+        create temp table if not exists resolved ${resolvedColumns};`);
+      this.#tables.set(stream.name, { stream, tables: names, exact });
+    }
+  }
+
+  /** Publishes deliveries that share stream, mode, source and reason. Returns a receipt for each. */
+  async write(deliveries: TextDelivery[], stamp: BatchStamp): Promise<Receipt[]> {
+    const { stream, mode } = deliveries[0]!;
+    const { tables } = this.#tables.get(stream.name)!;
+    const count = deliveries.reduce((sum, delivery) => sum + delivery.content.texts.length, 0);
+    const base = this.#state.reserveSeqs(stream, BigInt(count) * seqsPerRow);
+    const rows = await this.#stage(deliveries, stamp, base, count);
+    const suspects = this.#findSuspects(deliveries[0]!, rows, base);
+    const verdicts = new Map<number, string>();
+    let refused = rows.bad.size > 0;
+    if (suspects) {
+      await this.#resolve(deliveries[0]!, suspects);
+      for (const [n, verdict] of await this.#connection.rows('select _n, verdict from resolved')) {
+        verdicts.set(n as number, verdict as string);
+      }
+      const kinds = new Set(verdicts.values());
+      if (mode !== 'retract') await this.#connection.run(appendAccepted(stream, tables));
+      if (kinds.has('corrected') || kinds.has('retracted')) {
+        this.#state.books(stream).hasReversals = true;
+        await this.#connection.run(appendReversals(stream, tables));
+      }
+      if (kinds.has('duplicate')) await this.#connection.run(appendDuplicates(stream, tables));
+      for (const rollup of stream.rollups) {
+        await this.#connection.run(appendRollupOfEntries(stream, rollup));
+      }
+      refused ||= kinds.has('conflict') || kinds.has('not_found');
+    } else if (count > rows.bad.size) {
+      await this.#connection.run(appendNew(stream, tables));
+      for (const rollup of stream.rollups) await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
+    }
+    if (refused) await this.#reject(deliveries, count, tables);
+    const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
+    await this.#takeBackReplayed(deliveries, receipts, stamp);
+    await this.#connection.run(`delete from ${tables.stage}`);
+    await this.#book(deliveries[0]!, receipts, stamp);
+    return receipts;
+  }
+
+  async #stage(deliveries: TextDelivery[], stamp: BatchStamp, base: bigint, count: number): Promise<StagedRows> {
+    const { stream, mode, source, reason } = deliveries[0]!;
+    const { tables, exact } = this.#tables.get(stream.name)!;
+    const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
+    const common = {
+      batch: stamp.batch, base, last: base + BigInt(count) * seqsPerRow - 1n, source, import: noImport, reason: reason ?? '',
+      recorded_at: stamp.recordedAt, ...timeBounds(stream, this.#state),
+    };
+    if (mode === 'retract') {
+      const ids = texts.map((text) => retractedId(stream, text) ?? null);
+      await this.#connection.bring({ ...common, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) });
+      return readStaged(await this.#connection.result(stageIdsSql(tables.stage), []));
+    }
+    const fallbackIds = needsFallback(stream) ? deliveries.flatMap((delivery) => delivery.content.fallbackIds) : [];
+    await this.#connection.bring({ ...common, texts: texts.join(recordSeparator), fallbacks: JSON.stringify(fallbackIds) });
+    const rows = await readStaged(await this.#connection.result(stageTextsSql(stream, tables.stage, false), []));
+    const again = [...rows.bad].filter(([, bad]) => bad === readExactly).map(([n]) => n);
+    if (again.length === 0) return rows;
+    await this.#connection.run(`delete from ${exact}`);
+    await this.#connection.bring({
+      ...common,
+      texts: again.map((n) => rewriteExactly(stream, texts[n]!)).join(recordSeparator),
+      fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
+    });
+    const exactRows = await this.#connection.result(stageTextsSql(stream, exact, true), [again.join(',')]);
+    await this.#connection.run(replaceByExact(stream, tables.stage, '_n', exact));
+    rows.replace(await readStaged(exactRows));
+    return rows;
+  }
+
+  /**
+   * Which hashes may be known, and where to look; undefined when every record is surely new. To take a record back
+   * that is surely new is a verdict, too: so all are suspects there.
+   */
+  #findSuspects({ stream, mode }: Delivery, rows: StagedRows, base: bigint): Suspects | undefined {
+    const { filter } = this.#state.books(stream);
+    const everywhere = filter.uncovered;
+    const hashes: bigint[] = [];
+    const ranges: SeqRange[] = [...everywhere];
+    rows.eachHash((n, low, high) => {
+      const found = filter.addAndFind(low, high, base + BigInt(n) * seqsPerRow + 1n);
+      if (!found && everywhere.length === 0 && mode !== 'retract') return;
+      hashes.push((BigInt(high) << 32n) | BigInt(low));
+      if (found) ranges.push(...found);
+    });
+    return hashes.length === 0 ? undefined : { hashes, ranges: mergeRanges(ranges) };
+  }
+
+  async #resolve(delivery: TextDelivery, suspects: Suspects): Promise<void> {
+    const { stream, mode } = delivery;
+    const { tables } = this.#tables.get(stream.name)!;
+    await this.#connection.run('delete from suspects');
+    await this.#connection.run(`delete from ${tables.known}`);
+    await this.#connection.run('delete from resolved');
+    await this.#connection.run("insert into suspects select distinct unnest(string_split($1, ','))::ubigint", suspects.hashes.join(','));
+    const known = `insert into ${tables.known} ${knownSelect(stream, tables.suspects, '_seq between $1::bigint and $2::bigint and')}`;
+    for (const { from, to } of suspects.ranges) await this.#connection.run(known, from, to);
+    await this.#connection.run(`insert into resolved ${resolvedSelect(stream, mode, tables)}`);
+  }
+
+  async #reject(deliveries: TextDelivery[], count: number, tables: PartTables): Promise<void> {
+    const { stream, mode } = deliveries[0]!;
+    const first = this.#state.reserveSeqs(rejectsStream, BigInt(count));
+    const { horizon, latest } = timeBounds(stream, this.#state);
+    const starts: number[] = [];
+    const replayed: number[] = [];
+    let start = 0;
+    for (const { content } of deliveries) {
+      starts.push(start);
+      if (content.replays) for (let i = 0; i < content.texts.length; i++) replayed.push(start + i);
+      start += content.texts.length;
+    }
+    await this.#connection.run(
+      appendRejects(stream, tables),
+      first, starts.join(','), mode,
+      formatTimestamp(horizon), formatTimestamp(latest), replayed.join(','),
+    );
+    this.#state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(count) - 1n });
+  }
+
+  #receipts(deliveries: TextDelivery[], rows: StagedRows, resolved: Map<number, string>, stamp: BatchStamp): Receipt[] {
+    const { stream } = deliveries[0]!;
+    const bounds = timeBounds(stream, this.#state);
+    let start = 0;
+    return deliveries.map((delivery) => {
+      const count = delivery.content.texts.length;
+      const receipt: Receipt = {
+        batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt), received: count, ...noCounts(), verdicts: [],
+      };
+      const most = delivery.allVerdicts ? limits.receipt_verdicts_all : limits.receipt_verdicts;
+      for (let index = 0; index < count; index++) {
+        const n = start + index;
+        const verdict = verdictOf(stream, rows.bad.get(n), resolved.get(n), () => rows.found(n), bounds);
+        receipt[countOfVerdict[verdict.verdict]]++;
+        if ((delivery.allVerdicts || verdict.verdict !== 'accepted') && receipt.verdicts.length < most) {
+          receipt.verdicts.push({ index, id: rows.id(n), ...verdict });
+        }
+      }
+      start += count;
+      return receipt;
+    });
+  }
+
+  /** Rejects that were replayed and now pass, or stand already, leave their list in this same batch. */
+  async #takeBackReplayed(deliveries: TextDelivery[], receipts: Receipt[], stamp: BatchStamp): Promise<void> {
+    const ids = deliveries.flatMap(({ content }, d) => {
+      const failed = new Set(receipts[d]!.verdicts.filter((v) => v.verdict === 'rejected' || v.verdict === 'conflict').map((v) => v.index));
+      return (content.replays ?? []).filter((_, index) => !failed.has(index));
+    });
+    if (ids.length === 0) return;
+    await this.write([{
+      stream: rejectsStream, mode: 'retract', source: deliveries[0]!.source, reason: 'replayed', allVerdicts: false,
+      content: { kind: 'texts', texts: ids.map((id) => JSON.stringify(id)), fallbackIds: ids },
+    }], stamp);
+  }
+
+  /** One line in the book of batches for a part. */
+  async #book({ stream, mode, source }: Delivery, receipts: Receipt[], { batch, recordedAt }: BatchStamp): Promise<void> {
+    const sum = (key: 'accepted' | 'duplicates' | 'corrected' | 'conflicts' | 'rejected' | 'retracted') =>
+      receipts.reduce((total, receipt) => total + receipt[key], 0);
+    await this.#connection.run(
+      bookBatch, batch, recordedAt, stream.name, mode, source, noImport,
+      sum('accepted'), sum('duplicates'), sum('corrected'), sum('conflicts'), sum('rejected'), sum('retracted'),
+    );
+  }
+}
+
+export const bookBatch = `insert into batches
+  select $1::bigint, make_timestamp($2::bigint), $3::varchar, $4::varchar, $5::varchar, nullif($6::bigint, -1),
+    $7::bigint, $8::bigint, $9::bigint, $10::bigint, $11::bigint, $12::bigint`;
+
+/** Puts rows that were read exactly in the place of those that were marked. */
+export function replaceByExact(stream: Stream, stage: string, n: string, exact: string): string {
+  const columns = ['_id', '_hash', ...storedFields(stream).map((field) => quote(field.name)), '_bad', '_found'];
+  return `update ${stage} set ${columns.map((column) => `${column} = x.${column}`).join(', ')} from ${exact} x where ${stage}.${n} = x._n`;
+}
+
+interface Suspects {
+  hashes: bigint[];
+  ranges: SeqRange[];
+}
+
+/** The verdict of a row from its refusal number or what was resolved; with neither it is accepted. */
+export function verdictOf(
+  stream: Stream,
+  bad: number | undefined,
+  resolved: string | undefined,
+  found: () => string | null,
+  bounds: { horizon: Micros; latest: Micros },
+): Omit<Verdict, 'index' | 'id'> {
+  if (bad !== undefined) {
+    const refusal = refusalOf(stream, bad);
+    const bound = formatTimestamp(refusal.code === 'too_old' ? bounds.horizon : bounds.latest);
+    const value = found() ?? 'null';
+    const field = refusal.code === 'unknown_field' ? value : refusal.field;
+    return { verdict: 'rejected', code: refusal.code, ...(field === undefined ? {} : { field }), message: refusal.message(value, bound) };
+  }
+  if (resolved === 'conflict') return { verdict: 'conflict', code: 'conflict', message: recordMessages.conflict };
+  if (resolved === 'not_found') return { verdict: 'rejected', code: 'not_found', message: recordMessages.not_found };
+  return { verdict: (resolved ?? 'accepted') as VerdictName };
+}
+
+function prepareTexts(content: Texts): string[] {
+  if (!content.undecodable && !content.texts.some((text) => text.includes(recordSeparator))) return content.texts;
+  return content.texts.map((text, i) => {
+    const base64 = content.undecodable?.get(i) ?? (text.includes(recordSeparator) ? Buffer.from(text).toString('base64') : undefined);
+    return base64 === undefined ? text : undecodableMark + base64;
+  });
+}
+
+/** At most a handful of ranges: each costs a statement. */
+function mergeRanges(ranges: SeqRange[]): SeqRange[] {
+  const sorted = ranges.map((range) => ({ ...range })).sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+  const merged: SeqRange[] = [];
+  for (const range of sorted) {
+    const last = merged.at(-1);
+    if (last && range.from <= last.to + 1n) {
+      if (range.to > last.to) last.to = range.to;
+    } else merged.push(range);
+  }
+  return merged.length <= 8 ? merged : [{ from: merged[0]!.from, to: merged.at(-1)!.to }];
+}
+
+interface StagedChunk {
+  /** Position of the first row, where positions run on without gaps. */
+  start: number;
+  n: Int32Array;
+  hash: Uint32Array;
+  found: DuckDBVector;
+  id: DuckDBVector;
+}
+
+/** What staging tells of its rows: refusals and hashes at once, texts only when they are asked for. */
+class StagedRows {
+  readonly bad = new Map<number, number>();
+  count = 0;
+  readonly #chunks: StagedChunk[] = [];
+  /** Rows that were read again, exactly. */
+  #replaced: StagedRows | undefined;
+
+  add(n: Int32Array, hash: Uint32Array, bad: DuckDBVector, found: DuckDBVector, id: DuckDBVector): void {
+    for (let i = 0; i < n.length; i++) {
+      const number = bad.getItem(i) as number | null;
+      if (number !== null) this.bad.set(n[i]!, number);
+    }
+    this.#chunks.push({ start: this.count, n, hash, found, id });
+    this.count += n.length;
+  }
+
+  replace(rows: StagedRows): void {
+    for (const [n, bad] of [...this.bad]) if (bad === readExactly) this.bad.delete(n);
+    for (const [n, bad] of rows.bad) this.bad.set(n, bad);
+    this.#replaced = rows;
+  }
+
+  /** The hashes of well-formed rows, as two 32-bit words. */
+  eachHash(visit: (n: number, low: number, high: number) => void): void {
+    const replaced = this.#replaced;
+    for (const { n, hash } of this.#chunks) {
+      for (let i = 0; i < n.length; i++) {
+        const row = n[i]!;
+        if (!this.bad.has(row) && !replaced?.has(row)) visit(row, hash[2 * i]!, hash[2 * i + 1]!);
+      }
+    }
+    replaced?.eachHash(visit);
+  }
+
+  has(n: number): boolean {
+    return this.#find(n) !== undefined;
+  }
+
+  id(n: number): string | null {
+    const row = this.#findLatest(n);
+    return (row?.chunk.id.getItem(row.i) as string | null | undefined) ?? null;
+  }
+
+  found(n: number): string | null {
+    const row = this.#findLatest(n);
+    return (row?.chunk.found.getItem(row.i) as string | null | undefined) ?? null;
+  }
+
+  #findLatest(n: number): { chunk: StagedChunk; i: number } | undefined {
+    return (this.#replaced ? this.#replaced.#find(n) : undefined) ?? this.#find(n);
+  }
+
+  #find(n: number): { chunk: StagedChunk; i: number } | undefined {
+    for (const chunk of this.#chunks) {
+      // Nearly always positions run on; those of exact rows do not.
+      if (chunk.n[n - chunk.start] === n) return { chunk, i: n - chunk.start };
+      const i = chunk.n[chunk.n.length - 1] === chunk.start + chunk.n.length - 1 ? -1 : chunk.n.indexOf(n);
+      if (i >= 0) return { chunk, i };
+    }
+    return undefined;
+  }
+}
+
+async function readStaged(result: DuckDBResult): Promise<StagedRows> {
+  const rows = new StagedRows();
+  for (const chunk of await result.fetchAllChunks()) {
+    const [n, hash, bad, found, id] = [0, 1, 2, 3, 4].map((i) => chunk.getColumnVector(i)) as [DuckDBVector, DuckDBVector, DuckDBVector, DuckDBVector, DuckDBVector];
+    const words = (hash as unknown as { items: BigUint64Array }).items;
+    rows.add(
+      (n as unknown as { items: Int32Array }).items,
+      new Uint32Array(words.buffer, words.byteOffset, words.length * 2),
+      bad, found, id,
+    );
+  }
+  return rows;
+}

@@ -1,0 +1,364 @@
+/**
+ * Publishing a file of any size, whole or not at all, while others are served.
+ *
+ * The long work happens beside the writer: the file is staged into a table of its own (in the database
+ * `staging`, beside the ledger's; kept in memory it would take as much of it as the file is long), compared with the ledger, and appended in a transaction on
+ * a connection of its own, where nobody sees it. Only the end holds the writer's lock: a look at the batches that
+ * were committed since the comparison. If none of them touched an id of the file (nearly always), the commit
+ * follows: 65 ms for 5 million records. Else the work is done again, at the third time under the lock.
+ *
+ * So the number of the batch is given before the commit, and a later commit may have a lower number: the time at
+ * which a batch was recorded is what counts (see asOf in snapshot.ts).
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { rejectsStream } from '../../engine/built-in-streams.ts';
+import { formatTimestamp } from '../../engine/calendar.ts';
+import { TallybookError } from '../../engine/errors.ts';
+import { limits } from '../../engine/limits.ts';
+import type { Delivery, File, Progress, StandingOfImport } from '../../engine/store.ts';
+import type { Stream } from '../../engine/stream.ts';
+import { type Receipt, type Verdict, countOfVerdict, noCounts } from '../../engine/verdicts.ts';
+import {
+  appendAccepted,
+  appendDuplicates,
+  appendNew,
+  appendRejects,
+  appendReversals,
+  appendRollupOfEntries,
+  appendRollupOfNew,
+  noImport,
+  seqsPerRow,
+} from './append.ts';
+import { readExactly, recordRefusals } from './casts.ts';
+import { Connection } from './connection.ts';
+import { rewriteExactly } from './exact-rows.ts';
+import type { LedgerState } from './ledger-state.ts';
+import type { Lock } from './lock.ts';
+import { entriesOf, literal, quote, storedFields } from './names.ts';
+import { type BatchStamp, PartWriter, bookBatch, replaceByExact, timeBounds, verdictOf } from './part.ts';
+import { fileSource } from './read-file.ts';
+import { type PartTables, resolvedSelect } from './resolve.ts';
+import { needsFallback, recordSeparator, stageFileSql, stageTable, stageTextsSql } from './stage.ts';
+import { standingEntries } from './standing.ts';
+
+export type FileDelivery = Delivery & { content: File | StandingOfImport };
+
+export interface FilePublishing {
+  connect(): Promise<Connection>;
+  /** The connection of the writer; used only under the lock. */
+  writer: Connection;
+  lock: Lock;
+  state: LedgerState;
+  nextNumber(): number;
+}
+
+const attemptsWithoutLock = 2;
+
+export async function publishFile(context: FilePublishing, delivery: FileDelivery): Promise<Receipt> {
+  const connection = await context.connect();
+  const work = new FileWork(context, connection, delivery);
+  const { signal } = delivery.content;
+  const interrupt = () => connection.interrupt();
+  signal?.addEventListener('abort', interrupt);
+  try {
+    return await work.run();
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+    await work.cleanUp();
+    connection.close();
+  }
+}
+
+class FileWork {
+  readonly #context: FilePublishing;
+  readonly #connection: Connection;
+  readonly #delivery: FileDelivery;
+  readonly #stream: Stream;
+  readonly #tables: PartTables;
+  readonly #number: number;
+  #rows = 0;
+
+  constructor(context: FilePublishing, connection: Connection, delivery: FileDelivery) {
+    this.#context = context;
+    this.#connection = connection;
+    this.#delivery = delivery;
+    this.#stream = delivery.stream;
+    this.#number = context.nextNumber();
+    const table = (name: string) => `staging.main.${name}_${this.#number}`;
+    this.#tables = { stage: table('stage'), n: 'rowid', suspects: table('suspects'), known: entriesOf(delivery.stream), resolved: table('resolved') };
+  }
+
+  async run(): Promise<Receipt> {
+    await this.#following('staging', () => this.#stage());
+    for (let attempt = 0; ; attempt++) {
+      const locked = attempt === attemptsWithoutLock;
+      const publish = () => this.#publish(locked);
+      const receipt = locked ? await this.#context.lock.run(publish) : await publish();
+      if (receipt) return receipt;
+    }
+  }
+
+  async cleanUp(): Promise<void> {
+    const { stage, suspects, resolved } = this.#tables;
+    for (const table of [stage, suspects, resolved, `staging.main.raw_${this.#number}`]) {
+      await this.#connection.execute(`drop table if exists ${table}`).catch(() => undefined);
+    }
+  }
+
+  // --- staging ---------------------------------------------------------------------------------------------
+
+  async #stage(): Promise<void> {
+    const { content } = this.#delivery;
+    if (content.kind === 'standing_of_import') await this.#stageStanding(content.import);
+    else await this.#stageRecords(content);
+    this.#rows = await this.#count(`select count(*) from ${this.#tables.stage}`);
+  }
+
+  async #stageStanding(importId: number): Promise<void> {
+    const fields = storedFields(this.#stream).map((field) => `, ${quote(field.name)}`).join('');
+    await this.#connection.execute(`create table ${this.#tables.stage} as
+      select null::varchar as _line, _id, _hash${fields}, null::smallint as _bad, null::varchar as _found
+      from ${standingEntries(this.#stream, '')} e where _import = ${importId}`);
+  }
+
+  async #stageRecords(file: File): Promise<void> {
+    if (this.#delivery.mode === 'retract') {
+      throw new TallybookError('unsupported_format', 'retractions come as records in a request, not as a file');
+    }
+    const source = await fileSource(this.#connection, this.#stream, file.path, file.format, this.#number);
+    const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
+    const bounds = `${horizon}::bigint as horizon, ${latest}::bigint as latest`;
+    let select = source.select;
+    if (needsFallback(this.#stream)) {
+      // Rows are numbered by the rowid of a table: `row_number() over ()` takes one thread and 6 s for 5 million.
+      const raw = `staging.main.raw_${this.#number}`;
+      await this.#connection.execute(`create table ${raw} as ${select}`);
+      select = `select *, ${literal(file.idPrefix)} || ':' || (rowid + 1) as fallback, rowid as n, ${bounds} from ${raw}`;
+    } else {
+      select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
+    }
+    await this.#connection.execute(stageFileSql(this.#stream, this.#tables.stage, { kind: source.kind, select }));
+    if (source.rejectsTable) await this.#stageUnreadable(source.rejectsTable);
+    await this.#readAgainExactly(file);
+  }
+
+  /** Rows that the reader has put aside follow the others, with line number and reason. */
+  async #stageUnreadable(rejects: string): Promise<void> {
+    await this.#connection.execute(`insert into ${this.#tables.stage} (_line, _bad, _found)
+      select left(any_value(csv_line), ${limits.record_bytes}), ${recordRefusals.unreadable_row},
+        'line ' || line || ': ' || any_value(case error_type
+          when 'MISSING COLUMNS' then 'it has too few cells'
+          when 'TOO MANY COLUMNS' then 'it has too many cells'
+          when 'UNQUOTED VALUE' then 'a quote is not closed'
+          when 'LINE SIZE OVER MAXIMUM' then 'it is longer than ${limits.record_bytes} bytes'
+          when 'INVALID ENCODING' then 'it is no UTF-8'
+          else lower(error_type) end)
+      from ${rejects} group by line order by line`);
+  }
+
+  async #readAgainExactly(file: File): Promise<void> {
+    const { stage } = this.#tables;
+    const stream = this.#stream;
+    if ((await this.#count(`select count(*) from ${stage} where _bad = ${readExactly}`)) === 0) return;
+    await this.#connection.execute(stageTable(stream, 'exact', true));
+    const chunk = 10_000;
+    for (let from = -1; ; ) {
+      const rows = await this.#connection.askOnce(
+        `select rowid::bigint, _line from ${stage} where _bad = ${readExactly} and rowid > ${from} order by rowid limit ${chunk}`);
+      if (rows.length === 0) break;
+      from = Number(rows.at(-1)![0]);
+      await this.#bring(0, 0n, 0n, {
+        texts: rows.map(([, line]) => rewriteExactly(stream, line as string)).join(recordSeparator),
+        fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([n]) => `${file.idPrefix}:${Number(n) + 1}`) : []),
+      });
+      await this.#connection.run(stageTextsSql(stream, 'exact', true), rows.map(([n]) => String(n)).join(','));
+      this.#checkAbort();
+    }
+    await this.#connection.execute(replaceByExact(stream, stage, 'rowid', 'exact'));
+    // The original of a row that is fine needs not be kept; that of a bad one is its line, not the rewritten one.
+    await this.#connection.execute('drop table exact');
+  }
+
+  // --- publishing ------------------------------------------------------------------------------------------
+
+  /** Undefined when another batch has touched an id of this file meanwhile: then it must be done again. */
+  async #publish(locked: boolean): Promise<Receipt | undefined> {
+    const { state, lock } = this.#context;
+    const watch = state.watch();
+    try {
+      const resolved = await this.#following('comparing', () => this.#compare());
+      const batch = state.reserveBatch();
+      const base = state.reserveSeqs(this.#stream, BigInt(this.#rows) * seqsPerRow + 1n);
+      const partWriter = new PartWriter(this.#connection, state);
+      const { alongside } = this.#delivery.content;
+      if (alongside) await partWriter.prepare([alongside(this.#emptyReceipt()).stream]);
+      await this.#connection.run('begin transaction');
+      try {
+        await this.#following('publishing', () => this.#append(batch, base, resolved));
+        const end = async () => {
+          if (!locked && (await this.#touched(watch.batches.get(this.#stream.name) ?? []))) return undefined;
+          return this.#commit({ batch, recordedAt: state.nextInstant() }, base, resolved, partWriter);
+        };
+        const receipt = locked ? await end() : await lock.run(end);
+        if (!receipt) await this.#connection.run('rollback');
+        return receipt;
+      } catch (error) {
+        await this.#connection.run('rollback').catch(() => undefined);
+        throw error;
+      }
+    } finally {
+      watch.end();
+    }
+  }
+
+  /** Verdicts by id, as far as they are not simply 'new'. Returns whether there are any. */
+  async #compare(): Promise<boolean> {
+    const { stage, suspects, resolved } = this.#tables;
+    for (const table of [suspects, resolved]) await this.#connection.execute(`drop table if exists ${table}`);
+    const empty = this.#context.state.books(this.#stream).nextSeq === 1n;
+    const repeated = `select _hash from ${stage} where _bad is null group by _hash having count(*) > 1`;
+    const standing = `select e._hash from ${entriesOf(this.#stream)} e where e._hash in (select _hash from ${stage} where _bad is null)`;
+    await this.#connection.execute(`create table ${suspects} as ${empty ? repeated : `${repeated} union ${standing}`}`);
+    if (this.#delivery.mode === 'retract') {
+      await this.#connection.execute(`insert into ${suspects} select distinct _hash from ${stage} where _bad is null`);
+    }
+    if ((await this.#count(`select count(*) from ${suspects}`)) === 0) return false;
+    await this.#connection.execute(`create table ${resolved} as
+      select n::integer as _n, verdict, prev_seq::bigint as prev_seq, prev_n::integer as prev_n
+      from (${resolvedSelect(this.#stream, this.#delivery.mode, this.#tables)})`);
+    return true;
+  }
+
+  /** Lays down what the statements of this part have in common; temporary tables may be written in any transaction. */
+  async #bring(batch: number, base: bigint, recordedAt: bigint, content = { texts: '', fallbacks: '' }): Promise<void> {
+    const { source, reason, content: { import: importId } } = this.#delivery;
+    await this.#connection.bring({
+      batch, base, last: base + BigInt(this.#rows) * seqsPerRow, source, import: importId ?? noImport, reason: reason ?? '',
+      recorded_at: recordedAt, ...timeBounds(this.#stream, this.#context.state), ...content,
+    });
+  }
+
+  async #append(batch: number, base: bigint, resolved: boolean): Promise<void> {
+    await this.#bring(batch, base, 0n);
+    if (!resolved) {
+      await this.#connection.run(appendNew(this.#stream, this.#tables));
+      for (const rollup of this.#stream.rollups) await this.#connection.run(appendRollupOfNew(this.#stream, rollup, this.#tables));
+      return;
+    }
+    if (this.#delivery.mode !== 'retract') await this.#connection.run(appendAccepted(this.#stream, this.#tables));
+    const changed = await this.#count(`select count(*) from ${this.#tables.resolved} where verdict in ('corrected', 'retracted')`);
+    if (changed > 0) {
+      this.#context.state.books(this.#stream).hasReversals = true;
+      await this.#connection.run(appendReversals(this.#stream, this.#tables));
+    }
+    await this.#connection.run(appendDuplicates(this.#stream, this.#tables));
+    for (const rollup of this.#stream.rollups) await this.#connection.run(appendRollupOfEntries(this.#stream, rollup));
+  }
+
+  /** Whether batches that were committed since the comparison hold an id of this file. */
+  async #touched(batches: number[]): Promise<boolean> {
+    if (batches.length === 0) return false;
+    const [lowest, highest] = [Math.min(...batches), Math.max(...batches)];
+    const rows = await this.#context.writer.askOnce(`select 1 from ${entriesOf(this.#stream)}
+      where _batch between ${lowest} and ${highest} and _batch in (${batches.join(', ')})
+      and _hash in (select _hash from ${this.#tables.stage} where _bad is null) limit 1`);
+    return rows.length > 0;
+  }
+
+  async #commit(stamp: BatchStamp, base: bigint, resolved: boolean, partWriter: PartWriter): Promise<Receipt> {
+    const { state } = this.#context;
+    const { source, mode, content } = this.#delivery;
+    this.#checkAbort();
+    const receipt = await this.#receipt(stamp, resolved);
+    if (receipt.rejected + receipt.conflicts > 0) {
+      const first = state.reserveSeqs(rejectsStream, BigInt(this.#rows));
+      const { horizon, latest } = timeBounds(this.#stream, state);
+      // Without suspects there is no table of verdicts; an empty one stands in for it.
+      if (!resolved) await this.#connection.execute('create temp table if not exists no_verdicts (_n integer, verdict varchar, prev_seq bigint, prev_n integer)');
+      const tables = resolved ? this.#tables : { ...this.#tables, resolved: 'no_verdicts' };
+      await this.#bring(stamp.batch, base, stamp.recordedAt);
+      await this.#connection.run(appendRejects(this.#stream, tables), first, '0', mode, formatTimestamp(horizon), formatTimestamp(latest), '');
+      state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(this.#rows) });
+    }
+    await this.#connection.run(bookBatch, stamp.batch, stamp.recordedAt, this.#stream.name, mode, source, content.import ?? noImport,
+      receipt.accepted, receipt.duplicates, receipt.corrected, receipt.conflicts, receipt.rejected, receipt.retracted);
+    const touched = [this.#stream.name];
+    if (content.alongside) {
+      const delivery = content.alongside(receipt);
+      if (delivery.content.kind !== 'texts') throw new Error('what is published alongside a file must be texts');
+      await partWriter.write([{ ...delivery, content: delivery.content }], stamp);
+      touched.push(delivery.stream.name);
+    }
+    await this.#connection.run('commit');
+    state.books(this.#stream).filter.leaveUncovered({ from: base, to: base + BigInt(this.#rows) * seqsPerRow });
+    state.committed(stamp.batch, touched);
+    return receipt;
+  }
+
+  #emptyReceipt(): Receipt {
+    return { batch: 0, recorded_at: formatTimestamp(0n), received: 0, ...noCounts(), verdicts: [] };
+  }
+
+  async #receipt(stamp: BatchStamp, resolved: boolean): Promise<Receipt> {
+    const { stage } = this.#tables;
+    const receipt: Receipt = { ...this.#emptyReceipt(), batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt), received: this.#rows };
+    const counts = resolved ? await this.#connection.askOnce(`select verdict, count(*) from ${this.#tables.resolved} group by verdict`) : [];
+    const resolvedRows = new Map(counts.map(([verdict, count]) => [verdict as string, Number(count)]));
+    for (const [verdict, count] of resolvedRows) {
+      receipt[verdict === 'not_found' ? 'rejected' : countOfVerdict[verdict as keyof typeof countOfVerdict]] += count;
+    }
+    const bad = await this.#count(`select count(*) from ${stage} where _bad is not null`);
+    receipt.rejected += bad;
+    receipt.accepted += this.#rows - bad - [...resolvedRows.values()].reduce((a, b) => a + b, 0);
+    receipt.verdicts = await this.#verdicts(resolved);
+    return receipt;
+  }
+
+  async #verdicts(resolved: boolean): Promise<Verdict[]> {
+    const all = this.#delivery.allVerdicts;
+    const { stage, resolved: table } = this.#tables;
+    const most = all ? limits.receipt_verdicts_all : limits.receipt_verdicts;
+    const join = resolved ? `left join ${table} r on r._n = t.rowid` : '';
+    const verdict = resolved ? 'r.verdict' : 'null::varchar';
+    const listed = all ? '' : `where t._bad is not null ${resolved ? "or r.verdict <> 'accepted'" : ''}`;
+    const rows = await this.#connection.askOnce(`select t.rowid::bigint, t._id, t._bad, ${verdict}, t._found
+      from ${stage} t ${join} ${listed} order by t.rowid limit ${most}`);
+    const bounds = timeBounds(this.#stream, this.#context.state);
+    return rows.map(([n, id, bad, found, value]) => ({
+      index: Number(n),
+      id: id as string | null,
+      ...verdictOf(this.#stream, bad === null ? undefined : Number(bad), (found as string | null) ?? undefined, () => value as string | null, bounds),
+    }));
+  }
+
+  async #count(sql: string): Promise<number> {
+    return Number((await this.#connection.askOnce(sql))[0]![0]);
+  }
+
+  #checkAbort(): void {
+    this.#delivery.content.signal?.throwIfAborted();
+  }
+
+  /** Reports progress while a step runs: DuckDB knows how far a statement is. */
+  async #following<T>(step: Progress['step'], work: () => Promise<T>): Promise<T> {
+    this.#checkAbort();
+    const stop = new AbortController();
+    const report = () => this.#delivery.content.onProgress({ step, rows: this.#rows, bytes_done: undefined, bytes_total: undefined });
+    const following = (async () => {
+      while (!stop.signal.aborted) {
+        report();
+        await sleep(250, undefined, { signal: stop.signal }).catch(() => undefined);
+      }
+    })();
+    try {
+      return await work();
+    } finally {
+      stop.abort();
+      await following;
+      this.#checkAbort();
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Publishing what came in memory: all deliveries of a call in one commit. Deliveries are concurrent requests, so
+ * those that share stream, mode, source and reason are put together as one part, in the order of their arrival.
+ */
+import { formatTimestamp } from '../../engine/calendar.ts';
+import type { Delivery, Texts } from '../../engine/store.ts';
+import { type Receipt, noCounts } from '../../engine/verdicts.ts';
+import type { Connection } from './connection.ts';
+import type { LedgerState } from './ledger-state.ts';
+import type { PartWriter } from './part.ts';
+
+export type TextDelivery = Delivery & { content: Texts };
+
+/** The caller holds the writer's lock. */
+export async function publishTexts(
+  connection: Connection,
+  writer: PartWriter,
+  state: LedgerState,
+  deliveries: TextDelivery[],
+): Promise<Receipt[]> {
+  const stamp = { batch: state.reserveBatch(), recordedAt: state.nextInstant() };
+  const receipts = new Map<Delivery, Receipt>();
+  const parts = new Map<string, TextDelivery[]>();
+  for (const delivery of deliveries) {
+    if (delivery.content.texts.length === 0) {
+      receipts.set(delivery, { batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt), received: 0, ...noCounts(), verdicts: [] });
+      continue;
+    }
+    const key = JSON.stringify([delivery.stream.name, delivery.mode, delivery.source, delivery.reason]);
+    const part = parts.get(key);
+    if (part) part.push(delivery);
+    else parts.set(key, [delivery]);
+  }
+  if (parts.size > 0) {
+    await writer.prepare(new Set(deliveries.map((delivery) => delivery.stream)));
+    await connection.transaction(async () => {
+      for (const part of parts.values()) {
+        const written = await writer.write(part, stamp);
+        part.forEach((delivery, i) => receipts.set(delivery, written[i]!));
+      }
+    });
+    state.committed(stamp.batch, new Set(deliveries.map((delivery) => delivery.stream.name)));
+  }
+  return deliveries.map((delivery) => receipts.get(delivery)!);
+}

@@ -1,0 +1,126 @@
+/**
+ * Reading files: which SQL gives the records of a file, as lines of JSON or as one column of text a field.
+ *
+ * Lines of JSON are read as a table of one column, with a separator that cannot occur in them. A line that is too
+ * long or no UTF-8, a row with too few or too many cells, an open quote: DuckDB puts them aside with line number
+ * and reason, and they become rejects like all others. TSV has no quotes: a quote is a plain character in it.
+ */
+import { open } from 'node:fs/promises';
+import { TallybookError } from '../../engine/errors.ts';
+import { limits } from '../../engine/limits.ts';
+import type { FileFormat } from '../../engine/store.ts';
+import type { Stream } from '../../engine/stream.ts';
+import type { RawKind } from './casts.ts';
+import type { Connection } from './connection.ts';
+import { literal, quote } from './names.ts';
+
+export interface FileSource {
+  kind: RawKind;
+  /** Gives line (json) or r0, r1 … (cells). */
+  select: string;
+  /** Where rows that cannot be read are put aside; undefined where the format has none. */
+  rejectsTable: string | undefined;
+}
+
+export async function fileSource(
+  connection: Connection,
+  stream: Stream,
+  path: string,
+  format: FileFormat,
+  number: number,
+): Promise<FileSource> {
+  const rejectsTable = `unreadable_${number}`;
+  const putAside = `store_rejects = true, rejects_table = '${rejectsTable}', rejects_scan = 'scans_${number}', rejects_limit = 0`;
+  const lineMax = `max_line_size = ${limits.record_bytes}`;
+  if (format === 'ndjson') {
+    return {
+      kind: 'json',
+      select: `select column0 as line from read_csv(${literal(path)}, header = false, auto_detect = false, columns = {'column0': 'varchar'},
+        delim = '\u001f', quote = '', escape = '', comment = '', strict_mode = false, ${lineMax}, ${putAside})
+        where column0 is not null and not regexp_full_match(column0, '[ \\t\\r]*')`,
+      rejectsTable,
+    };
+  }
+  if (format === 'parquet') {
+    const columns = await connection.askOnce(`select column_name, column_type from (describe select * from read_parquet(${literal(path)}))`);
+    const types = new Map(columns.map(([name, type]) => [String(name), String(type)]));
+    const positions = checkHeader(stream, [...types.keys()], 'the Parquet file');
+    return {
+      kind: 'cell',
+      select: `select ${positions.map((name, i) => `${name === undefined ? 'null::varchar' : parquetText(name, types.get(name)!)} as r${i}`).join(', ')} from read_parquet(${literal(path)})`,
+      rejectsTable: undefined,
+    };
+  }
+  const separator = format === 'csv' ? ',' : '\t';
+  const header = await readHeader(path, separator, format === 'csv');
+  const positions = checkHeader(stream, header, 'the header');
+  const columns = header.map((name) => `${literal(name)}: 'varchar'`).join(', ');
+  const quoting = format === 'csv' ? `quote = '"', escape = '"'` : "quote = '', escape = ''";
+  return {
+    kind: 'cell',
+    select: `select ${positions.map((name, i) => `${name === undefined ? 'null::varchar' : quote(name)} as r${i}`).join(', ')}
+      from read_csv(${literal(path)}, header = true, auto_detect = false, columns = {${columns}}, delim = ${literal(separator)},
+        ${quoting}, comment = '', allow_quoted_nulls = false, ${lineMax}, ${putAside})`,
+    rejectsTable,
+  };
+}
+
+function parquetText(name: string, type: string): string {
+  if (/\[\]$|^(STRUCT|MAP|LIST)/.test(type)) return `to_json(${quote(name)})::varchar`;
+  if (/^(FLOAT|DOUBLE)$/.test(type)) return `cast(${quote(name)} as varchar)`;
+  if (type === 'TIMESTAMP WITH TIME ZONE') return `cast(${quote(name)} at time zone 'UTC' as varchar)`;
+  return `cast(${quote(name)} as varchar)`;
+}
+
+/** For each field of the stream the column that holds it. Throws for columns that are no fields, and fields that must be there. */
+function checkHeader(stream: Stream, header: string[], what: string): (string | undefined)[] {
+  const names = stream.fields.map((field) => field.name);
+  const unknown = header.filter((name) => !stream.field(name));
+  const repeated = header.filter((name, i) => header.indexOf(name) !== i);
+  const missing = stream.fields.filter((field) => field.required && !header.includes(field.name)).map((field) => field.name);
+  const faults = [
+    unknown.length > 0 ? `names ${unknown.map((name) => `"${name.slice(0, limits.found_characters)}"`).join(', ')}, which the stream ${stream.name} does not have` : '',
+    repeated.length > 0 ? `names ${repeated.join(', ')} more than once` : '',
+    missing.length > 0 ? `lacks ${missing.join(', ')}` : '',
+  ].filter((fault) => fault !== '');
+  if (faults.length > 0) {
+    throw new TallybookError('unreadable_body', `${what} ${faults.join(', and ')}; expected the columns ${names.join(', ')}`);
+  }
+  return names.map((name) => (header.includes(name) ? name : undefined));
+}
+
+const headerBytes = 262_144;
+
+async function readHeader(path: string, separator: string, quotes: boolean): Promise<string[]> {
+  const file = await open(path);
+  let text: string;
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(headerBytes), 0, headerBytes, 0);
+    text = buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+  if (text.startsWith('\ufeff')) text = text.slice(1);
+  if (text.startsWith('\u0000') || /^[\ufffd]{1,2}/.test(text) || text.slice(0, 400).includes('\u0000')) {
+    throw new TallybookError('unreadable_body', 'the file is no UTF-8 text; save it as UTF-8 and send it again');
+  }
+  if (text.trim() === '') throw new TallybookError('unreadable_body', 'the file is empty; expected a header row with the names of the fields');
+  const names: string[] = [];
+  let at = 0;
+  for (;;) {
+    let name = '';
+    if (quotes && text[at] === '"') {
+      const quoted = /^"((?:[^"]|"")*)"/.exec(text.slice(at));
+      if (!quoted) throw new TallybookError('unreadable_body', 'the header row has a quote that is not closed');
+      name = quoted[1]!.replaceAll('""', '"');
+      at += quoted[0].length;
+    } else {
+      const end = text.slice(at).search(separator === ',' ? /[,\r\n]|$/ : /[\t\r\n]|$/);
+      name = text.slice(at, at + end);
+      at += end;
+    }
+    names.push(name);
+    if (text[at] !== separator) return names;
+    at++;
+  }
+}

@@ -1,0 +1,35 @@
+/** Connections for reading: a few, made when they are needed, each used by one question at a time. */
+import type { Connection } from './connection.ts';
+
+const connectionsMax = 4;
+
+export class ReadPool {
+  readonly #open: () => Promise<Connection>;
+  readonly #free: Connection[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #inUse = 0;
+
+  constructor(open: () => Promise<Connection>) {
+    this.#open = open;
+  }
+
+  async use<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    while (this.#inUse >= connectionsMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#inUse++;
+    let connection: Connection | undefined;
+    try {
+      connection = this.#free.pop() ?? (await this.#open());
+      return await work(connection);
+    } finally {
+      this.#inUse--;
+      if (connection) this.#free.push(connection);
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /** Waits for what runs, then closes all. */
+  async close(): Promise<void> {
+    while (this.#inUse > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    for (const connection of this.#free.splice(0)) connection.close();
+  }
+}

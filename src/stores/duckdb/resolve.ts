@@ -1,0 +1,112 @@
+/**
+ * Verdicts by id: what a staged record means, given what stands before it.
+ *
+ * Only suspects are looked at: records whose hash may be known already, or occurs twice in the part; all others
+ * are new. The answer is set-wise, for one record as for millions, because a part has one mode:
+ *  - insert: the first record of an id is accepted unless one stands; the others are held against what stands;
+ *  - upsert: each record is held against the one before it in the part, the first against what stands;
+ *  - retract: the first takes back what stands, the others come too late.
+ *
+ * Tables of a part: stage (stage.ts), suspects (_hash), known (the entries with a suspect's hash; for a file, which
+ * may have as many suspects as the ledger has entries, the ledger itself), resolved
+ * (a row for each suspect that is well-formed: its verdict, and the record it was held against: the entry
+ * `prev_seq`, or the row `prev_n` of the same part).
+ */
+import type { Mode } from '../../engine/store.ts';
+import type { Stream } from '../../engine/stream.ts';
+import { columnList, entriesOf, quote, sqlType, storedFields } from './names.ts';
+
+export interface PartTables {
+  stage: string;
+  /** The column that numbers the rows of the stage: `_n`, or `rowid` for files. */
+  n: string;
+  suspects: string;
+  known: string;
+  resolved: string;
+}
+
+export function knownTable(stream: Stream, name: string): string {
+  const fields = storedFields(stream).map((field) => `, ${quote(field.name)} ${sqlType(field)}`);
+  return `create or replace temp table ${name} (_seq bigint, _sign tinyint, _reverses bigint, _hash ubigint, _id varchar${fields.join('')})`;
+}
+
+export const resolvedColumns = '(_n integer, verdict varchar, prev_seq bigint, prev_n integer)';
+
+/**
+ * The entries with a suspect's hash. First the hashes alone, then the rows that are left: reading all columns of
+ * 20 million entries to keep five rows would take a second.
+ */
+export function knownSelect(stream: Stream, suspects: string, range: string): string {
+  const fields = storedFields(stream);
+  return `select _seq, _sign, _reverses, _hash, _id${fields.length > 0 ? `, ${columnList(fields)}` : ''}
+    from ${entriesOf(stream)}
+    where ${range} _hash in (select _hash from ${suspects})`;
+}
+
+/** Whether two rows hold the same content, field by field. */
+function same(stream: Stream, a: string, b: string): string {
+  const fields = storedFields(stream).map((field) => `${a}.${quote(field.name)} is not distinct from ${b}.${quote(field.name)}`);
+  return fields.length > 0 ? `(${fields.join(' and ')})` : 'true';
+}
+
+export function resolvedSelect(stream: Stream, mode: Mode, tables: PartTables): string {
+  const { stage, suspects, known, n } = tables;
+  const suspected = `
+    suspected as (
+      select ${n} as n, * from ${stage} where _bad is null and _hash in (select _hash from ${suspects})),
+    standing as (
+      select * from ${known} where _sign = 1
+      and _seq not in (select _reverses from ${known} where _sign = -1))`;
+  const sameId = (a: string, b: string) => `${a}._hash = ${b}._hash and ${a}._id = ${b}._id`;
+  if (mode === 'insert') {
+    return `with ${suspected},
+      numbered as (select *, min(n) over (partition by _hash, _id) as first_n from suspected)
+      select t.n,
+        case
+          when s._seq is not null then case when ${same(stream, 't', 's')} then 'duplicate' else 'conflict' end
+          when t.n = t.first_n then 'accepted'
+          when ${same(stream, 't', 'f')} then 'duplicate'
+          else 'conflict'
+        end as verdict,
+        s._seq as prev_seq,
+        case when s._seq is null and t.n <> t.first_n then t.first_n end as prev_n
+      from numbered t
+      left join standing s on ${sameId('s', 't')}
+      left join suspected f on f.n = t.first_n`;
+  }
+  if (mode === 'upsert') {
+    return `with ${suspected},
+      numbered as (select *, lag(n) over (partition by _hash, _id order by n) as before_n from suspected),
+      judged as (
+        select t.n, t._hash, t._id, s._seq as standing_seq,
+          case
+            when b.n is not null then case when ${same(stream, 't', 'b')} then 'duplicate' else 'corrected' end
+            when s._seq is null then 'accepted'
+            when ${same(stream, 't', 's')} then 'duplicate'
+            else 'corrected'
+          end as verdict
+        from numbered t
+        left join standing s on ${sameId('s', 't')}
+        left join suspected b on b.n = t.before_n),
+      chained as (
+        select *, max(case when verdict <> 'duplicate' then n end) over (
+          partition by _hash, _id order by n rows between unbounded preceding and 1 preceding) as changed_n
+        from judged)
+      select n, verdict, case when changed_n is null then standing_seq end as prev_seq, changed_n as prev_n
+      from chained`;
+  }
+  return `with ${suspected},
+    numbered as (select *, min(n) over (partition by _hash, _id) as first_n from suspected),
+    latest as (select _hash, _id, max(_seq) as seq from ${known} group by all)
+    select t.n,
+      case
+        when s._seq is not null and t.n = t.first_n then 'retracted'
+        when k.seq is not null then 'duplicate'
+        else 'not_found'
+      end as verdict,
+      coalesce(s._seq, k.seq) as prev_seq,
+      null::integer as prev_n
+    from numbered t
+    left join standing s on ${sameId('s', 't')}
+    left join latest k on ${sameId('k', 't')}`;
+}

@@ -1,0 +1,33 @@
+/**
+ * What a question sees: one snapshot of the database, and how far it reaches.
+ *
+ * A batch is known at a time when it was recorded by then. The numbers of batches nearly follow their times, but
+ * not quite: a file gets its number before its commit (see publish-file.ts). So 'known at t' is: up to the
+ * highest number recorded by t, without the few below it that were recorded later.
+ */
+import { type Micros, formatTimestamp } from '../../engine/calendar.ts';
+import type { AsOf } from '../../engine/store.ts';
+import type { Connection } from './connection.ts';
+
+/** The last commit in the snapshot, at or before a time. */
+export async function asOf(connection: Connection, knownAt: Micros | undefined): Promise<AsOf> {
+  const rows = await connection.rows(
+    `select batch, epoch_us(recorded_at) from batches
+     where $1::bigint is null or recorded_at <= make_timestamp($1::bigint) order by recorded_at desc limit 1`,
+    knownAt ?? null,
+  );
+  const [batch, micros] = rows[0] ?? [0n, 0n];
+  return { batch: Number(batch), recorded_at: formatTimestamp(BigInt(micros as bigint)) };
+}
+
+/** A condition on the column `_batch`: recorded by a time. Empty when there is no such limit. */
+export async function knownCondition(connection: Connection, knownAt: Micros | undefined): Promise<string> {
+  if (knownAt === undefined) return '';
+  const rows = await connection.rows(
+    `with known as (select coalesce(max(batch), 0) as last from batches where recorded_at <= make_timestamp($1::bigint))
+     select last, (select list(distinct batch::varchar) from batches, known where batch <= last and recorded_at > make_timestamp($1::bigint)) from known`,
+    knownAt,
+  );
+  const [last, later] = rows[0]! as unknown as [bigint, { items: string[] } | null];
+  return later && later.items.length > 0 ? `(_batch <= ${last} and _batch not in (${later.items.join(', ')}))` : `_batch <= ${last}`;
+}

@@ -1,0 +1,179 @@
+/**
+ * Staging: from the text of records to typed, checked and hashed rows, in SQL, a whole batch at a time.
+ *
+ * A stage table has a row a record: `_line` (the original, kept where it may be needed), `_id`, `_hash`, the
+ * fields, `_bad` (null, or the number of the refusal: see casts.ts) and `_found` (the value that was refused).
+ *
+ * Numbers need care: DuckDB's JSON reader takes a number with a fraction or an exponent through a double, and so
+ * would lose digits. Rows that hold a number for which that could matter are marked `readExactly`, and read again
+ * with their numbers as strings (exact-rows.ts). All others prove to be exact: a double gives back any decimal of
+ * up to 15 digits.
+ */
+import { limits } from '../../engine/limits.ts';
+import type { Stream } from '../../engine/stream.ts';
+import { type FieldSql, type RawKind, fieldSql, readExactly, recordRefusals, refusalNumbers } from './casts.ts';
+import { columnList, literal, quote, sqlType, storedFields } from './names.ts';
+
+/** Separates records in one parameter. It cannot occur in JSON text, where control characters are escaped. */
+export const recordSeparator = '\u001e';
+/** Stands before the base64 of a record that is no text. */
+export const undecodableMark = '\u0001';
+
+export function stageTable(stream: Stream, name: string, temporary: boolean): string {
+  const fields = storedFields(stream).map((field) => `, ${quote(field.name)} ${sqlType(field)}`);
+  return `create or replace ${temporary ? 'temp ' : ''}table ${name} (_n integer, _line varchar, _id varchar, _hash ubigint${fields.join('')}, _bad smallint, _found varchar)`;
+}
+
+export const stageColumns = (stream: Stream): string =>
+  `_line, _id, _hash${prefixed(columnList(storedFields(stream)))}, _bad, _found`;
+
+const prefixed = (list: string): string => (list === '' ? '' : `, ${list}`);
+
+/**
+ * Stages the texts of `incoming` (see connection.ts).
+ * @param exact whether they were rewritten by exact-rows.ts; then $1 gives their positions, joined by commas
+ */
+export function stageTextsSql(stream: Stream, table: string, exact: boolean): string {
+  const texts = `string_split(texts, ${literal(recordSeparator)})`;
+  const position = exact ? "unnest(string_split($1, ','))::integer" : `(generate_subscripts(${texts}, 1) - 1)::integer`;
+  const fallback = needsFallback(stream) ? `unnest(from_json(fallbacks, '["VARCHAR"]'))` : 'null::varchar';
+  const lines = `select unnest(${texts}) as line, ${fallback} as fallback, ${position} as n, horizon, latest from incoming`;
+  return `insert into ${table} (_n, ${stageColumns(stream)})
+    ${judgedSelect(stream, readJson(stream, lines), 'json', exact, 'n, ', true)}
+    returning _n, _hash, _bad, _found, _id`;
+}
+
+/** Stages ids to take back: `incoming` has a JSON array of them, null where none could be read, and of the texts. */
+export function stageIdsSql(table: string): string {
+  return `insert into ${table} (_n, _line, _id, _hash, _bad)
+    with ids as (
+      select unnest(from_json(texts, '["VARCHAR"]')) as id, unnest(from_json(fallbacks, '["VARCHAR"]')) as line,
+        (generate_subscripts(from_json(texts, '["VARCHAR"]'), 1) - 1)::integer as n
+      from incoming)
+    select n, line, id, hash(id), case when id is null then ${recordRefusals.unreadable} end from ids
+    returning _n, _hash, _bad, _found, _id`;
+}
+
+export function needsFallback(stream: Stream): boolean {
+  return !stream.id?.required;
+}
+
+/** From lines (line, fallback, n, horizon, latest) to one column of JSON text a field. */
+function readJson(stream: Stream, lines: string): string {
+  const structure = JSON.stringify(Object.fromEntries(stream.fields.map((field) => [field.name, 'JSON'])));
+  const raws = stream.fields.map((field, i) => `j.${quote(field.name)} as r${i}`);
+  return `lines as (${lines}),
+    parsed as (
+      select line, fallback, n, horizon, latest,
+        case when strlen(line) <= ${limits.record_bytes} and json_valid(line) and json_type(line) = 'OBJECT'
+          then json_transform(line, ${literal(structure)}) end as j
+      from lines),
+    raws as (
+      select line, fallback, n, horizon, latest, j is null as unreadable, case when j is not null then json_keys(line) end as names, ${raws.join(', ')}
+      from parsed)`;
+}
+
+/**
+ * Stages the rows of a file, as a table of its own. `source` gives the columns fallback, n, horizon, latest, and
+ * line (for JSON) or r0, r1 … (for cells). Horizon and latest are in microseconds: records before are too old,
+ * records after are in the future.
+ */
+export function stageFileSql(
+  stream: Stream,
+  table: string,
+  source: { kind: RawKind; select: string },
+): string {
+  const input =
+    source.kind === 'json'
+      ? readJson(stream, source.select)
+      : `raws as (select null::varchar as line, fallback, n, horizon, latest, false as unreadable, null::varchar[] as names, ${stream.fields.map((_, i) => `r${i}`).join(', ')} from (${source.select}))`;
+  return `create table ${table} as ${judgedSelect(stream, input, source.kind, false, '', false)}`;
+}
+
+function judgedSelect(
+  stream: Stream,
+  input: string,
+  kind: RawKind,
+  exact: boolean,
+  leading: string,
+  keepLines: boolean,
+): string {
+  const fields = stream.fields.map((_, i) => fieldSql(stream, i, kind, exact, { raw: `r${i}`, text: `t${i}`, value: `v${i}` }));
+  const idIndex = stream.id ? stream.fields.indexOf(stream.id) : -1;
+  const timeIndex = stream.time ? stream.fields.indexOf(stream.time) : -1;
+  const id = idIndex < 0 ? 'fallback' : stream.id!.required ? `v${idIndex}::varchar` : `coalesce(v${idIndex}, fallback)`;
+  const stored = storedFields(stream).map((field) => `v${stream.fields.indexOf(field)} as ${quote(field.name)}`);
+  const original = kind === 'json' ? 'line' : `to_json(struct_pack(${stream.fields.map((f, i) => `${quote(f.name)} := r${i}`).join(', ')}))::varchar`;
+  return `
+    with ${input},
+    texts as (select *, ${fields.map((f, i) => `${f.text} as t${i}`).join(', ')} from raws),
+    typed as (select *, ${fields.map((f, i) => `${f.value} as v${i}`).join(', ')} from texts),
+    judged as (select *, ${refusal(stream, fields, kind, exact)} as bad from typed),
+    timed as (select *, ${timeIndex < 0 ? 'bad' : lateness(`v${timeIndex}`)} as bad2 from judged)
+    select ${leading}
+      ${keepLines ? 'line' : `case when bad2 is not null then ${original} end`} as _line,
+      ${id} as _id, hash(${id}) as _hash${stored.length > 0 ? `, ${stored.join(', ')}` : ''},
+      bad2::smallint as _bad,
+      case when bad2 is not null then ${found(stream, timeIndex)} end as _found
+    from timed`;
+}
+
+/** The first refusal of a row, in the order of precedence of engine/verdicts.ts; time bounds come after. */
+function refusal(stream: Stream, fields: FieldSql[], kind: RawKind, exact: boolean): string {
+  const byFields = `coalesce(${fields.map((f) => f.refusal).join(', ')}, null)`;
+  if (kind === 'cell') return byFields;
+  const given = stream.fields.map((_, i) => `(r${i} is not null)::integer`).join(' + ');
+  const more = `len(names) > ${given}`;
+  return `case
+      when unreadable then ${recordRefusals.unreadable}
+      when ${more} and len(list_distinct(names)) < len(names) then ${recordRefusals.repeated_field}
+      when ${more} and ${unknownNames(stream)} <> [] then ${recordRefusals.unknown_field}
+      ${exact ? '' : mustReadExactly(stream)}
+      else ${byFields} end`;
+}
+
+function unknownNames(stream: Stream): string {
+  return `list_filter(names, lambda name: name not in (${stream.fields.map((f) => literal(f.name)).join(', ')}))`;
+}
+
+/**
+ * Rows to read again. First a cheap look at the values that could have been harmed: a number of a numeric field
+ * with a fraction (not in a string) or an exponent (or NaN, which is no JSON), a json value with such numbers. Only
+ * for those, the pattern on the whole line: 17 digits and points in a row, an exponent, NaN or Infinity; and for
+ * json values, which keep their text, a fraction that ends in 0.
+ */
+function mustReadExactly(stream: Stream): string {
+  const harmed = stream.fields.flatMap((field, i) => {
+    if (field.type === 'integer' || field.type === 'decimal') {
+      return [`regexp_matches(r${i}, '^-?[0-9]+[.eE]|[eENI]')`];
+    }
+    return field.type === 'json' ? [`regexp_matches(r${i}, '[0-9][.eE]|[NI]')`] : [];
+  });
+  if (harmed.length === 0) return '';
+  const trailing = stream.fields.some((field) => field.type === 'json') ? '|\\.[0-9]+0\\s*[,}\\]]' : '';
+  const pattern = `[0-9.]{17}|[:,\\[]\\s*"?-?[0-9]+(\\.[0-9]+)?[eE]|NaN|Inf|nan|inf${trailing}`;
+  return `when case when ${harmed.map((h) => `coalesce(${h}, false)`).join(' or ')} then regexp_matches(line, ${literal(pattern)}) else false end then ${readExactly}`;
+}
+
+function lateness(value: string): string {
+  return `case when bad is not null then bad
+      when ${value} < make_timestamp(horizon) then ${recordRefusals.too_old}
+      when ${value} > make_timestamp(latest) then ${recordRefusals.in_future} end`;
+}
+
+/** The value that was refused, as it was written; for a time out of bounds, the instant. */
+function found(stream: Stream, timeIndex: number): string {
+  const cut = (text: string) => `left(${text}, ${limits.found_characters})`;
+  const perField = stream.fields.map((_, i) => {
+    const numbers = refusalNumbers(stream);
+    const [first, last] = [numbers[6 * i + recordRefusalCount]!, numbers[6 * i + recordRefusalCount + 5]!];
+    return `when bad2 between ${first} and ${last} then ${cut(`r${i}::varchar`)}`;
+  });
+  const time = timeIndex < 0 ? '' : `when bad2 in (${recordRefusals.too_old}, ${recordRefusals.in_future}) then strftime(v${timeIndex}::timestamp, '%Y-%m-%dT%H:%M:%S.%fZ')`;
+  return `case
+      when bad2 = ${recordRefusals.repeated_field} then list_extract(list_filter(names, lambda name: len(list_filter(names, lambda other: other = name)) > 1), 1)
+      when bad2 = ${recordRefusals.unknown_field} then ${cut(`list_extract(${unknownNames(stream)}, 1)`)}
+      ${time} ${perField.join(' ')} end`;
+}
+
+const recordRefusalCount = Object.keys(recordRefusals).length;

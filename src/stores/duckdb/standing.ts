@@ -1,0 +1,10 @@
+/** Which records stand: entries of sign +1 that no later entry takes back, as far as a limit of batches allows. */
+import type { Stream } from '../../engine/stream.ts';
+import { entriesOf } from './names.ts';
+
+/** `known` limits the batches that count, as a condition on the column _batch, or is empty. */
+export function standingEntries(stream: Stream, known: string): string {
+  const limit = known === '' ? '' : `and ${known}`;
+  return `(select * from ${entriesOf(stream)} where _sign = 1 ${limit}
+    and _seq not in (select _reverses from ${entriesOf(stream)} where _sign = -1 ${limit}))`;
+}

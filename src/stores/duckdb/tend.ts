@@ -1,0 +1,112 @@
+/** Housekeeping: retention, compaction, verification and backup. None of it changes an answer. */
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Micros } from '../../engine/calendar.ts';
+import { TallybookError } from '../../engine/errors.ts';
+import type { Check } from '../../engine/store.ts';
+import type { Rollup, Stream } from '../../engine/stream.ts';
+import { appendRollup, mergedRollup, rollupDifferences } from './append.ts';
+import type { Connection } from './connection.ts';
+import { duplicatesOf, entriesOf, literal, quote, rollupOf } from './names.ts';
+import { standingEntries } from './standing.ts';
+
+/**
+ * Drops the records before a time. Their share of each rollup moves to rows marked `_dropped`, so that the rest
+ * still equals the ledger and can be proved. The caller holds the writer's lock and no file is being published.
+ */
+export async function dropRecords(connection: Connection, stream: Stream, before: Micros): Promise<number> {
+  const old = `${quote(stream.time!.name)}::timestamp < make_timestamp(${before})`;
+  const entries = entriesOf(stream);
+  return connection.transaction(async () => {
+    for (const rollup of stream.rollups) {
+      await connection.execute(appendRollup(stream, rollup, entries, `where e.${old}`, 'true'));
+      const takenOut = `(select * replace (-_sign as _sign) from ${entries} where ${old})`;
+      await connection.execute(appendRollup(stream, rollup, takenOut, '', 'false'));
+    }
+    await connection.execute(`delete from ${duplicatesOf(stream)} where _seq in (select _seq from ${entries} where ${old})`);
+    const rows = await connection.askOnce(`select count(*)::double from ${entries} where ${old}`);
+    await connection.execute(`delete from ${entries} where ${old}`);
+    await setBook(connection, `dropped_before ${stream.name}`, String(before));
+    return rows[0]![0] as number;
+  });
+}
+
+export async function setBook(connection: Connection, key: string, value: string): Promise<void> {
+  await connection.askOnce('delete from book where key = $1::varchar', [key]);
+  await connection.askOnce('insert into book values ($1::varchar, $2::varchar)', [key, value]);
+}
+
+/**
+ * Puts the rows of a rollup together. A plain transaction beside the writer: it replaces the rows it sees, and what
+ * is appended meanwhile stays as it is.
+ */
+export async function compactRollup(connection: Connection, stream: Stream, rollup: Rollup): Promise<void> {
+  const table = rollupOf(stream, rollup);
+  await connection.transaction(async () => {
+    await connection.execute(`create or replace temp table merged as ${mergedRollup(stream, rollup)}`);
+    await connection.execute(`delete from ${table}`);
+    await connection.execute(`insert into ${table} select * from merged`);
+    await connection.execute('drop table merged');
+  });
+}
+
+export async function verifyStream(connection: Connection, stream: Stream, dropped: boolean): Promise<Check[]> {
+  const entries = entriesOf(stream);
+  const number = async (sql: string): Promise<number> => Number((await connection.askOnce(sql))[0]![0] ?? 0);
+  const checks: Check[] = [];
+  const check = (name: string, bad: number, what: string) =>
+    checks.push({ check: name, stream: stream.name, ok: bad === 0, detail: bad === 0 ? 'ok' : `${bad} ${what}` });
+
+  check(
+    'an id has at most one standing record',
+    await number(`select count(*)::double from (select _id from ${standingEntries(stream, '')} group by _hash, _id having count(*) > 1)`),
+    'ids with more than one',
+  );
+  check(
+    'every entry of sign -1 takes back one record of the same id',
+    await number(`select count(*)::double from ${entries} r left join ${entries} e on e._seq = r._reverses and e._sign = 1 and e._id = r._id where r._sign = -1 and e._seq is null`)
+      + (await number(`select count(*)::double from (select _reverses from ${entries} where _sign = -1 group by _reverses having count(*) > 1)`)),
+    'that do not',
+  );
+  check('seqs are unique', await number(`select (count(*) - count(distinct _seq))::double from ${entries}`), 'used twice');
+  check('hashes match ids', await number(`select count(*)::double from ${entries} where _hash <> hash(_id)`), 'that do not');
+  for (const rollup of stream.rollups) {
+    check(`rollup ${rollup.name} equals the ledger`, await number(rollupDifferences(stream, rollup)), 'keys that differ');
+  }
+  if (!dropped && !stream.builtIn) {
+    const [added, taken, repeated] = (await connection.askOnce(
+      `select coalesce(sum(accepted + corrected), 0)::double, coalesce(sum(corrected + retracted), 0)::double, coalesce(sum(duplicates), 0)::double
+       from batches where stream = $1::varchar`,
+      [stream.name],
+    ))[0] as [number, number, number];
+    const difference = async (sql: string, expected: number) => Math.abs((await number(sql)) - expected);
+    check('receipts add up to the entries',
+      (await difference(`select count(*)::double from ${entries} where _sign = 1`, added))
+        + (await difference(`select count(*)::double from ${entries} where _sign = -1`, taken))
+        + (await difference(`select count(*)::double from ${duplicatesOf(stream)}`, repeated)),
+      'more or fewer');
+  }
+  return checks;
+}
+
+/** Copies the database into an empty directory, as of one moment, while it is used. */
+export async function backUp(connection: Connection, database: string, directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  if ((await readdir(directory)).length > 0) {
+    throw new TallybookError('directory_unusable', `${directory} is not empty; name a new directory for the backup`);
+  }
+  const unfinished = join(directory, 'unfinished.duckdb');
+  try {
+    await connection.execute(`attach ${literal(unfinished)} as backup`);
+    try {
+      await connection.execute(`copy from database ${quote(database)} to backup`);
+      await connection.execute('checkpoint backup');
+    } finally {
+      await connection.execute('detach backup');
+    }
+    await rename(unfinished, join(directory, `${database}.duckdb`));
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
+}
