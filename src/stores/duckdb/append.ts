@@ -1,7 +1,7 @@
 /**
  * What a part appends once its verdicts are known: entries, duplicates, rejects and rollup rows. Nothing is ever
- * updated. Batch, source and all else that is the same for a part stands in the table `incoming` (`i`, see
- * connection.ts). Row n of a part takes the seq base + 2n + 1 for its record and base + 2n for taking one back.
+ * updated. What is the same for a part stands in the table `incoming` (`i`, see connection.ts), and for good in
+ * the table `parts`: an entry has only its number. Row n of a part takes the seq base + 2n + 1 for its record and base + 2n for taking one back.
  */
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import type { Field } from '../../engine/field-types.ts';
@@ -18,24 +18,23 @@ export const seqsPerRow = 2n;
 /** Stands for 'no import' in `incoming`. */
 export const noImport = -1;
 const importOrNull = 'nullif(i.import, -1)';
-const origin = `i.source, ${importOrNull}, nullif(i.reason, '')`;
 const list = (fields: Field[], prefix = ''): string => (fields.length === 0 ? '' : `, ${columnList(fields, prefix)}`);
 
 function entryColumns(stream: Stream): string {
-  return `(_seq, _batch, _sign, _reverses, _source, _import, _reason, _hash, _id${list(storedFields(stream))})`;
+  return `(_seq, _part, _sign, _reverses, _hash, _id${list(storedFields(stream))})`;
 }
 
 /** Entries of a part in which every well-formed record is new. */
 export function appendNew(stream: Stream, { stage, n }: PartTables): string {
   return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
-    select i.base + 2 * t.${n} + 1, i.batch, 1, null, ${origin}, t._hash, t._id${list(storedFields(stream), 't.')}
+    select i.base + 2 * t.${n} + 1, i.part, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
     from ${stage} t, incoming i where t._bad is null`;
 }
 
 /** The same where some were suspects: only what is accepted or corrects. */
 export function appendAccepted(stream: Stream, { stage, n, resolved }: PartTables): string {
   return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
-    select i.base + 2 * t.${n} + 1, i.batch, 1, null, ${origin}, t._hash, t._id${list(storedFields(stream), 't.')}
+    select i.base + 2 * t.${n} + 1, i.part, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
     from ${stage} t left join ${resolved} r on r._n = t.${n}, incoming i
     where t._bad is null and coalesce(r.verdict, 'accepted') in ('accepted', 'corrected')`;
 }
@@ -43,20 +42,20 @@ export function appendAccepted(stream: Stream, { stage, n, resolved }: PartTable
 /** Entries of sign -1: copies of what is taken back, be it an older entry or an earlier row of the same part. */
 export function appendReversals(stream: Stream, { stage, n, known, resolved }: PartTables): string {
   const fields = storedFields(stream);
-  const head = 'i.base + 2 * r._n, i.batch, -1';
+  const head = 'i.base + 2 * r._n, i.part, -1';
   return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
-    select ${head}, k._seq, ${origin}, k._hash, k._id${list(fields, 'k.')}
+    select ${head}, k._seq, k._hash, k._id${list(fields, 'k.')}
     from ${resolved} r join ${known} k on k._seq = r.prev_seq, incoming i
     where r.verdict in ('corrected', 'retracted') and r.prev_n is null
     union all
-    select ${head}, i.base + 2 * r.prev_n + 1, ${origin}, p._hash, p._id${list(fields, 'p.')}
+    select ${head}, i.base + 2 * r.prev_n + 1, p._hash, p._id${list(fields, 'p.')}
     from ${resolved} r join ${stage} p on p.${n} = r.prev_n, incoming i
     where r.verdict = 'corrected' and r.prev_n is not null`;
 }
 
 export function appendDuplicates(stream: Stream, { resolved }: PartTables): string {
-  return `insert into ${duplicatesOf(stream)} (_seq, _batch, _source, _import)
-    select case when r.prev_n is null then r.prev_seq else i.base + 2 * r.prev_n + 1 end, i.batch, i.source, ${importOrNull}
+  return `insert into ${duplicatesOf(stream)} (_seq, _part)
+    select case when r.prev_n is null then r.prev_seq else i.base + 2 * r.prev_n + 1 end, i.part
     from ${resolved} r, incoming i where r.verdict = 'duplicate'`;
 }
 
@@ -77,7 +76,7 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
   const fields = storedFields(rejectsStream).map((field) => quote(field.name)).join(', ');
   const canonical = `to_json(struct_pack(${stream.fields.map((f) => `${quote(f.name)} := ${f === stream.id ? 't._id' : `t.${quote(f.name)}`}::varchar`).join(', ')}))::varchar`;
   return `insert into ${entriesOf(rejectsStream)}
-      (_seq, _batch, _sign, _reverses, _source, _import, _reason, _hash, _id, ${fields})
+      (_seq, _part, _sign, _reverses, _hash, _id, ${fields})
     with refusals (number, code, field, before, middle, after) as (values ${refusals.join(', ')}, ${special}),
     refused as (
       select ${n} as n, _line, _id, _found, _bad as number from ${stage} where _bad is not null
@@ -87,7 +86,7 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
     numbered as (
       select *, $1::bigint + row_number() over (order by n) - 1 as seq from refused
       where $6 = '' or n not in (select try_cast(unnest(string_split($6::varchar, ',')) as integer)))
-    select seq, i.batch, 1, null, i.source, ${importOrNull}, null, hash('r' || seq), 'r' || seq,
+    select seq, i.part, 1, null, hash('r' || seq), 'r' || seq,
       make_timestamp(i.recorded_at), ${literal(stream.name)}, i.source, ${importOrNull}, $3::varchar,
       code, case when field = '\u0001' then _found else field end,
       before || case when middle is null then '' else coalesce(_found, 'null') || middle end
@@ -101,14 +100,14 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
 
 /** Partial sums of a part, straight from its stage: for parts in which every well-formed record is new. */
 export function appendRollupOfNew(stream: Stream, rollup: Rollup, { stage }: PartTables): string {
-  return appendRollup(stream, rollup, `(select *, 1 as _sign from ${stage} where _bad is null)`, '', 'false');
+  return `insert into ${rollupOf(stream, rollup)} ${rollupSums(stream, rollup, stage, 'where e._bad is null', 'false', false)}`;
 }
 
 /** Partial sums of what a part has appended to the ledger. */
 export function appendRollupOfEntries(stream: Stream, rollup: Rollup): string {
   // The scalar subqueries become bounds of the scan, so that it reads the last entries only.
   const range = `where e._seq >= (select base from incoming) and e._seq <= (select last from incoming)
-    and e._batch = (select batch from incoming)`;
+    and e._part = (select part from incoming)`;
   return appendRollup(stream, rollup, entriesOf(stream), range, 'false');
 }
 
@@ -116,19 +115,22 @@ export function appendRollup(stream: Stream, rollup: Rollup, from: string, where
   return `insert into ${rollupOf(stream, rollup)} ${rollupSums(stream, rollup, from, where, dropped)}`;
 }
 
-/** The rows of a rollup, recounted from entries. */
-export function rollupSums(stream: Stream, rollup: Rollup, from: string, where: string, dropped: string): string {
+/**
+ * The rows of a rollup, recounted from entries.
+ * @param signed false where all rows count as they are: half the work
+ */
+export function rollupSums(stream: Stream, rollup: Rollup, from: string, where: string, dropped: string, signed = true): string {
   const bucket = bucketType(rollup) ? [bucketExpression(`e.${quote(stream.time!.name)}`, rollup.every, rollup.tz)] : [];
   const idOrField = (field: Field) => (field === stream.id ? `e._id` : `e.${quote(field.name)}`);
   const keys = [...bucket, ...rollup.by.map(idOrField)];
-  const sums = rollup.sum.flatMap((field, i) => sumParts(field, idOrField(field)).map((part, j) => `${part} as s${i}_${j}`));
+  const sums = rollup.sum.flatMap((field, i) => sumParts(field, idOrField(field), signed).map((part, j) => `${part} as s${i}_${j}`));
   const kept = rollup.sum.flatMap((field, i) => keptParts(field, `s${i}_0`, `s${i}_1`));
   const names = keys.map((_, i) => `k${i}`);
   return `select ${[...names, ...kept, 'n', dropped].join(', ')}
     from (
-      select ${[...keys.map((key, i) => `${key} as k${i}`), ...sums, 'sum(e._sign)::bigint as n'].join(', ')}
+      select ${[...keys.map((key, i) => `${key} as k${i}`), ...sums, `${signed ? 'sum(e._sign)' : 'count(*)'}::bigint as n`].join(', ')}
       from ${from} e ${where} ${keys.length > 0 ? 'group by all' : ''})
-    where n is not null`;
+    where n is not null${keys.length > 0 ? '' : ' and n <> 0'}`;
 }
 
 /** Digits (in units of the last decimal) up to which 128-bit sums of many values cannot overflow. */
@@ -136,11 +138,18 @@ const wideLimit = (field: Field): string => `cast('1e${28 - scaleOf(field)}' as 
 const inUnits = (value: string): string => `cast(replace(cast(${value} as varchar), '.', '') as bignum)`;
 
 /** A sum with sign over many entries: one part for narrow fields, two (ordinary and huge values) for wide ones. */
-function sumParts(field: Field, value: string): string[] {
+function sumParts(field: Field, value: string, signed: boolean): string[] {
   if (isNarrow(field)) {
+    if (!signed) return [`coalesce(sum(${value}), 0)`];
     return [`coalesce(sum(${value}) filter (where e._sign = 1), 0) - coalesce(sum(${value}) filter (where e._sign = -1), 0)`];
   }
   const ordinary = `abs(${value}) < ${wideLimit(field)}`;
+  if (!signed) {
+    return [
+      `coalesce(sum(case when ${ordinary} then ${value} end), 0)`,
+      `sum(case when not ${ordinary} then ${inUnits(value)} end)`,
+    ];
+  }
   const part = (sign: number, term: string, when: string) => `coalesce(sum(${term}) filter (where e._sign = ${sign} and ${when}), 0)`;
   return [
     `${part(1, value, ordinary)} - ${part(-1, value, ordinary)}`,

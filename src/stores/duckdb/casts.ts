@@ -57,7 +57,7 @@ export const stagingMacros = [
 
 const matches = (text: string, pattern: string): string => `regexp_full_match(${text}, ${literal(pattern)})`;
 
-// Numbers without an exponent: plainText has seen to that. Zeros in front and behind do not change a value.
+// Numbers without an exponent. Zeros in front and behind do not change a value.
 const wholePattern = '-?0*[0-9]{1,19}(\\.0+)?';
 
 function decimalPattern({ precision, scale }: { precision: number; scale: number }): string {
@@ -66,22 +66,25 @@ function decimalPattern({ precision, scale }: { precision: number; scale: number
 }
 
 /** The typed value of a text that is not null, or null when it does not fit the type. */
-function typedValue(field: Field, text: string): string {
+function typedValue(field: Field, text: string, kind: RawKind): string {
+  /** For cells, numbers with an exponent have another chance; JSON records with such numbers are rewritten first. */
+  const number = (pattern: string) => {
+    const cast = (value: string) => `when ${matches(value, pattern)} then try_cast(${value} as ${sqlType(field)})`;
+    const exponent = `when (contains(${text}, 'e') or contains(${text}, 'E')) and ${matches(text, numberGrammar)} then case ${cast(`plain_number(${text})`)} end`;
+    return `case ${cast(text)} ${kind === 'cell' ? exponent : ''} end`;
+  };
   switch (field.type) {
     case 'text':
       return text;
     case 'integer':
-      return `case when ${matches(text, wholePattern)} then try_cast(${text} as bigint) end`;
+      return number(wholePattern);
     case 'decimal':
-      return `case when ${matches(text, decimalPattern(field))} then try_cast(${text} as ${sqlType(field)}) end`;
+      return number(decimalPattern(field));
     case 'boolean':
       return `case ${text} when 'true' then true when 'false' then false end`;
     case 'timestamp': {
       const common = '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?Z?';
-      const within = (value: string) =>
-        `case when ${value} between timestamp '0001-01-01 00:00:00' and timestamp '9999-12-31 23:59:59.999999' then ${value} end`;
-      const cast = `try_cast(${text} as timestamp)`;
-      return `case when ${matches(text, common)} then ${within(cast)} when ${matches(text, timestampGrammar)} then ${within(`any_timestamp(${text})`)} end`;
+      return `case when ${matches(text, common)} then try_cast(${text} as timestamp) when ${matches(text, timestampGrammar)} then any_timestamp(${text}) end`;
     }
     case 'date':
       return `case when ${matches(text, dateGrammar)} then try_cast(${text} as date) end`;
@@ -108,6 +111,8 @@ export interface FieldSql {
   value: string;
   /** Number of the refusal (see `refusalOf`) from the columns `raw`, `text` and `value`, or null. */
   refusal: string;
+  /** True where a cheap look suffices to see that there is no refusal; false or null may mean either. */
+  fine: string;
 }
 
 const refusalCodes: ValueCode[] = [
@@ -144,9 +149,8 @@ export function fieldSql(
   const isText = stringTypes.has(field.type);
   const quoted = `starts_with(${raw}, '"')`;
   const unquoted = `(${raw} ->> '$')`;
-  const isNumber = field.type === 'integer' || field.type === 'decimal';
   const textSql =
-    kind === 'cell' ? (isNumber ? `case when regexp_matches(${raw}, '[eE]') and ${matches(raw, numberGrammar)} then plain_number(${raw}) else ${raw} end` : raw)
+    kind === 'cell' ? raw
     : field.type === 'json' ? (exact ? unquoted : `${raw}::varchar`)
     : `case when ${quoted} then ${unquoted}${isText ? '' : ` else ${raw}::varchar`} end`;
   const fallback = field.default === undefined ? undefined : defaultValue(field);
@@ -156,8 +160,10 @@ export function fieldSql(
   if (kind === 'json' && isText) conditions.push([`${raw} is not null and ${text} is null`, 'invalid_value']);
   switch (field.type) {
     case 'text': {
-      const max = field === stream.id ? Math.min(field.max_length ?? limits.id_characters, limits.id_characters) : textMax(field);
-      conditions.push([`length(${text}) not between ${field.min_length ?? 0} and ${max}`, 'bad_length']);
+      const max = textLimit(stream, field);
+      // Bytes are counted faster than characters, and there are never fewer of them.
+      conditions.push([`strlen(${text}) > ${max} and length(${text}) > ${max}`, 'bad_length']);
+      if (field.min_length) conditions.push([`length(${text}) < ${field.min_length}`, 'bad_length']);
       if (field.pattern) conditions.push([`not ${matches(text, field.pattern)}`, 'pattern_mismatch']);
       if (field.one_of) conditions.push([`${text} not in (${field.one_of.map(literal).join(', ')})`, 'not_one_of']);
       break;
@@ -170,32 +176,50 @@ export function fieldSql(
       }
       break;
     default: {
+      const plain = kind === 'cell' ? `case when ${matches(text, numberGrammar)} then plain_number(${text}) end` : text;
       if (field.type === 'integer') {
-        conditions.push([`${text} is not null and ${value} is null and ${matches(text, '-?[0-9]+(\\.0+)?')}`, 'out_of_range']);
+        conditions.push([`${text} is not null and ${value} is null and ${matches(plain, '-?[0-9]+(\\.0+)?')}`, 'out_of_range']);
       }
       if (field.type === 'decimal') {
         const tooMany = `-?0*[1-9][0-9]{${field.precision - field.scale},}(\\.[0-9]+)?`;
-        conditions.push([`${text} is not null and ${value} is null and ${matches(text, tooMany)}`, 'out_of_range']);
+        conditions.push([`${text} is not null and ${value} is null and ${matches(plain, tooMany)}`, 'out_of_range']);
       }
       conditions.push([`${text} is not null and ${value} is null`, 'invalid_value']);
+      if (field.type === 'timestamp') {
+        conditions.push([`${value} not between timestamp '0001-01-01 00:00:00' and timestamp '9999-12-31 23:59:59.999999'`, 'invalid_value']);
+      }
       if (field.type === 'integer' || field.type === 'decimal') {
         if (field.min !== undefined) conditions.push([`${value} < ${boundLiteral(field.min)}`, 'out_of_range']);
         if (field.max !== undefined) conditions.push([`${value} > ${boundLiteral(field.max)}`, 'out_of_range']);
       }
     }
   }
-  const typed = typedValue(field, text);
+  const typed = typedValue(field, text, kind);
   return {
     field,
     text: textSql,
     value: fallback === undefined ? typed : `case when ${raw} is null then ${fallback} else ${typed} end`,
+    fine: fineValue(stream, field, text, value),
     refusal: conditions.length === 0 ? 'null' : `case ${conditions.map(([when, code]) => `when ${when} then ${refuse(code)}`).join(' ')} end`,
   };
 }
 
+function fineValue(stream: Stream, field: Field, text: string, value: string): string {
+  const bounded = 'min' in field || 'max' in field || (field.type === 'text' && (field.pattern !== undefined || field.min_length !== undefined));
+  if (bounded || field.type === 'json') return 'false';
+  if (field.type === 'timestamp') return `year(${value}) between 1 and 9999`;
+  if (field.type !== 'text') return `${value} is not null`;
+  if (field.one_of) return `${text} in (${field.one_of.map(literal).join(', ')})`;
+  return `strlen(${text}) <= ${textLimit(stream, field)}`;
+}
+
+function textLimit(stream: Stream, field: Field & { type: 'text' }): number {
+  return field === stream.id ? Math.min(field.max_length ?? limits.id_characters, limits.id_characters) : textMax(field);
+}
+
 function defaultValue(field: Field): string {
   const text = literal(defaultRaw(field).text);
-  return field.type === 'text' || field.type === 'json' ? text : typedValue(field, `${text}::varchar`);
+  return field.type === 'text' || field.type === 'json' ? text : typedValue(field, `${text}::varchar`, 'cell');
 }
 
 /** What a refusal number stands for. `message` takes the value that was found. */

@@ -18,7 +18,8 @@ export type Row = (string | number | bigint | boolean | null)[];
 
 /** What a batch, or a part of it, brings along to its statements. No value is ever null. */
 export interface Incoming {
-  batch: number;
+  /** Number of the part. */
+  part: number;
   /** The first seq reserved for the part. */
   base: bigint;
   /** The last one. */
@@ -26,8 +27,6 @@ export interface Incoming {
   source: string;
   /** -1: none. */
   import: number;
-  /** '': none. */
-  reason: string;
   /** Microseconds. */
   recorded_at: bigint;
   /** Microseconds: records before are too old, records after are in the future. */
@@ -39,8 +38,8 @@ export interface Incoming {
   fallbacks: string;
 }
 
-const incomingTable = `create temp table incoming (batch bigint, base bigint, last bigint, source varchar, import bigint,
-  reason varchar, recorded_at bigint, horizon bigint, latest bigint, texts varchar, fallbacks varchar)`;
+const incomingTable = `create temp table incoming (part bigint, base bigint, last bigint, source varchar, import bigint,
+  recorded_at bigint, horizon bigint, latest bigint, texts varchar, fallbacks varchar)`;
 
 export class Connection {
   readonly #connection: DuckDBConnection;
@@ -63,12 +62,11 @@ export class Connection {
     await this.run('delete from incoming');
     await this.#guard(async () => {
       const appender = await this.#connection.createAppender('incoming');
-      appender.appendBigInt(BigInt(incoming.batch));
+      appender.appendBigInt(BigInt(incoming.part));
       appender.appendBigInt(incoming.base);
       appender.appendBigInt(incoming.last);
       appender.appendVarchar(incoming.source);
       appender.appendBigInt(BigInt(incoming.import));
-      appender.appendVarchar(incoming.reason);
       appender.appendBigInt(incoming.recorded_at);
       appender.appendBigInt(incoming.horizon);
       appender.appendBigInt(incoming.latest);

@@ -8,26 +8,21 @@ import { duplicatesOf, entriesOf, fieldValue } from './names.ts';
 import { knownCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 
-const fixedColumns = 8;
+const fixedColumns = 5;
 
 function entrySelect(stream: Stream): string {
   const values = stream.fields.map((field) => outputSql(fieldValue(stream, field), field.type));
-  return `select cast(e._seq as varchar), e._batch::double, e._sign::integer, cast(e._reverses as varchar),
-      e._source, e._import::double, e._reason, e._id${values.length > 0 ? `, ${values.join(', ')}` : ''}`;
+  return `select cast(e._seq as varchar), e._part::double, e._sign::integer, cast(e._reverses as varchar), e._id${values.length > 0 ? `, ${values.join(', ')}` : ''}`;
 }
 
 async function readEntries(connection: Connection, stream: Stream, rows: Row[]): Promise<Entry[]> {
-  const times = await recordedTimes(connection, new Set(rows.map((row) => row[1] as number)));
+  const parts = await readParts(connection, rows.map((row) => row[1] as number));
   return rows.map((row) => ({
     seq: row[0] as string,
-    batch: row[1] as number,
-    recorded_at: times.get(row[1] as number)!,
+    ...parts.get(row[1] as number)!,
     sign: row[2] as 1 | -1,
     reverses: row[3] as string | null,
-    source: row[4] as string,
-    import: row[5] as number | null,
-    reason: row[6] as string | null,
-    id: row[7] as string,
+    id: row[4] as string,
     values: stream.fields.map((field, i) => {
       const value = row[fixedColumns + i] ?? null;
       return value === null ? null : field.type === 'decimal' ? trimDecimal(String(value)) : String(value);
@@ -35,12 +30,18 @@ async function readEntries(connection: Connection, stream: Stream, rows: Row[]):
   }));
 }
 
-async function recordedTimes(connection: Connection, batches: Set<number>): Promise<Map<number, string>> {
-  if (batches.size === 0) return new Map();
+type Part = Pick<Entry, 'batch' | 'recorded_at' | 'source' | 'import' | 'reason'>;
+
+async function readParts(connection: Connection, numbers: number[]): Promise<Map<number, Part>> {
+  if (numbers.length === 0) return new Map();
   const rows = await connection.askOnce(
-    `select batch::double, strftime(any_value(recorded_at), '%Y-%m-%dT%H:%M:%S.%fZ') from batches where batch in (${[...batches].join(', ')}) group by batch`,
+    `select part::double, batch::double, strftime(recorded_at, '%Y-%m-%dT%H:%M:%S.%fZ'), source, import::double, reason
+     from parts where part in (${[...new Set(numbers)].join(', ')})`,
   );
-  return new Map(rows.map(([batch, at]) => [batch as number, at as string]));
+  return new Map(rows.map(([part, batch, recordedAt, source, importId, reason]) => [
+    part as number,
+    { batch: batch as number, recorded_at: recordedAt as string, source: source as string, import: importId as number | null, reason: reason as string | null },
+  ]));
 }
 
 export async function listEntries(connection: Connection, request: EntriesRequest): Promise<Entry[]> {
@@ -91,13 +92,10 @@ export async function fateOf(connection: Connection, stream: Stream, id: string)
 async function repeats(connection: Connection, stream: Stream, entries: Entry[]): Promise<[number, FateLine][]> {
   if (entries.length === 0) return [];
   const rows = await connection.askOnce(
-    `select _batch::double, _source, _import::double from ${duplicatesOf(stream)} where _seq in (${entries.map((entry) => entry.seq).join(', ')})`,
+    `select _part::double from ${duplicatesOf(stream)} where _seq in (${entries.map((entry) => entry.seq).join(', ')})`,
   );
-  const times = await recordedTimes(connection, new Set(rows.map(([batch]) => batch as number)));
-  return rows.map(([batch, source, importId]) => [
-    Number.MAX_SAFE_INTEGER,
-    { verdict: 'duplicate', batch: batch as number, recorded_at: times.get(batch as number)!, source: source as string, import: importId as number | null, reason: null, values: null },
-  ]);
+  const parts = await readParts(connection, rows.map(([part]) => part as number));
+  return rows.map(([part]) => [Number.MAX_SAFE_INTEGER, { verdict: 'duplicate', ...parts.get(part as number)!, values: null }]);
 }
 
 /** Conflicts and rejects of the id stand in the stream of rejects. */

@@ -66,9 +66,9 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     await checkVersion(writer, directory);
     await writer.execute(bookTables);
     await mkdir(spill, { recursive: true });
-    await writer.execute(`attach ${literal(join(spill, 'staging.duckdb'))} as staging`);
-    const [last] = await writer.rows('select coalesce(max(batch), 0)::double, coalesce(epoch_us(max(recorded_at)), 0) from batches');
-    const state = new LedgerState(Number(last![0]), BigInt(last![1] as bigint), options.clock ?? nowMicros);
+    await writer.execute(`attach ${literal(join(spill, 'staging.duckdb'))} as staging; attach ':memory:' as memory_staging`);
+    const [last] = await writer.rows('select coalesce(max(batch), 0)::double, coalesce(max(part), 0)::double, coalesce(epoch_us(max(recorded_at)), 0) from parts');
+    const state = new LedgerState(Number(last![0]), Number(last![1]), BigInt(last![2] as bigint), options.clock ?? nowMicros);
     return new DuckDBStore(instance, writer, state);
   } catch (error) {
     instance.closeSync();
@@ -320,7 +320,7 @@ class DuckDBStore implements Store, BacksUp {
 
   /** Compacts rollups that have grown by many small batches, one at a time, in the background. */
   #compactLater(deliveries: Delivery[]): void {
-    if (this.#compacting || this.#closed) return;
+    if (this.#compacting || this.#closed || this.#files.size > 0) return;
     const streams = new Set(deliveries.map((delivery) => delivery.stream));
     const due = [...streams].filter((stream) => stream.rollups.length > 0 && this.#state.books(stream).nextSeq - (this.#compactedAt.get(stream.name) ?? 0n) > this.#compactEvery(stream));
     if (due.length === 0) return;

@@ -18,13 +18,15 @@ export interface StreamBooks {
 export class LedgerState {
   readonly streams = new Map<string, StreamBooks>();
   #nextBatch: number;
+  #nextPart: number;
   #lastInstant: Micros;
   readonly #clock: () => Micros;
-  /** Batches that were committed while some file is being published: what it has not seen. */
+  /** Parts that were committed while some file is being published: what it has not seen. */
   readonly #watchers = new Set<Map<string, number[]>>();
 
-  constructor(lastBatch: number, lastInstant: Micros, clock: () => Micros) {
+  constructor(lastBatch: number, lastPart: number, lastInstant: Micros, clock: () => Micros) {
     this.#nextBatch = lastBatch + 1;
+    this.#nextPart = lastPart + 1;
     this.#lastInstant = lastInstant;
     this.#clock = clock;
   }
@@ -36,6 +38,10 @@ export class LedgerState {
   /** Numbers that a commit does not use in the end are lost, which does no harm. */
   reserveBatch(): number {
     return this.#nextBatch++;
+  }
+
+  reservePart(): number {
+    return this.#nextPart++;
   }
 
   /** The time of a commit: later than that of every commit before, whatever the clock does. */
@@ -58,17 +64,21 @@ export class LedgerState {
     return books;
   }
 
-  /** Lists, by stream, the batches that are committed from now on, until the watch ends. */
-  watch(): { batches: Map<string, number[]>; end: () => void } {
-    const batches = new Map<string, number[]>();
-    this.#watchers.add(batches);
-    return { batches, end: () => this.#watchers.delete(batches) };
+  /** Lists, by stream, the parts that are committed from now on, until the watch ends. */
+  watch(): { parts: Map<string, number[]>; end: () => void } {
+    const parts = new Map<string, number[]>();
+    this.#watchers.add(parts);
+    return { parts, end: () => this.#watchers.delete(parts) };
   }
 
-  committed(batch: number, streams: Iterable<string>): void {
-    const names = [...streams];
+  committed(parts: Iterable<{ stream: Stream; part: number }>): void {
+    const list = [...parts];
     for (const watcher of this.#watchers) {
-      for (const name of names) watcher.set(name, [...(watcher.get(name) ?? []), batch]);
+      for (const { stream, part } of list) {
+        const known = watcher.get(stream.name);
+        if (known) known.push(part);
+        else watcher.set(stream.name, [part]);
+      }
     }
   }
 }

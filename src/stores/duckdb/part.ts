@@ -34,6 +34,8 @@ import { retractedId } from './retracted-id.ts';
 export interface BatchStamp {
   batch: number;
   recordedAt: Micros;
+  /** Gathers the parts that the batch has written. */
+  parts: { stream: Stream; part: number }[];
 }
 
 type TextDelivery = Delivery & { content: Texts };
@@ -75,7 +77,7 @@ export class PartWriter {
       const exact = quote(`exact_${stream.name}`);
       await this.#connection.execute(`${stageTable(stream, names.stage, true)}; ${stageTable(stream, exact, true)};
         ${knownTable(stream, names.known)};
-        create temp table if not exists suspects (_hash ubigint);
+        create temp table if not exists suspects (_hash ubigint, repeated boolean);
         create temp table if not exists resolved ${resolvedColumns};`);
       this.#tables.set(stream.name, { stream, tables: names, exact });
     }
@@ -87,7 +89,9 @@ export class PartWriter {
     const { tables } = this.#tables.get(stream.name)!;
     const count = deliveries.reduce((sum, delivery) => sum + delivery.content.texts.length, 0);
     const base = this.#state.reserveSeqs(stream, BigInt(count) * seqsPerRow);
-    const rows = await this.#stage(deliveries, stamp, base, count);
+    const part = this.#state.reservePart();
+    stamp.parts.push({ stream, part });
+    const rows = await this.#stage(deliveries, stamp, part, base, count);
     const suspects = this.#findSuspects(deliveries[0]!, rows, base);
     const verdicts = new Map<number, string>();
     let refused = rows.bad.size > 0;
@@ -115,16 +119,16 @@ export class PartWriter {
     const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
     await this.#takeBackReplayed(deliveries, receipts, stamp);
     await this.#connection.run(`delete from ${tables.stage}`);
-    await this.#book(deliveries[0]!, receipts, stamp);
+    await this.#book(deliveries[0]!, part, receipts, stamp);
     return receipts;
   }
 
-  async #stage(deliveries: TextDelivery[], stamp: BatchStamp, base: bigint, count: number): Promise<StagedRows> {
-    const { stream, mode, source, reason } = deliveries[0]!;
+  async #stage(deliveries: TextDelivery[], stamp: BatchStamp, part: number, base: bigint, count: number): Promise<StagedRows> {
+    const { stream, mode, source } = deliveries[0]!;
     const { tables, exact } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
     const common = {
-      batch: stamp.batch, base, last: base + BigInt(count) * seqsPerRow - 1n, source, import: noImport, reason: reason ?? '',
+      part, base, last: base + BigInt(count) * seqsPerRow - 1n, source, import: noImport,
       recorded_at: stamp.recordedAt, ...timeBounds(stream, this.#state),
     };
     if (mode === 'retract') {
@@ -173,7 +177,7 @@ export class PartWriter {
     await this.#connection.run('delete from suspects');
     await this.#connection.run(`delete from ${tables.known}`);
     await this.#connection.run('delete from resolved');
-    await this.#connection.run("insert into suspects select distinct unnest(string_split($1, ','))::ubigint", suspects.hashes.join(','));
+    await this.#connection.run("insert into suspects select distinct unnest(string_split($1, ','))::ubigint, true", suspects.hashes.join(','));
     const known = `insert into ${tables.known} ${knownSelect(stream, tables.suspects, '_seq between $1::bigint and $2::bigint and')}`;
     for (const { from, to } of suspects.ranges) await this.#connection.run(known, from, to);
     await this.#connection.run(`insert into resolved ${resolvedSelect(stream, mode, tables)}`);
@@ -235,20 +239,20 @@ export class PartWriter {
     }], stamp);
   }
 
-  /** One line in the book of batches for a part. */
-  async #book({ stream, mode, source }: Delivery, receipts: Receipt[], { batch, recordedAt }: BatchStamp): Promise<void> {
+  async #book({ stream, mode, source, reason }: Delivery, part: number, receipts: Receipt[], { batch, recordedAt }: BatchStamp): Promise<void> {
     const sum = (key: 'accepted' | 'duplicates' | 'corrected' | 'conflicts' | 'rejected' | 'retracted') =>
       receipts.reduce((total, receipt) => total + receipt[key], 0);
     await this.#connection.run(
-      bookBatch, batch, recordedAt, stream.name, mode, source, noImport,
+      bookPart, part, batch, recordedAt, stream.name, mode, source, noImport, reason ?? '',
       sum('accepted'), sum('duplicates'), sum('corrected'), sum('conflicts'), sum('rejected'), sum('retracted'),
     );
   }
 }
 
-export const bookBatch = `insert into batches
-  select $1::bigint, make_timestamp($2::bigint), $3::varchar, $4::varchar, $5::varchar, nullif($6::bigint, -1),
-    $7::bigint, $8::bigint, $9::bigint, $10::bigint, $11::bigint, $12::bigint`;
+/** The line of a part in the table `parts`. */
+export const bookPart = `insert into parts
+  select $1::bigint, $2::bigint, make_timestamp($3::bigint), $4::varchar, $5::varchar, $6::varchar, nullif($7::bigint, -1), nullif($8::varchar, ''),
+    $9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint`;
 
 /** Puts rows that were read exactly in the place of those that were marked. */
 export function replaceByExact(stream: Stream, stage: string, n: string, exact: string): string {

@@ -1,8 +1,9 @@
 /**
  * Publishing a file of any size, whole or not at all, while others are served.
  *
- * The long work happens beside the writer: the file is staged into a table of its own (in the database
- * `staging`, beside the ledger's; kept in memory it would take as much of it as the file is long), compared with the ledger, and appended in a transaction on
+ * The long work happens beside the writer: the file is staged into a table of its own (in
+ * memory if the file is moderate, else in a database beside the ledger's: writing it there takes 1 s for 5
+ * million records), compared with the ledger, and appended in a transaction on
  * a connection of its own, where nobody sees it. Only the end holds the writer's lock: a look at the batches that
  * were committed since the comparison. If none of them touched an id of the file (nearly always), the commit
  * follows: 65 ms for 5 million records. Else the work is done again, at the third time under the lock.
@@ -10,6 +11,7 @@
  * So the number of the batch is given before the commit, and a later commit may have a lower number: the time at
  * which a batch was recorded is what counts (see asOf in snapshot.ts).
  */
+import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { formatTimestamp } from '../../engine/calendar.ts';
@@ -35,9 +37,9 @@ import { rewriteExactly } from './exact-rows.ts';
 import type { LedgerState } from './ledger-state.ts';
 import type { Lock } from './lock.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
-import { type BatchStamp, PartWriter, bookBatch, replaceByExact, timeBounds, verdictOf } from './part.ts';
+import { type BatchStamp, PartWriter, bookPart, replaceByExact, timeBounds, verdictOf } from './part.ts';
 import { fileSource } from './read-file.ts';
-import { type PartTables, resolvedSelect } from './resolve.ts';
+import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { needsFallback, recordSeparator, stageFileSql, stageTable, stageTextsSql } from './stage.ts';
 import { standingEntries } from './standing.ts';
 
@@ -53,6 +55,10 @@ export interface FilePublishing {
 }
 
 const attemptsWithoutLock = 2;
+/** Suspects that are resolved at a time: what bounds the memory of it. */
+const sliceRows = 1_000_000;
+/** Files up to this size are staged in memory. */
+const memoryFileBytes = 384 * 1024 * 1024;
 
 export async function publishFile(context: FilePublishing, delivery: FileDelivery): Promise<Receipt> {
   const connection = await context.connect();
@@ -77,8 +83,9 @@ class FileWork {
   readonly #connection: Connection;
   readonly #delivery: FileDelivery;
   readonly #stream: Stream;
-  readonly #tables: PartTables;
+  #tables: PartTables;
   readonly #number: number;
+
   #rows = 0;
 
   constructor(context: FilePublishing, connection: Connection, delivery: FileDelivery) {
@@ -87,8 +94,16 @@ class FileWork {
     this.#delivery = delivery;
     this.#stream = delivery.stream;
     this.#number = context.nextNumber();
-    const table = (name: string) => `staging.main.${name}_${this.#number}`;
-    this.#tables = { stage: table('stage'), n: 'rowid', suspects: table('suspects'), known: entriesOf(delivery.stream), resolved: table('resolved') };
+    this.#tables = this.#tablesIn('staging');
+  }
+
+  #tablesIn(database: string): PartTables {
+    const table = (name: string) => `${database}.main.${name}_${this.#number}`;
+    return { stage: table('stage'), n: 'rowid', suspects: table('suspects'), known: entriesOf(this.#stream), resolved: table('resolved') };
+  }
+
+  get #raw(): string {
+    return this.#tables.stage.replace('.stage_', '.raw_');
   }
 
   async run(): Promise<Receipt> {
@@ -103,7 +118,7 @@ class FileWork {
 
   async cleanUp(): Promise<void> {
     const { stage, suspects, resolved } = this.#tables;
-    for (const table of [stage, suspects, resolved, `staging.main.raw_${this.#number}`]) {
+    for (const table of [stage, suspects, resolved, this.#raw]) {
       await this.#connection.execute(`drop table if exists ${table}`).catch(() => undefined);
     }
   }
@@ -121,20 +136,22 @@ class FileWork {
     const fields = storedFields(this.#stream).map((field) => `, ${quote(field.name)}`).join('');
     await this.#connection.execute(`create table ${this.#tables.stage} as
       select null::varchar as _line, _id, _hash${fields}, null::smallint as _bad, null::varchar as _found
-      from ${standingEntries(this.#stream, '')} e where _import = ${importId}`);
+      from ${standingEntries(this.#stream, '')} e
+      where _part in (select part from parts where import = ${importId})`);
   }
 
   async #stageRecords(file: File): Promise<void> {
     if (this.#delivery.mode === 'retract') {
       throw new TallybookError('unsupported_format', 'retractions come as records in a request, not as a file');
     }
+    if ((await stat(file.path)).size <= memoryFileBytes) this.#tables = this.#tablesIn('memory_staging');
     const source = await fileSource(this.#connection, this.#stream, file.path, file.format, this.#number);
     const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
     const bounds = `${horizon}::bigint as horizon, ${latest}::bigint as latest`;
     let select = source.select;
     if (needsFallback(this.#stream)) {
       // Rows are numbered by the rowid of a table: `row_number() over ()` takes one thread and 6 s for 5 million.
-      const raw = `staging.main.raw_${this.#number}`;
+      const raw = this.#raw;
       await this.#connection.execute(`create table ${raw} as ${select}`);
       select = `select *, ${literal(file.idPrefix)} || ':' || (rowid + 1) as fallback, rowid as n, ${bounds} from ${raw}`;
     } else {
@@ -191,16 +208,17 @@ class FileWork {
     try {
       const resolved = await this.#following('comparing', () => this.#compare());
       const batch = state.reserveBatch();
+      const part = state.reservePart();
       const base = state.reserveSeqs(this.#stream, BigInt(this.#rows) * seqsPerRow + 1n);
       const partWriter = new PartWriter(this.#connection, state);
       const { alongside } = this.#delivery.content;
       if (alongside) await partWriter.prepare([alongside(this.#emptyReceipt()).stream]);
       await this.#connection.run('begin transaction');
       try {
-        await this.#following('publishing', () => this.#append(batch, base, resolved));
+        await this.#following('publishing', () => this.#append(part, base, resolved));
         const end = async () => {
-          if (!locked && (await this.#touched(watch.batches.get(this.#stream.name) ?? []))) return undefined;
-          return this.#commit({ batch, recordedAt: state.nextInstant() }, base, resolved, partWriter);
+          if (!locked && (await this.#touched(watch.parts.get(this.#stream.name) ?? []))) return undefined;
+          return this.#commit({ batch, recordedAt: state.nextInstant(), parts: [{ stream: this.#stream, part }] }, part, base, resolved, partWriter);
         };
         const receipt = locked ? await end() : await lock.run(end);
         if (!receipt) await this.#connection.run('rollback');
@@ -214,63 +232,72 @@ class FileWork {
     }
   }
 
-  /** Verdicts by id, as far as they are not simply 'new'. Returns whether there are any. */
-  async #compare(): Promise<boolean> {
+  /** Verdicts by id, as far as they are not simply 'new'. Returns how many of each; undefined when there are none. */
+  async #compare(): Promise<Map<string, number> | undefined> {
     const { stage, suspects, resolved } = this.#tables;
     for (const table of [suspects, resolved]) await this.#connection.execute(`drop table if exists ${table}`);
     const empty = this.#context.state.books(this.#stream).nextSeq === 1n;
-    const repeated = `select _hash from ${stage} where _bad is null group by _hash having count(*) > 1`;
-    const standing = `select e._hash from ${entriesOf(this.#stream)} e where e._hash in (select _hash from ${stage} where _bad is null)`;
-    await this.#connection.execute(`create table ${suspects} as ${empty ? repeated : `${repeated} union ${standing}`}`);
-    if (this.#delivery.mode === 'retract') {
-      await this.#connection.execute(`insert into ${suspects} select distinct _hash from ${stage} where _bad is null`);
+    await this.#connection.execute(`create table ${suspects} as
+      select _hash, true as repeated from ${stage} where _bad is null group by _hash having count(*) > 1`);
+    if (!empty) {
+      // To take records back, every one must be looked up; else those that the ledger knows.
+      await this.#connection.execute(this.#delivery.mode === 'retract'
+        ? `insert into ${suspects} select distinct _hash, false from ${stage} where _bad is null`
+        : `insert into ${suspects} select distinct _hash, false from ${entriesOf(this.#stream)} where _hash in (select _hash from ${stage} where _bad is null)`);
     }
-    if ((await this.#count(`select count(*) from ${suspects}`)) === 0) return false;
-    await this.#connection.execute(`create table ${resolved} as
-      select n::integer as _n, verdict, prev_seq::bigint as prev_seq, prev_n::integer as prev_n
-      from (${resolvedSelect(this.#stream, this.#delivery.mode, this.#tables)})`);
-    return true;
+    const count = await this.#count(`select count(*) from ${suspects}`);
+    if (count === 0) return undefined;
+    await this.#connection.execute(`create table ${resolved} ${resolvedColumns}`);
+    const slices = BigInt(Math.ceil(count / sliceRows));
+    const width = (1n << 64n) / slices;
+    for (let i = 0n; i < slices; i++) {
+      const slice = slices === 1n ? 'true' : `_hash between ${i * width} and ${i === slices - 1n ? (1n << 64n) - 1n : (i + 1n) * width - 1n}`;
+      await this.#connection.execute(`insert into ${resolved} ${resolvedSelect(this.#stream, this.#delivery.mode, this.#tables, slice)}`);
+    }
+    const counts = await this.#connection.askOnce(`select verdict, count(*)::double from ${resolved} group by verdict`);
+    return new Map(counts.map(([verdict, rows]) => [verdict as string, rows as number]));
   }
 
   /** Lays down what the statements of this part have in common; temporary tables may be written in any transaction. */
-  async #bring(batch: number, base: bigint, recordedAt: bigint, content = { texts: '', fallbacks: '' }): Promise<void> {
-    const { source, reason, content: { import: importId } } = this.#delivery;
+  async #bring(part: number, base: bigint, recordedAt: bigint, content = { texts: '', fallbacks: '' }): Promise<void> {
+    const { source, content: { import: importId } } = this.#delivery;
     await this.#connection.bring({
-      batch, base, last: base + BigInt(this.#rows) * seqsPerRow, source, import: importId ?? noImport, reason: reason ?? '',
+      part, base, last: base + BigInt(this.#rows) * seqsPerRow, source, import: importId ?? noImport,
       recorded_at: recordedAt, ...timeBounds(this.#stream, this.#context.state), ...content,
     });
   }
 
-  async #append(batch: number, base: bigint, resolved: boolean): Promise<void> {
-    await this.#bring(batch, base, 0n);
+  async #append(part: number, base: bigint, resolved: Map<string, number> | undefined): Promise<void> {
+    await this.#bring(part, base, 0n);
     if (!resolved) {
       await this.#connection.run(appendNew(this.#stream, this.#tables));
       for (const rollup of this.#stream.rollups) await this.#connection.run(appendRollupOfNew(this.#stream, rollup, this.#tables));
       return;
     }
-    if (this.#delivery.mode !== 'retract') await this.#connection.run(appendAccepted(this.#stream, this.#tables));
-    const changed = await this.#count(`select count(*) from ${this.#tables.resolved} where verdict in ('corrected', 'retracted')`);
-    if (changed > 0) {
+    const of = (verdict: string) => resolved.get(verdict) ?? 0;
+    const unresolved = this.#rows - [...resolved.values()].reduce((a, b) => a + b, 0);
+    const accepted = unresolved + of('accepted') + of('corrected') > 0;
+    if (this.#delivery.mode !== 'retract' && accepted) await this.#connection.run(appendAccepted(this.#stream, this.#tables));
+    if (of('corrected') + of('retracted') > 0) {
       this.#context.state.books(this.#stream).hasReversals = true;
       await this.#connection.run(appendReversals(this.#stream, this.#tables));
     }
-    await this.#connection.run(appendDuplicates(this.#stream, this.#tables));
+    if (of('duplicate') > 0) await this.#connection.run(appendDuplicates(this.#stream, this.#tables));
     for (const rollup of this.#stream.rollups) await this.#connection.run(appendRollupOfEntries(this.#stream, rollup));
   }
 
-  /** Whether batches that were committed since the comparison hold an id of this file. */
-  async #touched(batches: number[]): Promise<boolean> {
-    if (batches.length === 0) return false;
-    const [lowest, highest] = [Math.min(...batches), Math.max(...batches)];
+  /** Whether parts that were committed since the comparison hold an id of this file. */
+  async #touched(parts: number[]): Promise<boolean> {
+    if (parts.length === 0) return false;
     const rows = await this.#context.writer.askOnce(`select 1 from ${entriesOf(this.#stream)}
-      where _batch between ${lowest} and ${highest} and _batch in (${batches.join(', ')})
+      where _part between ${parts[0]} and ${parts.at(-1)} and _part in (${parts.join(', ')})
       and _hash in (select _hash from ${this.#tables.stage} where _bad is null) limit 1`);
     return rows.length > 0;
   }
 
-  async #commit(stamp: BatchStamp, base: bigint, resolved: boolean, partWriter: PartWriter): Promise<Receipt> {
+  async #commit(stamp: BatchStamp, part: number, base: bigint, resolved: Map<string, number> | undefined, partWriter: PartWriter): Promise<Receipt> {
     const { state } = this.#context;
-    const { source, mode, content } = this.#delivery;
+    const { source, mode, reason, content } = this.#delivery;
     this.#checkAbort();
     const receipt = await this.#receipt(stamp, resolved);
     if (receipt.rejected + receipt.conflicts > 0) {
@@ -279,22 +306,20 @@ class FileWork {
       // Without suspects there is no table of verdicts; an empty one stands in for it.
       if (!resolved) await this.#connection.execute('create temp table if not exists no_verdicts (_n integer, verdict varchar, prev_seq bigint, prev_n integer)');
       const tables = resolved ? this.#tables : { ...this.#tables, resolved: 'no_verdicts' };
-      await this.#bring(stamp.batch, base, stamp.recordedAt);
+      await this.#bring(part, base, stamp.recordedAt);
       await this.#connection.run(appendRejects(this.#stream, tables), first, '0', mode, formatTimestamp(horizon), formatTimestamp(latest), '');
       state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(this.#rows) });
     }
-    await this.#connection.run(bookBatch, stamp.batch, stamp.recordedAt, this.#stream.name, mode, source, content.import ?? noImport,
+    await this.#connection.run(bookPart, part, stamp.batch, stamp.recordedAt, this.#stream.name, mode, source, content.import ?? noImport, reason ?? '',
       receipt.accepted, receipt.duplicates, receipt.corrected, receipt.conflicts, receipt.rejected, receipt.retracted);
-    const touched = [this.#stream.name];
     if (content.alongside) {
       const delivery = content.alongside(receipt);
       if (delivery.content.kind !== 'texts') throw new Error('what is published alongside a file must be texts');
       await partWriter.write([{ ...delivery, content: delivery.content }], stamp);
-      touched.push(delivery.stream.name);
     }
     await this.#connection.run('commit');
     state.books(this.#stream).filter.leaveUncovered({ from: base, to: base + BigInt(this.#rows) * seqsPerRow });
-    state.committed(stamp.batch, touched);
+    state.committed(stamp.parts);
     return receipt;
   }
 
@@ -302,18 +327,17 @@ class FileWork {
     return { batch: 0, recorded_at: formatTimestamp(0n), received: 0, ...noCounts(), verdicts: [] };
   }
 
-  async #receipt(stamp: BatchStamp, resolved: boolean): Promise<Receipt> {
+  async #receipt(stamp: BatchStamp, resolved: Map<string, number> | undefined): Promise<Receipt> {
     const { stage } = this.#tables;
     const receipt: Receipt = { ...this.#emptyReceipt(), batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt), received: this.#rows };
-    const counts = resolved ? await this.#connection.askOnce(`select verdict, count(*) from ${this.#tables.resolved} group by verdict`) : [];
-    const resolvedRows = new Map(counts.map(([verdict, count]) => [verdict as string, Number(count)]));
+    const resolvedRows = resolved ?? new Map<string, number>();
     for (const [verdict, count] of resolvedRows) {
       receipt[verdict === 'not_found' ? 'rejected' : countOfVerdict[verdict as keyof typeof countOfVerdict]] += count;
     }
     const bad = await this.#count(`select count(*) from ${stage} where _bad is not null`);
     receipt.rejected += bad;
     receipt.accepted += this.#rows - bad - [...resolvedRows.values()].reduce((a, b) => a + b, 0);
-    receipt.verdicts = await this.#verdicts(resolved);
+    receipt.verdicts = await this.#verdicts(resolved !== undefined);
     return receipt;
   }
 
@@ -321,16 +345,20 @@ class FileWork {
     const all = this.#delivery.allVerdicts;
     const { stage, resolved: table } = this.#tables;
     const most = all ? limits.receipt_verdicts_all : limits.receipt_verdicts;
-    const join = resolved ? `left join ${table} r on r._n = t.rowid` : '';
-    const verdict = resolved ? 'r.verdict' : 'null::varchar';
-    const listed = all ? '' : `where t._bad is not null ${resolved ? "or r.verdict <> 'accepted'" : ''}`;
-    const rows = await this.#connection.askOnce(`select t.rowid::bigint, t._id, t._bad, ${verdict}, t._found
-      from ${stage} t ${join} ${listed} order by t.rowid limit ${most}`);
+    const row = (verdict: string) => `select t.rowid::bigint as n, t._id as id, t._bad as bad, ${verdict} as verdict, t._found as found from ${stage} t`;
+    // Each side is cut by itself: a join of all rows to keep a hundred would take longer than the comparison.
+    const sides = all
+      ? [resolved ? `${row('r.verdict')} left join ${table} r on r._n = t.rowid` : row('null::varchar')]
+      : [
+          `${row('null::varchar')} where t._bad is not null order by t.rowid limit ${most}`,
+          ...(resolved ? [`${row('r.verdict')} join (select * from ${table} where verdict <> 'accepted' order by _n limit ${most}) r on r._n = t.rowid`] : []),
+        ];
+    const rows = await this.#connection.askOnce(`select * from (${sides.map((side) => `(${side})`).join(' union all ')}) order by n limit ${most}`);
     const bounds = timeBounds(this.#stream, this.#context.state);
-    return rows.map(([n, id, bad, found, value]) => ({
+    return rows.map(([n, id, bad, verdict, found]) => ({
       index: Number(n),
       id: id as string | null,
-      ...verdictOf(this.#stream, bad === null ? undefined : Number(bad), (found as string | null) ?? undefined, () => value as string | null, bounds),
+      ...verdictOf(this.#stream, bad === null ? undefined : Number(bad), (verdict as string | null) ?? undefined, () => found as string | null, bounds),
     }));
   }
 

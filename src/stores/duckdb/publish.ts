@@ -7,7 +7,7 @@ import type { Delivery, Texts } from '../../engine/store.ts';
 import { type Receipt, noCounts } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
 import type { LedgerState } from './ledger-state.ts';
-import type { PartWriter } from './part.ts';
+import type { BatchStamp, PartWriter } from './part.ts';
 
 export type TextDelivery = Delivery & { content: Texts };
 
@@ -18,7 +18,7 @@ export async function publishTexts(
   state: LedgerState,
   deliveries: TextDelivery[],
 ): Promise<Receipt[]> {
-  const stamp = { batch: state.reserveBatch(), recordedAt: state.nextInstant() };
+  const stamp: BatchStamp = { batch: state.reserveBatch(), recordedAt: state.nextInstant(), parts: [] };
   const receipts = new Map<Delivery, Receipt>();
   const parts = new Map<string, TextDelivery[]>();
   for (const delivery of deliveries) {
@@ -39,7 +39,7 @@ export async function publishTexts(
         part.forEach((delivery, i) => receipts.set(delivery, written[i]!));
       }
     });
-    state.committed(stamp.batch, new Set(deliveries.map((delivery) => delivery.stream.name)));
+    state.committed(stamp.parts);
   }
   return deliveries.map((delivery) => receipts.get(delivery)!);
 }

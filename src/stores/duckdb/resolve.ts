@@ -7,7 +7,7 @@
  *  - upsert: each record is held against the one before it in the part, the first against what stands;
  *  - retract: the first takes back what stands, the others come too late.
  *
- * Tables of a part: stage (stage.ts), suspects (_hash), known (the entries with a suspect's hash; for a file, which
+ * Tables of a part: stage (stage.ts), suspects (_hash, and whether it may occur twice in the part), known (the entries with a suspect's hash; for a file, which
  * may have as many suspects as the ledger has entries, the ledger itself), resolved
  * (a row for each suspect that is well-formed: its verdict, and the record it was held against: the entry
  * `prev_seq`, or the row `prev_n` of the same part).
@@ -49,30 +49,37 @@ function same(stream: Stream, a: string, b: string): string {
   return fields.length > 0 ? `(${fields.join(' and ')})` : 'true';
 }
 
-export function resolvedSelect(stream: Stream, mode: Mode, tables: PartTables): string {
+/**
+ * @param slice a condition on `_hash`, so that a part of any size can be resolved a slice at a time, in bounded memory
+ */
+export function resolvedSelect(stream: Stream, mode: Mode, tables: PartTables, slice = 'true'): string {
   const { stage, suspects, known, n } = tables;
   const suspected = `
     suspected as (
-      select ${n} as n, * from ${stage} where _bad is null and _hash in (select _hash from ${suspects})),
+      select ${n} as n, * from ${stage} where ${slice} and _bad is null and _hash in (select _hash from ${suspects} where ${slice})),
     standing as (
-      select * from ${known} where _sign = 1
+      select * from ${known} where ${slice} and _sign = 1
       and _seq not in (select _reverses from ${known} where _sign = -1))`;
   const sameId = (a: string, b: string) => `${a}._hash = ${b}._hash and ${a}._id = ${b}._id`;
   if (mode === 'insert') {
     return `with ${suspected},
-      numbered as (select *, min(n) over (partition by _hash, _id) as first_n from suspected)
+      firsts as (
+        select _hash, _id, min(n) as first_n from suspected
+        where _hash in (select _hash from ${suspects} where repeated)
+        group by _hash, _id having count(*) > 1)
       select t.n,
         case
           when s._seq is not null then case when ${same(stream, 't', 's')} then 'duplicate' else 'conflict' end
-          when t.n = t.first_n then 'accepted'
-          when ${same(stream, 't', 'f')} then 'duplicate'
+          when t.n = coalesce(f.first_n, t.n) then 'accepted'
+          when ${same(stream, 't', 'o')} then 'duplicate'
           else 'conflict'
         end as verdict,
         s._seq as prev_seq,
-        case when s._seq is null and t.n <> t.first_n then t.first_n end as prev_n
-      from numbered t
+        case when s._seq is null and t.n <> f.first_n then f.first_n end as prev_n
+      from suspected t
       left join standing s on ${sameId('s', 't')}
-      left join suspected f on f.n = t.first_n`;
+      left join firsts f on ${sameId('f', 't')}
+      left join suspected o on o.n = f.first_n and o._hash = t._hash`;
   }
   if (mode === 'upsert') {
     return `with ${suspected},
@@ -97,7 +104,9 @@ export function resolvedSelect(stream: Stream, mode: Mode, tables: PartTables): 
   }
   return `with ${suspected},
     numbered as (select *, min(n) over (partition by _hash, _id) as first_n from suspected),
-    latest as (select _hash, _id, max(_seq) as seq from ${known} group by all)
+    latest as (
+      select _hash, _id, max(_seq) as seq from ${known}
+      where ${slice} and _hash in (select _hash from ${suspects} where ${slice}) group by all)
     select t.n,
       case
         when s._seq is not null and t.n = t.first_n then 'retracted'

@@ -13,9 +13,10 @@ export const schemaVersion = 1;
 
 export const bookTables = `
   create table if not exists book (key varchar, value varchar);
-  -- what was published: one row for each stream, mode, source and import of a batch
-  create table if not exists batches (
-    batch bigint, recorded_at timestamp, stream varchar, mode varchar, source varchar, import bigint,
+  -- what was published: one row for each part of a batch (what shares stream, mode, source, import and reason)
+  create table if not exists parts (
+    part bigint, batch bigint, recorded_at timestamp,
+    stream varchar, mode varchar, source varchar, import bigint, reason varchar,
     accepted bigint, duplicates bigint, corrected bigint, conflicts bigint, rejected bigint, retracted bigint
   );`;
 
@@ -25,12 +26,11 @@ export function streamTables(stream: Stream): string {
   create schema if not exists ${schemaOf(stream)};
   -- the ledger: a record with _sign 1, or -1 when it is taken back
   create table if not exists ${entriesOf(stream)} (
-    _seq bigint, _batch bigint, _sign tinyint, _reverses bigint,
-    _source varchar, _import bigint, _reason varchar,
+    _seq bigint, _part bigint, _sign tinyint, _reverses bigint,
     _hash ubigint, _id varchar${fields.join('')}
   );
   -- ids that were sent again with the same content: the entry that stood, and when
-  create table if not exists ${duplicatesOf(stream)} (_seq bigint, _batch bigint, _source varchar, _import bigint);`;
+  create table if not exists ${duplicatesOf(stream)} (_seq bigint, _part bigint);`;
 }
 
 /** Whether a field's values have at most 18 digits, so that sums of them run on 64-bit integers. */

@@ -1,9 +1,9 @@
 /**
  * What a question sees: one snapshot of the database, and how far it reaches.
  *
- * A batch is known at a time when it was recorded by then. The numbers of batches nearly follow their times, but
- * not quite: a file gets its number before its commit (see publish-file.ts). So 'known at t' is: up to the
- * highest number recorded by t, without the few below it that were recorded later.
+ * A part is known at a time when it was recorded by then. The numbers of parts nearly follow their times, but not
+ * quite: a file gets its number before its commit (see publish-file.ts). So 'known at t' is: up to the highest
+ * number recorded by t, without the few below it that were recorded later.
  */
 import { type Micros, formatTimestamp } from '../../engine/calendar.ts';
 import type { AsOf } from '../../engine/store.ts';
@@ -12,7 +12,7 @@ import type { Connection } from './connection.ts';
 /** The last commit in the snapshot, at or before a time. */
 export async function asOf(connection: Connection, knownAt: Micros | undefined): Promise<AsOf> {
   const rows = await connection.rows(
-    `select batch, epoch_us(recorded_at) from batches
+    `select batch, epoch_us(recorded_at) from parts
      where $1::bigint is null or recorded_at <= make_timestamp($1::bigint) order by recorded_at desc limit 1`,
     knownAt ?? null,
   );
@@ -20,14 +20,14 @@ export async function asOf(connection: Connection, knownAt: Micros | undefined):
   return { batch: Number(batch), recorded_at: formatTimestamp(BigInt(micros as bigint)) };
 }
 
-/** A condition on the column `_batch`: recorded by a time. Empty when there is no such limit. */
+/** A condition on the column `_part`: recorded by a time. Empty when there is no such limit. */
 export async function knownCondition(connection: Connection, knownAt: Micros | undefined): Promise<string> {
   if (knownAt === undefined) return '';
   const rows = await connection.rows(
-    `with known as (select coalesce(max(batch), 0) as last from batches where recorded_at <= make_timestamp($1::bigint))
-     select last, (select list(distinct batch::varchar) from batches, known where batch <= last and recorded_at > make_timestamp($1::bigint)) from known`,
+    `with known as (select coalesce(max(part), 0) as last from parts where recorded_at <= make_timestamp($1::bigint))
+     select last, (select list(part::varchar) from parts, known where part <= last and recorded_at > make_timestamp($1::bigint)) from known`,
     knownAt,
   );
   const [last, later] = rows[0]! as unknown as [bigint, { items: string[] } | null];
-  return later && later.items.length > 0 ? `(_batch <= ${last} and _batch not in (${later.items.join(', ')}))` : `_batch <= ${last}`;
+  return later && later.items.length > 0 ? `(_part <= ${last} and _part not in (${later.items.join(', ')}))` : `_part <= ${last}`;
 }

@@ -1,8 +1,8 @@
-/** Which records stand: entries of sign +1 that no later entry takes back, as far as a limit of batches allows. */
+/** Which records stand: entries of sign +1 that no later entry takes back, as far as a limit of parts allows. */
 import type { Stream } from '../../engine/stream.ts';
 import { entriesOf } from './names.ts';
 
-/** `known` limits the batches that count, as a condition on the column _batch, or is empty. */
+/** `known` limits the parts that count, as a condition on the column _part, or is empty. */
 export function standingEntries(stream: Stream, known: string): string {
   const limit = known === '' ? '' : `and ${known}`;
   return `(select * from ${entriesOf(stream)} where _sign = 1 ${limit}

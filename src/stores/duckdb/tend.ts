@@ -76,7 +76,7 @@ export async function verifyStream(connection: Connection, stream: Stream, dropp
   if (!dropped && !stream.builtIn) {
     const [added, taken, repeated] = (await connection.askOnce(
       `select coalesce(sum(accepted + corrected), 0)::double, coalesce(sum(corrected + retracted), 0)::double, coalesce(sum(duplicates), 0)::double
-       from batches where stream = $1::varchar`,
+       from parts where stream = $1::varchar`,
       [stream.name],
     ))[0] as [number, number, number];
     const difference = async (sql: string, expected: number) => Math.abs((await number(sql)) - expected);
