@@ -11,7 +11,7 @@ import { bucketExpression } from './buckets.ts';
 import { recordRefusals, refusalNumbers, refusalOf } from './casts.ts';
 import { columnList, duplicatesOf, entriesOf, literal, quote, rollupOf, storedFields } from './names.ts';
 import type { PartTables } from './resolve.ts';
-import { bucketType, isNarrow, overflowColumn, scaleOf } from './schema.ts';
+import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { undecodableMark } from './stage.ts';
 
 export const seqsPerRow = 2n;
@@ -63,8 +63,9 @@ export function appendDuplicates(stream: Stream, { resolved }: PartTables): stri
  * Refused records and conflicts, into the stream of rejects. Parameters: $1 first seq of the rejects, $2 starts of
  * the deliveries in the part (positions joined by commas), $3 mode, $4 the bound of times that lie too far back, $5
  * too far ahead, $6 positions that are replayed and must not be listed again (joined by commas).
+ * @param place the place of row n in what was sent
  */
-export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables): string {
+export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables, place = 'n'): string {
   const refusals = refusalNumbers(stream).map((number) => {
     const refusal = refusalOf(stream, number);
     // The message is written by the engine, around marks for what is filled in here.
@@ -92,7 +93,7 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
       before || case when middle is null then '' else coalesce(_found, 'null') || middle end
         || case when after is null then '' else case code when 'too_old' then $4::varchar else $5::varchar end || after end,
       _id,
-      n - coalesce(list_max(list_filter(string_split($2::varchar, ',')::integer[], lambda start: start <= n)), 0),
+      (${place}) - coalesce(list_max(list_filter(string_split($2::varchar, ',')::integer[], lambda start: start <= n)), 0),
       case when starts_with(_line, ${literal(undecodableMark)}) then substr(_line, 2) else coalesce(_line, '') end,
       case when starts_with(_line, ${literal(undecodableMark)}) then 'base64' else 'utf8' end
     from numbered join refusals using (number), incoming i`;
@@ -123,14 +124,14 @@ export function rollupSums(stream: Stream, rollup: Rollup, from: string, where: 
   const bucket = bucketType(rollup) ? [bucketExpression(`e.${quote(stream.time!.name)}`, rollup.every, rollup.tz)] : [];
   const idOrField = (field: Field) => (field === stream.id ? `e._id` : `e.${quote(field.name)}`);
   const keys = [...bucket, ...rollup.by.map(idOrField)];
-  const sums = rollup.sum.flatMap((field, i) => sumParts(field, idOrField(field), signed).map((part, j) => `${part} as s${i}_${j}`));
-  const kept = rollup.sum.flatMap((field, i) => keptParts(field, `s${i}_0`, `s${i}_1`));
-  const names = keys.map((_, i) => `k${i}`);
-  return `select ${[...names, ...kept, 'n', dropped].join(', ')}
+  const sums = rollup.sum.flatMap((field, i) => sumParts(field, idOrField(field), signed).map((part, j) => `${part} as _s${i}_${j}`));
+  const kept = rollup.sum.flatMap((field, i) => keptParts(field, `_s${i}_0`, `_s${i}_1`));
+  const names = keys.map((_, i) => `_k${i}`);
+  return `select ${[...names, ...kept, '_n', dropped].join(', ')}
     from (
-      select ${[...keys.map((key, i) => `${key} as k${i}`), ...sums, `${signed ? 'sum(e._sign)' : 'count(*)'}::bigint as n`].join(', ')}
+      select ${[...keys.map((key, i) => `${key} as _k${i}`), ...sums, `${signed ? 'sum(e._sign)' : 'count(*)'}::bigint as _n`].join(', ')}
       from ${from} e ${where} ${keys.length > 0 ? 'group by all' : ''})
-    where n is not null${keys.length > 0 ? '' : ' and n <> 0'}`;
+    where _n is not null`;
 }
 
 /** Digits (in units of the last decimal) up to which 128-bit sums of many values cannot overflow. */
@@ -162,38 +163,38 @@ export function mergedRollup(stream: Stream, rollup: Rollup): string {
   const bucket = bucketType(rollup) ? ['_bucket'] : [];
   const keys = [...bucket, ...rollup.by.map((field) => quote(field.name))];
   const sums = rollup.sum.flatMap((field, i) => {
-    const [kept, over] = [quote(field.name), overflowColumn(field)];
+    const [kept, over] = [sumColumn(field), overflowColumn(field)];
     return isNarrow(field)
-      ? [`coalesce(sum(${kept}), 0) + coalesce(sum(${over}), 0) as s${i}_0`]
-      : [`coalesce(sum(${kept}), 0) as s${i}_0`, `sum(${over}) as s${i}_1`];
+      ? [`coalesce(sum(${kept}), 0) + coalesce(sum(${over}), 0) as _s${i}_0`]
+      : [`coalesce(sum(${kept}), 0) as _s${i}_0`, `sum(${over}) as _s${i}_1`];
   });
-  const kept = rollup.sum.flatMap((field, i) => keptParts(field, `s${i}_0`, `s${i}_1`));
+  const kept = rollup.sum.flatMap((field, i) => keptParts(field, `_s${i}_0`, `_s${i}_1`));
   // Ordered by key, so that the zone maps let a question about one key skip nearly everything.
   const order = [...rollup.by.map((field) => quote(field.name)), ...bucket];
-  return `select ${[...keys, ...kept, 'n', '_dropped'].join(', ')} from (
-      select ${[...keys, '_dropped', ...sums, 'sum(_count)::bigint as n'].join(', ')}
+  return `select ${[...keys, ...kept, '_n', '_dropped'].join(', ')} from (
+      select ${[...keys, '_dropped', ...sums, 'sum(_count)::bigint as _n'].join(', ')}
       from ${rollupOf(stream, rollup)} group by ${[...keys, '_dropped'].join(', ')})
-    where n <> 0 or ${rollup.sum.map((_, i) => `s${i}_0 <> 0`).join(' or ') || 'false'}
+    where _n <> 0 or ${rollup.sum.map((_, i) => `_s${i}_0 <> 0`).join(' or ') || 'false'}
     ${order.length > 0 ? `order by ${order.join(', ')}` : ''}`;
 }
 
 /** Keys of which the kept sums differ from a recount of the ledger: none, unless we have a defect. */
 export function rollupDifferences(stream: Stream, rollup: Rollup): string {
   const keys = [...(bucketType(rollup) ? ['_bucket'] : []), ...rollup.by.map((field) => quote(field.name))];
-  const names = rollup.sum.flatMap((field) => [quote(field.name), overflowColumn(field)]);
+  const names = rollup.sum.flatMap((field) => [sumColumn(field), overflowColumn(field)]);
   const columns = [...keys, ...names, '_count', '_dropped'];
   const total = (field: Field, i: number) => {
-    const [kept, over] = [quote(field.name), overflowColumn(field)];
+    const [kept, over] = [sumColumn(field), overflowColumn(field)];
     const amount = isNarrow(field) ? `coalesce(${kept}, 0) + coalesce(${over}, 0)` : `${inUnits(kept)} + coalesce(${over}, cast(0 as bignum))`;
-    return `sum(case when side = 1 then ${amount} else -(${amount}) end) as d${i}`;
+    return `sum(case when _side = 1 then ${amount} else -(${amount}) end) as _d${i}`;
   };
   const nothing = (field: Field) => (isNarrow(field) ? '0' : 'cast(0 as bignum)');
-  const differs = [...rollup.sum.map((field, i) => `d${i} <> ${nothing(field)}`), 'records <> 0'].join(' or ');
+  const differs = [...rollup.sum.map((field, i) => `_d${i} <> ${nothing(field)}`), '_records <> 0'].join(' or ');
   return `select count(*)::double from (
-    select ${[...keys, ...rollup.sum.map(total), 'sum(side * _count) as records'].join(', ')} from (
-      select ${columns.join(', ')}, 1 as side from ${rollupOf(stream, rollup)} where not _dropped
+    select ${[...keys, ...rollup.sum.map(total), 'sum(_side * _count) as _records'].join(', ')} from (
+      select ${columns.join(', ')}, 1 as _side from ${rollupOf(stream, rollup)} where not _dropped
       union all
-      select *, -1 as side from (${rollupSums(stream, rollup, entriesOf(stream), '', 'false')}) recount(${columns.join(', ')}))
+      select *, -1 as _side from (${rollupSums(stream, rollup, entriesOf(stream), '', 'false')}) recount(${columns.join(', ')}))
     ${keys.length > 0 ? `group by ${keys.join(', ')}` : ''} having ${differs})`;
 }
 

@@ -10,7 +10,7 @@ import { bucketExpression, coarserBucket } from './buckets.ts';
 import { Parameters, comparison, dimensionSql, outputSql, selectionSql, trimDecimal } from './conditions.ts';
 import type { Connection } from './connection.ts';
 import { entriesOf, fieldValue, quote, rollupOf, sqlType } from './names.ts';
-import { bucketType, isNarrow, overflowColumn, scaleOf } from './schema.ts';
+import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { asOf, knownCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 
@@ -101,7 +101,7 @@ function rollupQuestion(stream: Stream, rollup: Rollup, question: Question, para
   }
   const sumOf = (measure: Measure): string => {
     const field = measure.field!;
-    const kept = `coalesce(sum(${asRow(field.name)}), 0)`;
+    const kept = `coalesce(sum(e.${sumColumn(field)}), 0)`;
     const over = `e.${overflowColumn(field)}`;
     if (isNarrow(field)) return `(${kept} + coalesce(sum(${over}), 0))`;
     // In units of the last decimal; a point is put in, after zeros where there are too few digits.
@@ -148,8 +148,8 @@ function statement(question: Question, grouping: Grouping, parameters: Parameter
   const order = question.order.map(({ column, descending }) => `${columnOf(column)} ${descending ? 'desc' : 'asc'} nulls last`);
   const bucketOut = bucket && (question.every === 'hour' || question.every === 'minute' ? 'epoch_us(b)' : 'cast(b as varchar)');
   const output = [
-    ...(bucketOut ? [bucketOut] : []),
     ...question.by.map((d, i) => outputSql(`d${i}`, d.path.length > 0 ? 'text' : d.field.type)),
+    ...(bucketOut ? [bucketOut] : []),
     ...question.measures.map((m, i) => measureOutput(m, `m${i}`)),
   ];
   return `select ${output.join(', ')} from (
@@ -192,8 +192,8 @@ function answerColumns(question: Question): Column[] {
   const measureType = ({ name, field }: Measure): FieldType | 'count' =>
     name === 'count' || name === 'count_distinct' ? 'count' : name === 'avg' ? 'decimal' : field!.type;
   return [
-    ...bucket,
     ...question.by.map((d): Column => ({ name: d.text, type: d.path.length > 0 ? 'text' : d.field.type })),
+    ...bucket,
     ...question.measures.map((m): Column => ({ name: m.text, type: measureType(m) })),
   ];
 }
@@ -203,15 +203,14 @@ function readRow(question: Question, row: (string | number | bigint | boolean | 
   const byCount = question.by.length;
   return row.map((value, i) => {
     if (value === null) return null;
-    if (hasBucket && i === 0) {
+    if (hasBucket && i === byCount) {
       return typeof value === 'bigint' ? formatBucket(value, question.every, question.tz) : String(value);
     }
-    const position = i - (hasBucket ? 1 : 0);
-    if (position < byCount) {
-      const { field, path } = question.by[position]!;
+    if (i < byCount) {
+      const { field, path } = question.by[i]!;
       return field.type === 'decimal' && path.length === 0 ? trimDecimal(String(value)) : (value as string | boolean);
     }
-    const { name, field } = question.measures[position - byCount]!;
+    const { name, field } = question.measures[i - byCount - (hasBucket ? 1 : 0)]!;
     if (name === 'count' || name === 'count_distinct') return Number(value);
     if (name === 'avg') return fromScaled(BigInt(String(value)), scaleOf(field!) + averageExtraScale);
     return field!.type === 'decimal' ? trimDecimal(String(value)) : (value as string | boolean);

@@ -9,6 +9,7 @@
  */
 import { dateGrammar, timestampGrammar } from '../../engine/calendar.ts';
 import { numberGrammar } from '../../engine/decimal.ts';
+import { minifyJson } from '../../engine/exact-json.ts';
 import {
   type Field,
   type ValueCode,
@@ -91,7 +92,8 @@ function typedValue(field: Field, text: string, kind: RawKind): string {
     case 'uuid':
       return `case when ${matches(text, uuidGrammar)} then try_cast(${text} as uuid) end`;
     case 'json':
-      return text;
+      // Blanks outside of strings go, the way minifyJson does it; \\1 is a string, or nothing.
+      return kind === 'json' ? text : `case when regexp_matches(${text}, '\\s') then regexp_replace(${text}, '("(?:[^"\\\\]|\\\\.)*")|\\s+', '\\1', 'g') else ${text} end`;
   }
 }
 
@@ -218,7 +220,7 @@ function textLimit(stream: Stream, field: Field & { type: 'text' }): number {
 }
 
 function defaultValue(field: Field): string {
-  const text = literal(defaultRaw(field).text);
+  const text = literal(field.type === 'json' ? minifyJson(defaultRaw(field).text) : defaultRaw(field).text);
   return field.type === 'text' || field.type === 'json' ? text : typedValue(field, `${text}::varchar`, 'cell');
 }
 

@@ -60,10 +60,14 @@ export function selectionSql(stream: Stream, selection: Selection, parameters: P
 export function outputSql(value: string, type: string): string {
   if (type === 'timestamp') return `strftime(${value}, '%Y-%m-%dT%H:%M:%S.%fZ')`;
   if (type === 'boolean') return value;
+  // The driver drops a byte-order mark at the start of a text; two of them leave one.
+  if (type === 'text' || type === 'json') return `case when starts_with(${value}, '\ufeff') then '\ufeff' || ${value} else ${value} end`;
   return `cast(${value} as varchar)`;
 }
 
-/** `1.50` is `1.5`, `2.00` is `2`. */
+/** `1.50` is `1.5`, `2.00` is `2`, `-.5` is `-0.5`. */
 export function trimDecimal(text: string): string {
-  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+  if (!text.includes('.')) return text;
+  const trimmed = text.replace(/\.?0+$/, '').replace(/^(-?)\./, '$10.');
+  return trimmed === '' || trimmed === '-' ? '0' : trimmed;
 }

@@ -40,7 +40,7 @@ export class IdFilter {
   /** Segments being filled from uncovered ranges, apart from the one that takes new entries. */
   #open: Segment | undefined;
 
-  /** Adds the hash of an entry. Returns the ranges in which the id may stand; empty: it is surely new. */
+  /** Adds the hash of a record, whose entries may have the seqs `seq` and `seq` + 1. Returns the ranges in which the id may stand; empty: it is surely new. */
   addAndFind(low: number, high: number, seq: bigint): SeqRange[] | undefined {
     let found: SeqRange[] | undefined;
     for (const segment of this.#segments) {
@@ -116,7 +116,7 @@ function add(segment: Segment, low: number, high: number, seq: bigint): void {
   }
   segment.hashes++;
   if (seq < segment.from) segment.from = seq;
-  if (seq > segment.to) segment.to = seq;
+  if (seq + 1n > segment.to) segment.to = seq + 1n;
 }
 
 function holds(segment: Segment, low: number, high: number): boolean {

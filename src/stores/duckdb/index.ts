@@ -69,7 +69,7 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     await writer.execute(`attach ${literal(join(spill, 'staging.duckdb'))} as staging; attach ':memory:' as memory_staging`);
     const [last] = await writer.rows('select coalesce(max(batch), 0)::double, coalesce(max(part), 0)::double, coalesce(epoch_us(max(recorded_at)), 0) from parts');
     const state = new LedgerState(Number(last![0]), Number(last![1]), BigInt(last![2] as bigint), options.clock ?? nowMicros);
-    return new DuckDBStore(instance, writer, state);
+    return new DuckDBStore(instance, writer, state, spill);
   } catch (error) {
     instance.closeSync();
     throw error;
@@ -120,6 +120,7 @@ class DuckDBStore implements Store, BacksUp {
   readonly backsUpToDirectory = true;
   readonly #instance: DuckDBInstance;
   readonly #writer: Connection;
+  readonly #spill: string;
   readonly #state: LedgerState;
   readonly #parts: PartWriter;
   readonly #readers: ReadPool;
@@ -131,9 +132,10 @@ class DuckDBStore implements Store, BacksUp {
   #compacting: Promise<void> | undefined;
   #closed = false;
 
-  constructor(instance: DuckDBInstance, writer: Connection, state: LedgerState) {
+  constructor(instance: DuckDBInstance, writer: Connection, state: LedgerState, spill: string) {
     this.#instance = instance;
     this.#writer = writer;
+    this.#spill = spill;
     this.#state = state;
     this.#parts = new PartWriter(writer, state);
     this.#readers = new ReadPool(() => Connection.open(instance));
@@ -172,6 +174,7 @@ class DuckDBStore implements Store, BacksUp {
         lock: this.#lock,
         state: this.#state,
         nextNumber: () => ++this.#fileNumber,
+        spillDirectory: this.#spill,
       }, delivery);
       const settled: Promise<unknown> = publishing.catch(() => undefined).finally(() => this.#files.delete(settled));
       this.#files.add(settled);
@@ -203,6 +206,8 @@ class DuckDBStore implements Store, BacksUp {
     return this.#tending.run(async () => {
       let dropped = 0;
       for (const { stream, before } of work.drop) {
+        const { droppedBefore } = this.#state.books(stream);
+        if (droppedBefore !== undefined && before <= droppedBefore) continue;
         dropped += await this.#exclusively(async () => {
           const rows = await dropRecords(this.#writer, stream, before);
           this.#state.books(stream).droppedBefore = before;

@@ -6,6 +6,7 @@
 import type { DuckDBResult, DuckDBVector } from '@duckdb/node-api';
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { firstInstant, formatTimestamp, lastInstant, type Micros } from '../../engine/calendar.ts';
+import { objectMembers } from '../../engine/exact-json.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Delivery, Texts } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
@@ -22,7 +23,7 @@ import {
   seqsPerRow,
 } from './append.ts';
 import { readExactly, refusalOf } from './casts.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Incoming } from './connection.ts';
 import { rewriteExactly } from './exact-rows.ts';
 import type { SeqRange } from './id-filter.ts';
 import type { LedgerState } from './ledger-state.ts';
@@ -115,9 +116,11 @@ export class PartWriter {
       await this.#connection.run(appendNew(stream, tables));
       for (const rollup of stream.rollups) await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
     }
+    // What the part before has resolved must not be taken for this one's.
+    if (refused && !suspects) await this.#connection.run('delete from resolved');
     if (refused) await this.#reject(deliveries, count, tables);
     const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
-    await this.#takeBackReplayed(deliveries, receipts, stamp);
+    await this.#takeBackReplayed(deliveries, stamp, (n) => rows.bad.has(n) || verdicts.get(n) === 'conflict' || verdicts.get(n) === 'not_found');
     await this.#connection.run(`delete from ${tables.stage}`);
     await this.#book(deliveries[0]!, part, receipts, stamp);
     return receipts;
@@ -125,7 +128,7 @@ export class PartWriter {
 
   async #stage(deliveries: TextDelivery[], stamp: BatchStamp, part: number, base: bigint, count: number): Promise<StagedRows> {
     const { stream, mode, source } = deliveries[0]!;
-    const { tables, exact } = this.#tables.get(stream.name)!;
+    const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
     const common = {
       part, base, last: base + BigInt(count) * seqsPerRow - 1n, source, import: noImport,
@@ -139,8 +142,15 @@ export class PartWriter {
     const fallbackIds = needsFallback(stream) ? deliveries.flatMap((delivery) => delivery.content.fallbackIds) : [];
     await this.#connection.bring({ ...common, texts: texts.join(recordSeparator), fallbacks: JSON.stringify(fallbackIds) });
     const rows = await readStaged(await this.#connection.result(stageTextsSql(stream, tables.stage, false), []));
+    await this.#readExactly(stream, rows, texts, fallbackIds, common);
+    await this.#findExactly(stream, rows, texts);
+    return rows;
+  }
+
+  async #readExactly(stream: Stream, rows: StagedRows, texts: string[], fallbackIds: string[], common: Omit<Incoming, 'texts' | 'fallbacks'>): Promise<void> {
+    const { tables, exact } = this.#tables.get(stream.name)!;
     const again = [...rows.bad].filter(([, bad]) => bad === readExactly).map(([n]) => n);
-    if (again.length === 0) return rows;
+    if (again.length === 0) return;
     await this.#connection.run(`delete from ${exact}`);
     await this.#connection.bring({
       ...common,
@@ -150,7 +160,26 @@ export class PartWriter {
     const exactRows = await this.#connection.result(stageTextsSql(stream, exact, true), [again.join(',')]);
     await this.#connection.run(replaceByExact(stream, tables.stage, '_n', exact));
     rows.replace(await readStaged(exactRows));
-    return rows;
+  }
+
+  /** DuckDB writes a number its own way; a reject quotes the value as it was written. */
+  async #findExactly(stream: Stream, rows: StagedRows, texts: string[]): Promise<void> {
+    const found: { n: number; found: string }[] = [];
+    for (const [n, bad] of rows.bad) {
+      const { code, field } = refusalOf(stream, bad);
+      if (field === undefined || code === 'too_old' || code === 'in_future') continue;
+      const exactly = objectMembers(texts[n]!)?.members.get(field)?.slice(0, limits.found_characters);
+      if (exactly !== undefined && exactly !== rows.found(n)) {
+        rows.foundExactly.set(n, exactly);
+        found.push({ n, found: exactly });
+      }
+    }
+    if (found.length === 0) return;
+    const { tables } = this.#tables.get(stream.name)!;
+    await this.#connection.run(
+      `update ${tables.stage} set _found = x.found from (select unnest(from_json($1::varchar, '[{"n":"INTEGER","found":"VARCHAR"}]'), recursive := true)) x where ${tables.stage}._n = x.n`,
+      JSON.stringify(found),
+    );
   }
 
   /**
@@ -163,7 +192,7 @@ export class PartWriter {
     const hashes: bigint[] = [];
     const ranges: SeqRange[] = [...everywhere];
     rows.eachHash((n, low, high) => {
-      const found = filter.addAndFind(low, high, base + BigInt(n) * seqsPerRow + 1n);
+      const found = filter.addAndFind(low, high, base + BigInt(n) * seqsPerRow);
       if (!found && everywhere.length === 0 && mode !== 'retract') return;
       hashes.push((BigInt(high) << 32n) | BigInt(low));
       if (found) ranges.push(...found);
@@ -227,11 +256,15 @@ export class PartWriter {
   }
 
   /** Rejects that were replayed and now pass, or stand already, leave their list in this same batch. */
-  async #takeBackReplayed(deliveries: TextDelivery[], receipts: Receipt[], stamp: BatchStamp): Promise<void> {
-    const ids = deliveries.flatMap(({ content }, d) => {
-      const failed = new Set(receipts[d]!.verdicts.filter((v) => v.verdict === 'rejected' || v.verdict === 'conflict').map((v) => v.index));
-      return (content.replays ?? []).filter((_, index) => !failed.has(index));
-    });
+  async #takeBackReplayed(deliveries: TextDelivery[], stamp: BatchStamp, failed: (n: number) => boolean): Promise<void> {
+    const ids: string[] = [];
+    let start = 0;
+    for (const { content } of deliveries) {
+      content.replays?.forEach((id, index) => {
+        if (!failed(start + index)) ids.push(id);
+      });
+      start += content.texts.length;
+    }
     if (ids.length === 0) return;
     await this.write([{
       stream: rejectsStream, mode: 'retract', source: deliveries[0]!.source, reason: 'replayed', allVerdicts: false,
@@ -320,6 +353,8 @@ class StagedRows {
   readonly bad = new Map<number, number>();
   count = 0;
   readonly #chunks: StagedChunk[] = [];
+  /** Refused values as they were written, where DuckDB would write them otherwise. */
+  readonly foundExactly = new Map<number, string>();
   /** Rows that were read again, exactly. */
   #replaced: StagedRows | undefined;
 
@@ -360,6 +395,8 @@ class StagedRows {
   }
 
   found(n: number): string | null {
+    const exactly = this.foundExactly.get(n);
+    if (exactly !== undefined) return exactly;
     const row = this.#findLatest(n);
     return (row?.chunk.found.getItem(row.i) as string | null | undefined) ?? null;
   }

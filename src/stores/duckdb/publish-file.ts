@@ -11,7 +11,8 @@
  * So the number of the batch is given before the commit, and a later commit may have a lower number: the time at
  * which a batch was recorded is what counts (see asOf in snapshot.ts).
  */
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { formatTimestamp } from '../../engine/calendar.ts';
@@ -34,11 +35,12 @@ import {
 import { readExactly, recordRefusals } from './casts.ts';
 import { Connection } from './connection.ts';
 import { rewriteExactly } from './exact-rows.ts';
+import { unpackFile } from '../../engine/unpack.ts';
 import type { LedgerState } from './ledger-state.ts';
 import type { Lock } from './lock.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
 import { type BatchStamp, PartWriter, bookPart, replaceByExact, timeBounds, verdictOf } from './part.ts';
-import { fileSource } from './read-file.ts';
+import { type FileSource, fileSource } from './read-file.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { needsFallback, recordSeparator, stageFileSql, stageTable, stageTextsSql } from './stage.ts';
 import { standingEntries } from './standing.ts';
@@ -52,6 +54,8 @@ export interface FilePublishing {
   lock: Lock;
   state: LedgerState;
   nextNumber(): number;
+  /** For temporary files. */
+  spillDirectory: string;
 }
 
 const attemptsWithoutLock = 2;
@@ -85,6 +89,10 @@ class FileWork {
   readonly #stream: Stream;
   #tables: PartTables;
   readonly #number: number;
+  /** Rows that could be read, and rows that could not and are noted in the table `unreadable`. */
+  #readable = 0;
+  #unreadable = 0;
+  #unpackedPath: string | undefined;
 
   #rows = 0;
 
@@ -117,6 +125,7 @@ class FileWork {
   }
 
   async cleanUp(): Promise<void> {
+    if (this.#unpackedPath) await rm(this.#unpackedPath, { force: true });
     const { stage, suspects, resolved } = this.#tables;
     for (const table of [stage, suspects, resolved, this.#raw]) {
       await this.#connection.execute(`drop table if exists ${table}`).catch(() => undefined);
@@ -137,46 +146,73 @@ class FileWork {
     await this.#connection.execute(`create table ${this.#tables.stage} as
       select null::varchar as _line, _id, _hash${fields}, null::smallint as _bad, null::varchar as _found
       from ${standingEntries(this.#stream, '')} e
-      where _part in (select part from parts where import = ${importId})`);
+      where _part in (select part from parts where import = ${importId}) order by _seq`);
   }
 
   async #stageRecords(file: File): Promise<void> {
     if (this.#delivery.mode === 'retract') {
       throw new TallybookError('unsupported_format', 'retractions come as records in a request, not as a file');
     }
-    if ((await stat(file.path)).size <= memoryFileBytes) this.#tables = this.#tablesIn('memory_staging');
-    const source = await fileSource(this.#connection, this.#stream, file.path, file.format, this.#number);
+    const path = await this.#unpacked(file);
+    if ((await stat(path)).size <= memoryFileBytes) this.#tables = this.#tablesIn('memory_staging');
+    const source = await fileSource(this.#connection, this.#stream, path, file.format, this.#number);
     const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
     const bounds = `${horizon}::bigint as horizon, ${latest}::bigint as latest`;
     let select = source.select;
     if (needsFallback(this.#stream)) {
       // Rows are numbered by the rowid of a table: `row_number() over ()` takes one thread and 6 s for 5 million.
-      const raw = this.#raw;
-      await this.#connection.execute(`create table ${raw} as ${select}`);
-      select = `select *, ${literal(file.idPrefix)} || ':' || (rowid + 1) as fallback, rowid as n, ${bounds} from ${raw}`;
+      await this.#connection.execute(`create table ${this.#raw} as ${select}`);
+      await this.#noteUnreadable(source, this.#raw);
+      select = `select *, ${literal(file.idPrefix)} || ':' || (${this.#place('rowid')} + 1) as fallback, rowid as n, ${bounds} from ${this.#raw}`;
     } else {
       select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
     }
     await this.#connection.execute(stageFileSql(this.#stream, this.#tables.stage, { kind: source.kind, select }));
-    if (source.rejectsTable) await this.#stageUnreadable(source.rejectsTable);
-    await this.#readAgainExactly(file);
+    if (!needsFallback(this.#stream)) await this.#noteUnreadable(source, this.#tables.stage);
+    await this.#readAgainExactly();
+    if (this.#unreadable > 0) {
+      await this.#connection.execute(`insert into ${this.#tables.stage} (_line, _bad, _found)
+        select line, ${recordRefusals.unreadable_row}, reason from unreadable order by place`);
+    }
   }
 
-  /** Rows that the reader has put aside follow the others, with line number and reason. */
-  async #stageUnreadable(rejects: string): Promise<void> {
-    await this.#connection.execute(`insert into ${this.#tables.stage} (_line, _bad, _found)
-      select left(any_value(csv_line), ${limits.record_bytes}), ${recordRefusals.unreadable_row},
-        'line ' || line || ': ' || any_value(case error_type
-          when 'MISSING COLUMNS' then 'it has too few cells'
-          when 'TOO MANY COLUMNS' then 'it has too many cells'
-          when 'UNQUOTED VALUE' then 'a quote is not closed'
-          when 'LINE SIZE OVER MAXIMUM' then 'it is longer than ${limits.record_bytes} bytes'
-          when 'INVALID ENCODING' then 'it is no UTF-8'
-          else lower(error_type) end)
-      from ${rejects} group by line order by line`);
+  /** DuckDB reads packed files, too, but takes a truncated one for a whole one, and reads plain ones in parallel. */
+  async #unpacked(file: File): Promise<string> {
+    if (file.compression === 'none') return file.path;
+    this.#unpackedPath = join(this.#context.spillDirectory, `unpacked-${this.#number}`);
+    await unpackFile(file.path, this.#unpackedPath, file.compression, file.signal);
+    return this.#unpackedPath;
   }
 
-  async #readAgainExactly(file: File): Promise<void> {
+  /**
+   * Rows that the reader has put aside: with the reason, and their place among all rows. They will follow the others
+   * in the stage. `before` is the number of readable rows in front of them.
+   */
+  async #noteUnreadable({ rejectsTable, headerLines }: FileSource, readable: string): Promise<void> {
+    this.#readable = await this.#count(`select count(*) from ${readable}`);
+    if (!rejectsTable) return;
+    await this.#connection.execute(`create or replace temp table unreadable as
+      select *, row_number() over (order by place) - 1 as k, place - (row_number() over (order by place) - 1) as before from (
+        select line - 1 - ${headerLines} as place, left(any_value(csv_line), ${limits.record_bytes}) as line,
+          'line ' || line || ': ' || any_value(case error_type
+            when 'MISSING COLUMNS' then 'it has too few cells'
+            when 'TOO MANY COLUMNS' then 'it has too many cells'
+            when 'UNQUOTED VALUE' then 'a quote is not closed'
+            when 'LINE SIZE OVER MAXIMUM' then 'it is longer than ${limits.record_bytes} bytes'
+            when 'INVALID ENCODING' then 'it is no UTF-8'
+            else lower(error_type) end) as reason
+        from ${rejectsTable} group by line)`);
+    this.#unreadable = await this.#count('select count(*) from unreadable');
+  }
+
+  /** The place of a row in the file, from 0, from its rowid in the stage. */
+  #place(rowid: string): string {
+    if (this.#unreadable === 0) return rowid;
+    return `case when ${rowid} >= ${this.#readable} then (select place from unreadable where k = ${rowid} - ${this.#readable})
+      else ${rowid} + (select count(*) from unreadable where before <= ${rowid}) end`;
+  }
+
+  async #readAgainExactly(): Promise<void> {
     const { stage } = this.#tables;
     const stream = this.#stream;
     if ((await this.#count(`select count(*) from ${stage} where _bad = ${readExactly}`)) === 0) return;
@@ -184,12 +220,12 @@ class FileWork {
     const chunk = 10_000;
     for (let from = -1; ; ) {
       const rows = await this.#connection.askOnce(
-        `select rowid::bigint, _line from ${stage} where _bad = ${readExactly} and rowid > ${from} order by rowid limit ${chunk}`);
+        `select rowid::bigint, _line, _id from ${stage} where _bad = ${readExactly} and rowid > ${from} order by rowid limit ${chunk}`);
       if (rows.length === 0) break;
       from = Number(rows.at(-1)![0]);
       await this.#bring(0, 0n, 0n, {
         texts: rows.map(([, line]) => rewriteExactly(stream, line as string)).join(recordSeparator),
-        fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([n]) => `${file.idPrefix}:${Number(n) + 1}`) : []),
+        fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([, , id]) => id) : []),
       });
       await this.#connection.run(stageTextsSql(stream, 'exact', true), rows.map(([n]) => String(n)).join(','));
       this.#checkAbort();
@@ -307,7 +343,7 @@ class FileWork {
       if (!resolved) await this.#connection.execute('create temp table if not exists no_verdicts (_n integer, verdict varchar, prev_seq bigint, prev_n integer)');
       const tables = resolved ? this.#tables : { ...this.#tables, resolved: 'no_verdicts' };
       await this.#bring(part, base, stamp.recordedAt);
-      await this.#connection.run(appendRejects(this.#stream, tables), first, '0', mode, formatTimestamp(horizon), formatTimestamp(latest), '');
+      await this.#connection.run(appendRejects(this.#stream, tables, this.#place('n')), first, '0', mode, formatTimestamp(horizon), formatTimestamp(latest), '');
       state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(this.#rows) });
     }
     await this.#connection.run(bookPart, part, stamp.batch, stamp.recordedAt, this.#stream.name, mode, source, content.import ?? noImport, reason ?? '',
@@ -345,7 +381,7 @@ class FileWork {
     const all = this.#delivery.allVerdicts;
     const { stage, resolved: table } = this.#tables;
     const most = all ? limits.receipt_verdicts_all : limits.receipt_verdicts;
-    const row = (verdict: string) => `select t.rowid::bigint as n, t._id as id, t._bad as bad, ${verdict} as verdict, t._found as found from ${stage} t`;
+    const row = (verdict: string) => `select (${this.#place('t.rowid')})::bigint as n, t._id as id, t._bad as bad, ${verdict} as verdict, t._found as found from ${stage} t`;
     // Each side is cut by itself: a join of all rows to keep a hundred would take longer than the comparison.
     const sides = all
       ? [resolved ? `${row('r.verdict')} left join ${table} r on r._n = t.rowid` : row('null::varchar')]

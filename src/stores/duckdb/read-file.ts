@@ -20,6 +20,7 @@ export interface FileSource {
   select: string;
   /** Where rows that cannot be read are put aside; undefined where the format has none. */
   rejectsTable: string | undefined;
+  headerLines: 0 | 1;
 }
 
 export async function fileSource(
@@ -39,6 +40,7 @@ export async function fileSource(
         delim = '\u001f', quote = '', escape = '', comment = '', strict_mode = false, ${lineMax}, ${putAside})
         where column0 is not null and not regexp_full_match(column0, '[ \\t\\r]*')`,
       rejectsTable,
+      headerLines: 0,
     };
   }
   if (format === 'parquet') {
@@ -49,6 +51,7 @@ export async function fileSource(
       kind: 'cell',
       select: `select ${positions.map((name, i) => `${name === undefined ? 'null::varchar' : parquetText(name, types.get(name)!)} as r${i}`).join(', ')} from read_parquet(${literal(path)})`,
       rejectsTable: undefined,
+      headerLines: 0,
     };
   }
   const separator = format === 'csv' ? ',' : '\t';
@@ -62,6 +65,7 @@ export async function fileSource(
       from read_csv(${literal(path)}, header = true, auto_detect = false, columns = {${columns}}, delim = ${literal(separator)},
         ${quoting}, comment = '', allow_quoted_nulls = false, ${lineMax}, ${putAside})`,
     rejectsTable,
+    headerLines: 1,
   };
 }
 

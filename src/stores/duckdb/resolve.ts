@@ -56,7 +56,7 @@ export function resolvedSelect(stream: Stream, mode: Mode, tables: PartTables, s
   const { stage, suspects, known, n } = tables;
   const suspected = `
     suspected as (
-      select ${n} as n, * from ${stage} where ${slice} and _bad is null and _hash in (select _hash from ${suspects} where ${slice})),
+      select ${n} as _row, * from ${stage} where ${slice} and _bad is null and _hash in (select _hash from ${suspects} where ${slice})),
     standing as (
       select * from ${known} where ${slice} and _sign = 1
       and _seq not in (select _reverses from ${known} where _sign = -1))`;
@@ -64,52 +64,52 @@ export function resolvedSelect(stream: Stream, mode: Mode, tables: PartTables, s
   if (mode === 'insert') {
     return `with ${suspected},
       firsts as (
-        select _hash, _id, min(n) as first_n from suspected
+        select _hash, _id, min(_row) as _first from suspected
         where _hash in (select _hash from ${suspects} where repeated)
         group by _hash, _id having count(*) > 1)
-      select t.n,
+      select t._row,
         case
           when s._seq is not null then case when ${same(stream, 't', 's')} then 'duplicate' else 'conflict' end
-          when t.n = coalesce(f.first_n, t.n) then 'accepted'
+          when t._row = coalesce(f._first, t._row) then 'accepted'
           when ${same(stream, 't', 'o')} then 'duplicate'
           else 'conflict'
         end as verdict,
         s._seq as prev_seq,
-        case when s._seq is null and t.n <> f.first_n then f.first_n end as prev_n
+        case when s._seq is null and t._row <> f._first then f._first end as prev_n
       from suspected t
       left join standing s on ${sameId('s', 't')}
       left join firsts f on ${sameId('f', 't')}
-      left join suspected o on o.n = f.first_n and o._hash = t._hash`;
+      left join suspected o on o._row = f._first and o._hash = t._hash`;
   }
   if (mode === 'upsert') {
     return `with ${suspected},
-      numbered as (select *, lag(n) over (partition by _hash, _id order by n) as before_n from suspected),
+      numbered as (select *, lag(_row) over (partition by _hash, _id order by _row) as _before from suspected),
       judged as (
-        select t.n, t._hash, t._id, s._seq as standing_seq,
+        select t._row, t._hash, t._id, s._seq as standing_seq,
           case
-            when b.n is not null then case when ${same(stream, 't', 'b')} then 'duplicate' else 'corrected' end
+            when b._row is not null then case when ${same(stream, 't', 'b')} then 'duplicate' else 'corrected' end
             when s._seq is null then 'accepted'
             when ${same(stream, 't', 's')} then 'duplicate'
             else 'corrected'
           end as verdict
         from numbered t
         left join standing s on ${sameId('s', 't')}
-        left join suspected b on b.n = t.before_n),
+        left join suspected b on b._row = t._before),
       chained as (
-        select *, max(case when verdict <> 'duplicate' then n end) over (
-          partition by _hash, _id order by n rows between unbounded preceding and 1 preceding) as changed_n
+        select *, max(case when verdict <> 'duplicate' then _row end) over (
+          partition by _hash, _id order by _row rows between unbounded preceding and 1 preceding) as changed_n
         from judged)
-      select n, verdict, case when changed_n is null then standing_seq end as prev_seq, changed_n as prev_n
+      select _row, verdict, case when changed_n is null then standing_seq end as prev_seq, changed_n as prev_n
       from chained`;
   }
   return `with ${suspected},
-    numbered as (select *, min(n) over (partition by _hash, _id) as first_n from suspected),
+    numbered as (select *, min(_row) over (partition by _hash, _id) as _first from suspected),
     latest as (
       select _hash, _id, max(_seq) as seq from ${known}
       where ${slice} and _hash in (select _hash from ${suspects} where ${slice}) group by all)
-    select t.n,
+    select t._row,
       case
-        when s._seq is not null and t.n = t.first_n then 'retracted'
+        when s._seq is not null and t._row = t._first then 'retracted'
         when k.seq is not null then 'duplicate'
         else 'not_found'
       end as verdict,

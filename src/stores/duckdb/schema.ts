@@ -43,6 +43,7 @@ export function isNarrow(field: Field): boolean {
  * always, and is what makes questions fast: 25 ms over 2.4 million rows, where 128-bit columns take 600. What
  * does not fit goes to the second, whole. Their sum is the sum: so nothing overflows, ever.
  */
+export const sumColumn = (field: Field): string => quote(`_sum_${field.name}`);
 export const overflowColumn = (field: Field): string => quote(`_over_${field.name}`);
 
 /** Digits after the point. */
@@ -50,10 +51,10 @@ export const scaleOf = (field: Field): number => (field.type === 'decimal' ? fie
 
 function sumColumns(field: Field): string {
   const scale = scaleOf(field);
-  if (field.type === 'integer') return `${quote(field.name)} bigint, ${overflowColumn(field)} hugeint`;
-  if (isNarrow(field)) return `${quote(field.name)} decimal(18, ${scale}), ${overflowColumn(field)} decimal(38, ${scale})`;
+  if (field.type === 'integer') return `${sumColumn(field)} bigint, ${overflowColumn(field)} hugeint`;
+  if (isNarrow(field)) return `${sumColumn(field)} decimal(18, ${scale}), ${overflowColumn(field)} decimal(38, ${scale})`;
   // Beyond 38 digits only whole numbers of any length help: the sum in units of the last decimal.
-  return `${quote(field.name)} decimal(38, ${scale}), ${overflowColumn(field)} bignum`;
+  return `${sumColumn(field)} decimal(38, ${scale}), ${overflowColumn(field)} bignum`;
 }
 
 /** The type of a rollup's bucket: the local date on which it starts, or for hours and minutes the instant. */

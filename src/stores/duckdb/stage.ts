@@ -121,15 +121,19 @@ function judgedSelect(
 /** The first refusal of a row, in the order of precedence of engine/verdicts.ts; time bounds come after. */
 function refusal(stream: Stream, fields: FieldSql[], kind: RawKind, exact: boolean): string {
   // Nearly all records are fine: one cheap condition tells, and the long list is for the others.
-  const byFields = `case when ${fields.map((f) => f.fine).join(' and ')} then null else coalesce(${fields.map((f) => f.refusal).join(', ')}, null) end`;
-  if (kind === 'cell') return byFields;
+  const fine = fields.map((f) => f.fine).join(' and ');
+  const byFields = `coalesce(${fields.map((f) => f.refusal).join(', ')}, null)`;
+  if (kind === 'cell') return `case when ${fine} then null else ${byFields} end`;
   const given = stream.fields.map((_, i) => `(r${i} is not null)::integer`).join(' + ');
   const more = `len(names) > ${given}`;
+  const again = `regexp_matches(line, ${literal(exactPattern(stream))})`;
   return `case
       when unreadable then ${recordRefusals.unreadable}
+      ${exact ? '' : `when case when ${mayBeHarmed(stream)} then ${again} else false end then ${readExactly}`}
       when ${more} and len(list_distinct(names)) < len(names) then ${recordRefusals.repeated_field}
       when ${more} and ${unknownNames(stream)} <> [] then ${recordRefusals.unknown_field}
-      ${exact ? '' : mustReadExactly(stream)}
+      when ${fine} then null
+      ${exact ? '' : `when ${again} then ${readExactly}`}
       else ${byFields} end`;
 }
 
@@ -138,22 +142,27 @@ function unknownNames(stream: Stream): string {
 }
 
 /**
- * Rows to read again. First a cheap look at the values that could have been harmed: a number of a numeric field
- * with a fraction (not in a string) or an exponent (or NaN, which is no JSON), a json value with such numbers. Only
- * for those, the pattern on the whole line: 17 digits and points in a row, an exponent, NaN or Infinity; and for
- * json values, which keep their text, a fraction that ends in 0.
+ * Which rows to read again, exactly. First a cheap look: a number of a numeric field with a fraction (not in a
+ * string) or an exponent; a comma before a closing bracket, which DuckDB's reader lets pass. Records with a json
+ * field are all looked at closely, since their numbers may stand anywhere.
  */
-function mustReadExactly(stream: Stream): string {
-  const harmed = stream.fields.flatMap((field, i) => {
-    if (field.type === 'integer' || field.type === 'decimal') {
-      return [`regexp_matches(r${i}, '^-?[0-9]+[.eE]|[eENI]')`];
-    }
-    return field.type === 'json' ? [`regexp_matches(r${i}, '[0-9][.eE]|[NI]')`] : [];
-  });
-  if (harmed.length === 0) return '';
-  const trailing = stream.fields.some((field) => field.type === 'json') ? '|\\.[0-9]+0\\s*[,}\\]]' : '';
-  const pattern = `[0-9.]{17}|[:,\\[]\\s*"?-?[0-9]+(\\.[0-9]+)?[eE]|NaN|Inf|nan|inf${trailing}`;
-  return `when case when ${harmed.map((h) => `coalesce(${h}, false)`).join(' or ')} then regexp_matches(line, ${literal(pattern)}) else false end then ${readExactly}`;
+function mayBeHarmed(stream: Stream): string {
+  if (stream.fields.some((field) => field.type === 'json')) return 'true';
+  const numbers = stream.fields.flatMap((field, i) =>
+    field.type === 'integer' || field.type === 'decimal' ? [`coalesce(regexp_matches(r${i}, '^-?[0-9]+[.eE]|[eE]'), false)`] : [],
+  );
+  return [...numbers, "contains(line, ',}')", "contains(line, ', }')", "contains(line, ',]')"].join(' or ');
+}
+
+/**
+ * What only the exact reader gets right, as a pattern on the whole line: 17 digits and points in a row, a number
+ * with an exponent, NaN and Infinity, a comma before a closing bracket; and where json values keep their text, a
+ * fraction that ends in 0, and -0.
+ */
+function exactPattern(stream: Stream): string {
+  const always = ['[0-9.]{17}', '[:,\\[]\\s*"?-?[0-9]+(\\.[0-9]+)?[eE]', '[:,\\[]\\s*-?([Nn][aA]|[Ii][nN])', ',\\s*[}\\]]'];
+  const json = ['\\.[0-9]+0\\s*[,}\\]]', '[:,\\[]\\s*-0\\s*[,}\\]]'];
+  return (stream.fields.some((field) => field.type === 'json') ? [...always, ...json] : always).join('|');
 }
 
 function lateness(value: string): string {
