@@ -19,7 +19,7 @@ function stringEnd(text: string, at: number): number {
 }
 
 /**
- * Drops white space outside of strings, and escapes in strings that need not be there: `"\u0041\/"` is `"A/"`. Numbers
+ * Drops white space outside of strings, and writes strings with the fewest escapes: `"\u0041\/"` is `"A/"`. Numbers
  * stay as they were written. The text must be valid JSON.
  */
 export function minifyJson(text: string): string {
@@ -33,9 +33,15 @@ export function minifyJson(text: string): string {
     if (quote < 0) break;
     at = stringEnd(text, quote);
     const string = text.slice(quote, at);
-    out += string.includes('\\') ? JSON.stringify(JSON.parse(string)) : string;
+    out += string.includes('\\') ? fewestEscapes(string) : string;
   }
   return out;
+}
+
+/** Control characters that have no short escape are written as `\u001F`, in upper case, as DuckDB does. */
+function fewestEscapes(string: string): string {
+  const text = JSON.stringify(JSON.parse(string));
+  return text.replace(/\\(?:u00([0-9a-f]{2})|.)/g, (escape, hex?: string) => (hex ? `\\u00${hex.toUpperCase()}` : escape));
 }
 
 /** `JSON.parse` that returns undefined for what is no JSON, and for strings that hold half a surrogate pair. */

@@ -34,6 +34,9 @@ export const limits = {
   /** What one commit takes from the waiting room. */
   batch_records: 50_000,
   batch_bytes: 33_554_432,
+  /** Files that are published at the same time, imports and bodies alike; further ones wait. */
+  files_at_once: 4,
+  files_waiting: 200,
   /** Imports that are staged and published at the same time; further ones wait. */
   imports_at_once: 2,
   imports_waiting: 100,
@@ -54,7 +57,7 @@ export const limits = {
   page_rows: 1_000,
   /** Rejects replayed by one call. */
   replay_rejects: 10_000,
-  /** Ids retracted by one call that has no file. */
+  /** Length of an Idempotency-Key. */
   idempotency_key_characters: 255,
   reason_characters: 1_000,
   source_keys: 10,

@@ -110,7 +110,7 @@ export interface FateLine {
   recorded_at: string;
   source: string;
   import: number | null;
-  /** As given with a correction or retraction; the code of a conflict or reject. */
+  /** As given with what was sent; the code of a conflict or reject. */
   reason: string | null;
   /** The record as it stands after this line; for `retracted`, as it was taken back; null for `duplicate`. */
   values: (string | null)[] | null;

@@ -102,7 +102,8 @@ function findFaults(name: string, given: unknown): string[] {
 function fieldFaults(name: string, declared: FieldDeclaration): string[] {
   if (!new RegExp(identifierPattern).test(name)) return [`field "${name}": a name must match ${identifierPattern}`];
   if (reservedFields.has(name)) return [`field ${name}: the name is taken by a column of answers; choose another`];
-  const schema = typeof declared === 'object' && declared !== null ? fieldSchemas[declared.type] : undefined;
+  const known = typeof declared === 'object' && declared !== null && fieldTypes.includes(declared.type);
+  const schema = known ? fieldSchemas[declared.type] : undefined;
   if (!schema) return [`field ${name}: "type" must be one of ${fieldTypes.join(', ')}`];
   const faults: string[] = [];
   for (const error of Value.Errors(schema, declared)) {
@@ -148,8 +149,10 @@ function patternFaults(name: string, pattern: string): string[] {
 
 function relationFaults(declaration: StreamDeclaration): string[] {
   const faults: string[] = [];
-  const { fields, id, time, rollups = {}, retention, future_tolerance: tolerance } = declaration;
-  const names = Object.keys(fields);
+  const { id, time, rollups = {}, retention, future_tolerance: tolerance } = declaration;
+  const names = Object.keys(declaration.fields);
+  // With no prototype: a field that is not declared must not be found, whatever it is called.
+  const fields: Record<string, FieldDeclaration | undefined> = Object.assign(Object.create(null), declaration.fields);
   if (names.length === 0) faults.push('"fields" must declare at least one field');
   if (names.length > limits.stream_fields_max) faults.push(`at most ${limits.stream_fields_max} fields`);
   const idField = id === undefined ? undefined : fields[id];

@@ -92,8 +92,11 @@ function typedValue(field: Field, text: string, kind: RawKind): string {
     case 'uuid':
       return `case when ${matches(text, uuidGrammar)} then try_cast(${text} as uuid) end`;
     case 'json':
-      // Blanks outside of strings go, the way minifyJson does it; \\1 is a string, or nothing.
-      return kind === 'json' ? text : `case when regexp_matches(${text}, '\\s') then regexp_replace(${text}, '("(?:[^"\\\\]|\\\\.)*")|\\s+', '\\1', 'g') else ${text} end`;
+      // As DuckDB writes it where no number can be harmed; else blanks outside of strings go, \\1 is a string or nothing.
+      return kind === 'json' ? text : `case
+        when not regexp_matches(${text}, '[\\s\\\\]') then ${text}
+        when json_valid(${text}) and not regexp_matches(${text}, '[0-9][.eE]|-0') then json(${text})::varchar
+        else regexp_replace(${text}, '("(?:[^"\\\\]|\\\\.)*")|\\s+', '\\1', 'g') end`;
   }
 }
 

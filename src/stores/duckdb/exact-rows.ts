@@ -7,7 +7,10 @@
  */
 import { plainNumber } from '../../engine/decimal.ts';
 import { objectMembers, writeObject } from '../../engine/exact-json.ts';
+import { limits } from '../../engine/limits.ts';
 import type { Stream } from '../../engine/stream.ts';
+import { refusalOf } from './casts.ts';
+import type { Connection } from './connection.ts';
 
 /** What DuckDB's lenient reader took for JSON and is none (NaN, a comma too many) becomes unreadable here. */
 const unreadable = '';
@@ -32,4 +35,23 @@ function plainString(value: string): string {
   const plain = plainNumber(text);
   if (plain !== undefined) return JSON.stringify(/[eE]/.test(text) ? plain : text);
   return value;
+}
+
+/** The value that was refused as it was written, where DuckDB may write it its own way (5.70 as 5.7). */
+export function foundExactly(stream: Stream, line: string, refusal: number): string | undefined {
+  const { code, field } = refusalOf(stream, refusal);
+  if (field === undefined || code === 'too_old' || code === 'in_future') return undefined;
+  return objectMembers(line)?.members.get(field)?.slice(0, limits.found_characters);
+}
+
+/** Puts such values into rows of a stage, by `_n`. */
+export async function putFound(connection: Connection, table: string, found: Map<number, string>): Promise<void> {
+  if (found.size === 0) return;
+  const rows = [...found].map(([n, text]) => ({ n, text }));
+  await connection.run(
+    `update ${table} set _found = x.text from (
+      select unnest(from_json($1::varchar, '[{"n":"INTEGER","text":"VARCHAR"}]'), recursive := true)) x
+     where ${table}._n = x.n`,
+    JSON.stringify(rows),
+  );
 }

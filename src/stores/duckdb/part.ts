@@ -6,7 +6,6 @@
 import type { DuckDBResult, DuckDBVector } from '@duckdb/node-api';
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { firstInstant, formatTimestamp, lastInstant, type Micros } from '../../engine/calendar.ts';
-import { objectMembers } from '../../engine/exact-json.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Delivery, Texts } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
@@ -24,7 +23,7 @@ import {
 } from './append.ts';
 import { readExactly, refusalOf } from './casts.ts';
 import type { Connection, Incoming } from './connection.ts';
-import { rewriteExactly } from './exact-rows.ts';
+import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import type { SeqRange } from './id-filter.ts';
 import type { LedgerState } from './ledger-state.ts';
 import { quote, storedFields } from './names.ts';
@@ -162,24 +161,14 @@ export class PartWriter {
     rows.replace(await readStaged(exactRows));
   }
 
-  /** DuckDB writes a number its own way; a reject quotes the value as it was written. */
+  /** A reject quotes the value as it was written. */
   async #findExactly(stream: Stream, rows: StagedRows, texts: string[]): Promise<void> {
-    const found: { n: number; found: string }[] = [];
     for (const [n, bad] of rows.bad) {
-      const { code, field } = refusalOf(stream, bad);
-      if (field === undefined || code === 'too_old' || code === 'in_future') continue;
-      const exactly = objectMembers(texts[n]!)?.members.get(field)?.slice(0, limits.found_characters);
-      if (exactly !== undefined && exactly !== rows.found(n)) {
-        rows.foundExactly.set(n, exactly);
-        found.push({ n, found: exactly });
-      }
+      const found = foundExactly(stream, texts[n]!, bad);
+      if (found !== undefined && found !== rows.found(n)) rows.foundExactly.set(n, found);
     }
-    if (found.length === 0) return;
     const { tables } = this.#tables.get(stream.name)!;
-    await this.#connection.run(
-      `update ${tables.stage} set _found = x.found from (select unnest(from_json($1::varchar, '[{"n":"INTEGER","found":"VARCHAR"}]'), recursive := true)) x where ${tables.stage}._n = x.n`,
-      JSON.stringify(found),
-    );
+    await putFound(this.#connection, tables.stage, rows.foundExactly);
   }
 
   /**

@@ -34,7 +34,7 @@ import {
 } from './append.ts';
 import { readExactly, recordRefusals } from './casts.ts';
 import { Connection } from './connection.ts';
-import { rewriteExactly } from './exact-rows.ts';
+import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import { unpackFile } from '../../engine/unpack.ts';
 import type { LedgerState } from './ledger-state.ts';
 import type { Lock } from './lock.ts';
@@ -163,7 +163,7 @@ class FileWork {
       // Rows are numbered by the rowid of a table: `row_number() over ()` takes one thread and 6 s for 5 million.
       await this.#connection.execute(`create table ${this.#raw} as ${select}`);
       await this.#noteUnreadable(source, this.#raw);
-      select = `select *, ${literal(file.idPrefix)} || ':' || (${this.#place('rowid')} + 1) as fallback, rowid as n, ${bounds} from ${this.#raw}`;
+      select = `select *, ${literal(file.idPrefix)} || ':' || (${this.#place('r.rowid')} + 1) as fallback, r.rowid as n, ${bounds} from ${this.#raw} r`;
     } else {
       select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
     }
@@ -228,6 +228,14 @@ class FileWork {
         fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([, , id]) => id) : []),
       });
       await this.#connection.run(stageTextsSql(stream, 'exact', true), rows.map(([n]) => String(n)).join(','));
+      const lines = new Map(rows.map(([n, line]) => [Number(n), line as string]));
+      const refused = await this.#connection.rows('select _n, _bad from exact where _bad is not null');
+      const found = refused.flatMap(([n, bad]) => {
+        const line = lines.get(Number(n));
+        const text = line === undefined ? undefined : foundExactly(stream, line, Number(bad));
+        return text === undefined ? [] : [[Number(n), text] as const];
+      });
+      await putFound(this.#connection, 'exact', new Map(found));
       this.#checkAbort();
     }
     await this.#connection.execute(replaceByExact(stream, stage, 'rowid', 'exact'));

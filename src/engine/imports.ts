@@ -1,0 +1,237 @@
+/**
+ * Imports: files taken in (SPEC 1.3). Each is one unit: its rows appear together or not at all. How it stands is kept
+ * in the `_imports` stream; that it is done is written in the same commit as its rows, so the two never differ.
+ *
+ * A few run at the same time, a bounded number waits. What is in progress when the process stops has left nothing;
+ * the next start marks it as failed.
+ */
+import { rm } from 'node:fs/promises';
+import { importsStream } from './built-in-streams.ts';
+import { TallybookError } from './errors.ts';
+import { type ImportRequest, ImportRun, timeNow } from './import-run.ts';
+import { type ImportState, interruptedError, stateDelivery, stateOfEntry } from './import-state.ts';
+import { limits } from './limits.ts';
+import type { Log } from './log.ts';
+import { askBook, standingInBook } from './own-books.ts';
+import { cutPage, type Page, pageSize, seqOfCursor } from './pages.ts';
+import type { Delivery, Store } from './store.ts';
+import type { Stream } from './stream.ts';
+import type { Receipt } from './verdicts.ts';
+
+export interface ImportsLedger {
+  store: Store;
+  write(delivery: Delivery): Promise<Receipt>;
+  stream(name: string): Stream;
+  log: Log;
+}
+
+export class Imports {
+  readonly #ledger: ImportsLedger;
+  /** In progress, by id: running, and waiting. */
+  readonly #active = new Map<number, ImportRun>();
+  /** In order of arrival. */
+  readonly #waiting: ImportRun[] = [];
+  readonly #undoing = new Set<number>();
+  #runningCount = 0;
+  #lastId = 0;
+  #closing = false;
+
+  constructor(ledger: ImportsLedger) {
+    this.#ledger = ledger;
+  }
+
+  /** Reads the last number given, and marks what was cut off when the process stopped. */
+  async load(): Promise<void> {
+    const { store, write } = this.#ledger;
+    const answer = await askBook(store, importsStream, { measures: ['max(id)'] });
+    this.#lastId = Number(answer.rows[0]?.[0] ?? 0);
+    for (const entry of await standingInBook(store, importsStream, { status: 'in_progress' })) {
+      const cutOff = { status: 'failed', error: interruptedError, finished_at: timeNow() } as const;
+      await write(stateDelivery({ ...stateOfEntry(entry), ...cutOff }));
+    }
+  }
+
+  /** Starts an import and returns as soon as it is written down. Throws `overloaded` when too many wait. */
+  async start(request: ImportRequest): Promise<ImportState> {
+    try {
+      this.#refuseWhenFull();
+      const run = new ImportRun(++this.#lastId, request);
+      this.#active.set(run.state.id, run);
+      try {
+        await run.prepare();
+        await this.#ledger.write(stateDelivery(run.state));
+      } catch (error) {
+        this.#active.delete(run.state.id);
+        throw error;
+      }
+      this.#waiting.push(run);
+      this.#runNext();
+      return run.shown();
+    } catch (error) {
+      if (request.deleteFile) await rm(request.path, { force: true });
+      throw error;
+    }
+  }
+
+  get inProgress(): number {
+    return this.#active.size;
+  }
+
+  /** Throws `unknown_import`. */
+  async get(id: number): Promise<ImportState> {
+    const run = this.#active.get(id);
+    if (run) return run.shown();
+    const known = Number.isSafeInteger(id) && id > 0;
+    const [entry] = known ? await standingInBook(this.#ledger.store, importsStream, { id: String(id) }) : [];
+    if (entry) return stateOfEntry(entry);
+    throw new TallybookError('unknown_import', `there is no import ${id}; GET /v1/imports lists them`);
+  }
+
+  /** Newest first. */
+  async list(page: Page): Promise<{ imports: ImportState[]; next: string | undefined }> {
+    const size = pageSize(page);
+    const found = await this.#ledger.store.entries({
+      ...everything,
+      stream: importsStream,
+      standing: true,
+      newestFirst: page.newestFirst ?? true,
+      after: seqOfCursor(page.cursor),
+      limit: size + 1,
+    });
+    const { entries, next } = cutPage(found, size);
+    const states = entries.map(stateOfEntry);
+    return { imports: states.map((state) => this.#active.get(state.id)?.shown() ?? state), next };
+  }
+
+  /** How the import ended; at once when it has. */
+  async wait(id: number): Promise<ImportState> {
+    const run = this.#active.get(id);
+    return run ? run.ended : this.get(id);
+  }
+
+  /** Calls the listener with every step and with the end. Returns how to stop it; undefined when it has ended. */
+  subscribe(id: number, listener: (state: ImportState) => void): (() => void) | undefined {
+    const run = this.#active.get(id);
+    if (!run) return undefined;
+    run.listeners.add(listener);
+    return () => run.listeners.delete(listener);
+  }
+
+  /** Stops an import in progress: nothing of it is kept. One that is done by then stays done. */
+  async cancel(id: number): Promise<ImportState> {
+    const run = this.#active.get(id);
+    if (!run) return this.get(id);
+    await this.#stop(run, new TallybookError('import_failed', 'cancelled; nothing of it was kept'));
+    return run.ended;
+  }
+
+  /** Takes back everything that stands and was brought by an import. Throws `import_not_undoable`. */
+  async undo(id: number, source: string): Promise<ImportState> {
+    const state = await this.get(id);
+    if (state.status !== 'done' || this.#undoing.has(id)) {
+      const found = this.#undoing.has(id) ? 'being undone already' : state.status;
+      const detail = `import ${id} is ${found}; only one that is done can be undone`;
+      throw new TallybookError('import_not_undoable', detail);
+    }
+    this.#undoing.add(id);
+    const undone = (receipt: Receipt): ImportState => ({
+      ...state,
+      status: 'undone',
+      finished_at: timeNow(),
+      counts: { ...state.counts!, retracted: receipt.retracted },
+    });
+    try {
+      const receipt = await this.#ledger.write({
+        stream: this.#ledger.stream(state.stream),
+        mode: 'retract',
+        source,
+        reason: `import ${id} undone`,
+        content: {
+          kind: 'standing_of_import',
+          import: id,
+          onProgress: () => undefined,
+          signal: undefined,
+          alongside: (receipt) => stateDelivery(undone(receipt)),
+        },
+        allVerdicts: false,
+      });
+      return undone(receipt);
+    } finally {
+      this.#undoing.delete(id);
+    }
+  }
+
+  /** Cancels what is in progress, or else undoes it. */
+  async withdraw(id: number, source: string): Promise<ImportState> {
+    if (!this.#active.has(id)) return this.undo(id, source);
+    const state = await this.cancel(id);
+    return state.status === 'done' ? this.undo(id, source) : state;
+  }
+
+  /** Takes in nothing more and stops what is in progress: it leaves nothing, and is marked as interrupted. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    const runs = [...this.#active.values()];
+    await Promise.all(
+      runs.map((run) => this.#stop(run, new TallybookError('import_failed', interruptedError))),
+    );
+    await Promise.all(runs.map((run) => run.ended));
+  }
+
+  #refuseWhenFull(): void {
+    if (this.#closing) {
+      const detail = 'the server is stopping; send the file again in a moment';
+      throw new TallybookError('closing', detail, { retryAfter: 5 });
+    }
+    if (this.#active.size >= limits.imports_at_once + limits.imports_waiting) {
+      const detail = `${this.#active.size} imports are in progress already; send the file again in a minute`;
+      throw new TallybookError('overloaded', detail, { retryAfter: 60 });
+    }
+  }
+
+  #runNext(): void {
+    while (this.#runningCount < limits.imports_at_once && this.#waiting.length > 0) {
+      const run = this.#waiting.shift()!;
+      this.#runningCount += 1;
+      void run
+        .takeIn(this.#ledger.write)
+        .then(
+          (done) => this.#end(run, done),
+          (error: unknown) => this.#fail(run, error),
+        )
+        .finally(() => {
+          this.#runningCount -= 1;
+          this.#runNext();
+        });
+    }
+  }
+
+  async #stop(run: ImportRun, why: TallybookError): Promise<void> {
+    run.stop(why);
+    const at = this.#waiting.indexOf(run);
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    await this.#fail(run, why);
+  }
+
+  async #fail(run: ImportRun, error: unknown): Promise<void> {
+    const { log, write } = this.#ledger;
+    const { id } = run.state;
+    if (!(error instanceof TallybookError)) log.error({ err: error, import: id }, 'an import failed');
+    const failed = run.failed(error);
+    try {
+      await write(stateDelivery(failed));
+    } catch (cause) {
+      // The next start will find it in progress, and mark it.
+      log.error({ err: cause, import: id }, 'that an import failed could not be written down');
+    }
+    await this.#end(run, failed);
+  }
+
+  async #end(run: ImportRun, state: ImportState): Promise<void> {
+    this.#active.delete(state.id);
+    await run.end(state);
+  }
+}
+
+const everything = { where: [], from: undefined, to: undefined, knownAt: undefined };

@@ -1,0 +1,47 @@
+/**
+ * Lists in pages. A cursor is opaque to those who use it: inside is the seq of the last entry of the page before.
+ */
+import { TallybookError } from './errors.ts';
+import { limits } from './limits.ts';
+import type { Entry } from './store.ts';
+
+export interface Page {
+  /** Entries in a page; limits.page_rows_default when not given. */
+  size?: number | undefined;
+  cursor?: string | undefined;
+  newestFirst?: boolean | undefined;
+}
+
+export function pageSize(page: Page): number {
+  const size = page.size ?? limits.page_rows_default;
+  if (!Number.isInteger(size) || size < 1 || size > limits.page_rows) {
+    throw new TallybookError(
+      'bad_request',
+      `page_size is ${size}; expected a whole number from 1 to ${limits.page_rows}`,
+    );
+  }
+  return size;
+}
+
+export function seqOfCursor(cursor: string | undefined): string | undefined {
+  if (cursor === undefined) return undefined;
+  const seq = Buffer.from(cursor, 'base64url').toString('latin1');
+  if (!/^[0-9]{1,19}$/.test(seq)) {
+    throw new TallybookError(
+      'bad_request',
+      `the cursor ${cursor.slice(0, 60)} was not made by this server; take it from "next" of the page before`,
+    );
+  }
+  return seq;
+}
+
+export function cursorOf(entry: Entry): string {
+  return Buffer.from(entry.seq, 'latin1').toString('base64url');
+}
+
+/** Cuts a page out of one entry more than it holds: the entry too many says that there is a next page. */
+export function cutPage(entries: Entry[], size: number): { entries: Entry[]; next: string | undefined } {
+  if (entries.length <= size) return { entries, next: undefined };
+  const kept = entries.slice(0, size);
+  return { entries: kept, next: cursorOf(kept.at(-1)!) };
+}

@@ -1,0 +1,187 @@
+/**
+ * Tallybook itself, without any door: what HTTP and the command line call. One of these per data directory.
+ */
+import { randomUUID } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sourcesStream } from './built-in-streams.ts';
+import { TallybookError } from './errors.ts';
+import { askFilled } from './fill.ts';
+import { Imports } from './imports.ts';
+import type { Log } from './log.ts';
+import { standingInBook } from './own-books.ts';
+import { cutPage, type Page, pageSize, seqOfCursor } from './pages.ts';
+import { type Plan, planQuestion } from './plan.ts';
+import { type AskedQuestion, checkQuestion, checkSelection } from './question.ts';
+import { canonicalId } from './record-id.ts';
+import { Rejects } from './rejects.ts';
+import { Housekeeping } from './retention.ts';
+import { Sources } from './sources.ts';
+import type { Answer, BacksUp, Check, Delivery, Entry, Fate, Store } from './store.ts';
+import type { Stream } from './stream.ts';
+import { Streams } from './streams.ts';
+import type { Receipt } from './verdicts.ts';
+import { type BatchEvent, Writer } from './writer.ts';
+
+export interface TallybookOptions {
+  store: Store & Partial<BacksUp>;
+  /** Where uploads are kept while they are imported; emptied at start. */
+  spoolDirectory: string;
+  log: Log;
+}
+
+export type { Log };
+
+/** For whoever counts: `batch` after every commit, `question` after every answer. */
+export interface TallybookEvents {
+  batch: [BatchEvent];
+  question: [{ stream: string; seconds: number; from: string }];
+}
+
+export type AskedSelection = Pick<AskedQuestion, 'where' | 'from' | 'to' | 'known_at' | 'tz'>;
+
+export class Tallybook {
+  readonly events = new EventEmitter<TallybookEvents>();
+  readonly streams: Streams;
+  readonly writer: Writer;
+  readonly imports: Imports;
+  readonly rejects: Rejects;
+  readonly sources: Sources;
+  readonly log: Log;
+  readonly #store: Store & Partial<BacksUp>;
+  readonly #housekeeping: Housekeeping;
+  readonly #spoolDirectory: string;
+  #closed: Promise<void> | undefined;
+
+  private constructor({ store, spoolDirectory, log }: TallybookOptions) {
+    this.#store = store;
+    this.#spoolDirectory = spoolDirectory;
+    this.log = log;
+    this.writer = new Writer(store, (event) => this.events.emit('batch', event));
+    this.#housekeeping = new Housekeeping(store, () => this.streams.list(), log);
+    const write = (delivery: Delivery) => this.writer.submit(delivery);
+    const stream = (name: string) => this.streams.get(name);
+    this.streams = new Streams({ store, write, learn: (states) => this.#housekeeping.learn(states) });
+    this.imports = new Imports({ store, write, stream, log });
+    this.rejects = new Rejects({ store, write, stream });
+    this.sources = new Sources({ write, standing: () => standingInBook(store, sourcesStream) });
+  }
+
+  /** Opens the books: prepares the store, reads streams and sources, marks imports that were cut off. */
+  static async open(options: TallybookOptions): Promise<Tallybook> {
+    const tallybook = new Tallybook(options);
+    await emptyDirectory(options.spoolDirectory);
+    await tallybook.streams.load();
+    await tallybook.sources.load();
+    await tallybook.imports.load();
+    tallybook.#housekeeping.start();
+    return tallybook;
+  }
+
+  /** Publishes a delivery; the receipt comes after the commit. */
+  write(delivery: Delivery): Promise<Receipt> {
+    return this.writer.submit(delivery);
+  }
+
+  /** Answers a question, from the smallest rollup that can, else from the ledger. */
+  async ask(name: string, asked: AskedQuestion): Promise<Answer> {
+    const started = performance.now();
+    const stream = this.streams.get(name);
+    const plan = planQuestion(stream, checkQuestion(stream, asked), this.#housekeeping.stateOf(stream));
+    const ask = (plan: Plan) => this.#store.ask(plan);
+    const answer = plan.question.fill ? await askFilled(plan, ask) : await ask(plan);
+    this.events.emit('question', {
+      stream: name,
+      seconds: (performance.now() - started) / 1000,
+      from: answer.from,
+    });
+    return answer;
+  }
+
+  /** Every entry (taken back or not) behind a figure, in order of arrival. */
+  async explain(
+    name: string,
+    asked: AskedSelection,
+    page: Page,
+  ): Promise<{ entries: Entry[]; next: string | undefined; rejects: { open: number } }> {
+    const { entries, next } = await this.#entries(this.streams.get(name), asked, page, false);
+    return { entries, next, rejects: { open: await this.rejects.count({ stream: name }) } };
+  }
+
+  /** The records that stand, in order of arrival. */
+  async records(
+    name: string,
+    asked: AskedSelection,
+    page: Page,
+  ): Promise<{ records: Entry[]; next: string | undefined }> {
+    const { entries, next } = await this.#entries(this.streams.get(name), asked, page, true);
+    return { records: entries, next };
+  }
+
+  /** What became of an id. Throws `unknown_record` when it was never seen. */
+  async record(name: string, id: string): Promise<Fate> {
+    const stream = this.streams.get(name);
+    const fate = await this.#store.fate(stream, canonicalId(stream, id));
+    if (!fate.standing && fate.lines.length === 0) {
+      throw new TallybookError(
+        'unknown_record',
+        `the stream ${name} has never seen a record with the id ${id.slice(0, 100)}`,
+      );
+    }
+    return fate;
+  }
+
+  /** Recounts everything and compares. */
+  verify(): Promise<Check[]> {
+    return this.#store.verify();
+  }
+
+  /** Drops what is past retention and compacts the rollups, now. Returns how many records went. */
+  compact(): Promise<number> {
+    return this.#housekeeping.tend(true);
+  }
+
+  /** Takes a copy into a directory while everything goes on. */
+  async backup(directory: string): Promise<void> {
+    if (!this.#store.backup)
+      throw new TallybookError('bad_request', 'this store has backups of its own; use those');
+    await this.#store.backup(directory);
+  }
+
+  /** A path for a file that is being taken in. */
+  spoolPath(): string {
+    return join(this.#spoolDirectory, randomUUID());
+  }
+
+  /** Takes in nothing more, finishes what was taken in, stops imports (they leave nothing), closes the store. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.imports.close();
+    await this.writer.close();
+    await this.#housekeeping.stop();
+    await this.#store.close();
+  }
+
+  async #entries(stream: Stream, asked: AskedSelection, page: Page, standing: boolean) {
+    const size = pageSize(page);
+    const found = await this.#store.entries({
+      ...checkSelection(stream, asked),
+      stream,
+      standing,
+      newestFirst: page.newestFirst ?? false,
+      after: seqOfCursor(page.cursor),
+      limit: size + 1,
+    });
+    return cutPage(found, size);
+  }
+}
+
+async function emptyDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true });
+}

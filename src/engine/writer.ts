@@ -1,0 +1,259 @@
+/**
+ * Group commit without a timer.
+ *
+ * While one commit runs, what arrives waits; then all that waits is the next batch. There is no clock and
+ * nothing to tune: under light load a record is committed at once, under heavy load the batches grow until the
+ * store keeps up. What waits is bounded; when the room is full, a delivery is refused before anything of it is
+ * taken in, and the sender is told when to come again.
+ *
+ * A delivery with a file, or one that undoes an import, does not wait here: it travels alone, beside the batches.
+ */
+import { TallybookError } from './errors.ts';
+import { limits } from './limits.ts';
+import type { Delivery, Store, Texts } from './store.ts';
+import { countOfVerdict, noCounts, type Receipt, type VerdictCounts } from './verdicts.ts';
+
+/** One commit, for whoever counts them. */
+export interface BatchEvent {
+  deliveries: number;
+  records: number;
+  seconds: number;
+  /** By name of the stream. */
+  counts: Map<string, VerdictCounts>;
+}
+
+interface Waiting {
+  delivery: Delivery;
+  records: number;
+  bytes: number;
+  resolve(receipt: Receipt): void;
+  reject(error: unknown): void;
+}
+
+/** Errors that would meet every delivery alike: trying one by one would not help. */
+const storageWide = new Set([
+  'storage_full',
+  'overloaded',
+  'closing',
+  'directory_in_use',
+  'directory_unusable',
+]);
+
+export class Writer {
+  readonly #store: Store;
+  readonly #onBatch: (event: BatchEvent) => void;
+  #waiting: Waiting[] = [];
+  /** What is taken in and not committed yet, the running batch included. */
+  #records = 0;
+  #bytes = 0;
+  #deliveries = 0;
+  #running = false;
+  #closing = false;
+  /** Deliveries that travel alone. */
+  readonly #alone = new Set<Promise<Receipt>>();
+  #aloneRunning = 0;
+  readonly #aloneWaiting: (() => void)[] = [];
+  #drained: (() => void)[] = [];
+  /** Records a second, of the recent commits; undefined before the first. */
+  #rate: number | undefined;
+
+  constructor(store: Store, onBatch: (event: BatchEvent) => void) {
+    this.#store = store;
+    this.#onBatch = onBatch;
+  }
+
+  /** What is taken in and not committed yet. */
+  get depth(): { deliveries: number; records: number; bytes: number } {
+    return { deliveries: this.#deliveries, records: this.#records, bytes: this.#bytes };
+  }
+
+  /** Throws `closing` or `overloaded` when nothing more is taken in now: a door asks before it reads a body. */
+  refuseWhenFull(): void {
+    if (this.#closing) throw closingError();
+    if (
+      this.#deliveries >= limits.waiting_deliveries ||
+      this.#records >= limits.waiting_records ||
+      this.#bytes >= limits.waiting_bytes
+    ) {
+      throw this.#overloaded();
+    }
+  }
+
+  /** Publishes a delivery and returns its receipt, after the commit. */
+  submit(delivery: Delivery): Promise<Receipt> {
+    const { content } = delivery;
+    if (content.kind !== 'texts') return this.#publishAlone(delivery);
+    if (this.#closing) return Promise.reject(closingError());
+    const records = content.texts.length;
+    const bytes = bytesOf(content);
+    // An empty room takes a delivery of any size: refusing it would never end.
+    if (
+      this.#deliveries > 0 &&
+      (this.#deliveries + 1 > limits.waiting_deliveries ||
+        this.#records + records > limits.waiting_records ||
+        this.#bytes + bytes > limits.waiting_bytes)
+    ) {
+      return Promise.reject(this.#overloaded());
+    }
+    this.#deliveries += 1;
+    this.#records += records;
+    this.#bytes += bytes;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ delivery, records, bytes, resolve, reject });
+      if (this.#running) return;
+      this.#running = true;
+      // Not at once: what has arrived on other connections in the same turn of the loop joins.
+      setImmediate(() => void this.#run());
+    });
+  }
+
+  /** Takes in nothing more, and resolves when all that was taken in is committed. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.#running) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    await Promise.allSettled(this.#alone);
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const group = this.#takeGroup();
+      const started = performance.now();
+      await this.#publish(group);
+      const seconds = (performance.now() - started) / 1000;
+      const records = group.reduce((sum, waiting) => sum + waiting.records, 0);
+      const rate = records / Math.max(seconds, 0.0001);
+      this.#rate = this.#rate === undefined ? rate : 0.8 * this.#rate + 0.2 * rate;
+    }
+    this.#running = false;
+    for (const resolve of this.#drained.splice(0)) resolve();
+  }
+
+  #takeGroup(): Waiting[] {
+    let records = 0;
+    let bytes = 0;
+    let taken = 0;
+    for (const waiting of this.#waiting) {
+      records += waiting.records;
+      bytes += waiting.bytes;
+      if (taken > 0 && (records > limits.batch_records || bytes > limits.batch_bytes)) break;
+      taken += 1;
+    }
+    if (taken === this.#waiting.length) {
+      const all = this.#waiting;
+      this.#waiting = [];
+      return all;
+    }
+    return this.#waiting.splice(0, taken);
+  }
+
+  async #publish(group: Waiting[]): Promise<void> {
+    const started = performance.now();
+    const deliveries = group.map((waiting) => waiting.delivery);
+    let receipts: Receipt[];
+    try {
+      receipts = await this.#store.publish(deliveries);
+    } catch (error) {
+      if (group.length === 1 || (error instanceof TallybookError && storageWide.has(error.code))) {
+        for (const waiting of group) {
+          this.#leave(waiting);
+          waiting.reject(error);
+        }
+        return;
+      }
+      // One delivery spoiled the batch: nothing of it was kept. The others must not suffer.
+      for (const waiting of group) await this.#publish([waiting]);
+      return;
+    }
+    for (let i = 0; i < group.length; i++) {
+      this.#leave(group[i]!);
+      group[i]!.resolve(receipts[i]!);
+    }
+    this.#report(deliveries, receipts, started);
+  }
+
+  #leave({ records, bytes }: Waiting): void {
+    this.#deliveries -= 1;
+    this.#records -= records;
+    this.#bytes -= bytes;
+  }
+
+  /** Of these a few run at the same time, the others wait in order of arrival. */
+  async #publishAlone(delivery: Delivery): Promise<Receipt> {
+    if (this.#closing) throw closingError();
+    if (this.#alone.size >= limits.files_at_once + limits.files_waiting) {
+      const detail = `${this.#alone.size} files wait to be published; nothing of this one was kept: send it again in a minute`;
+      throw new TallybookError('overloaded', detail, { retryAfter: 60 });
+    }
+    const published = this.#publishInTurn(delivery);
+    this.#alone.add(published);
+    try {
+      return await published;
+    } finally {
+      this.#alone.delete(published);
+    }
+  }
+
+  async #publishInTurn(delivery: Delivery): Promise<Receipt> {
+    if (this.#aloneRunning < limits.files_at_once) this.#aloneRunning += 1;
+    else await new Promise<void>((resolve) => this.#aloneWaiting.push(resolve));
+    try {
+      const started = performance.now();
+      const receipts = await this.#store.publish([delivery]);
+      this.#report([delivery], receipts, started);
+      return receipts[0]!;
+    } finally {
+      // The place goes to the next one, or is free.
+      const next = this.#aloneWaiting.shift();
+      if (next) next();
+      else this.#aloneRunning -= 1;
+    }
+  }
+
+  #report(deliveries: Delivery[], receipts: Receipt[], started: number): void {
+    const counts = new Map<string, VerdictCounts>();
+    let records = 0;
+    for (let i = 0; i < receipts.length; i++) {
+      const receipt = receipts[i]!;
+      const name = deliveries[i]!.stream.name;
+      let ofStream = counts.get(name);
+      if (!ofStream) {
+        ofStream = noCounts();
+        counts.set(name, ofStream);
+      }
+      records += receipt.received;
+      for (const count of countNames) ofStream[count] += receipt[count];
+    }
+    const seconds = (performance.now() - started) / 1000;
+    this.#onBatch({ deliveries: deliveries.length, records, seconds, counts });
+  }
+
+  #overloaded(): TallybookError {
+    const rate = this.#rate ?? limits.waiting_records;
+    const retryAfter = Math.min(60, Math.max(1, Math.ceil(this.#records / rate)));
+    const { deliveries, records, bytes } = this.depth;
+    return new TallybookError(
+      'overloaded',
+      `${records} records in ${deliveries} deliveries (${bytes} bytes) wait to be committed; nothing of this request was taken in: send it again in ${retryAfter} seconds`,
+      { retryAfter },
+    );
+  }
+}
+
+const countNames = Object.values(countOfVerdict);
+
+function closingError(): TallybookError {
+  return new TallybookError(
+    'closing',
+    'the server is stopping and takes in nothing more; send it again in a moment',
+    {
+      retryAfter: 5,
+    },
+  );
+}
+
+function bytesOf(content: Texts): number {
+  let bytes = 0;
+  for (const text of content.texts) bytes += text.length;
+  for (const original of content.undecodable?.values() ?? []) bytes += original.length;
+  return bytes;
+}

@@ -1,0 +1,99 @@
+/**
+ * The app: all routes of Tallybook as one Fastify instance, which a process then listens with. Every part is
+ * registered by hand, in one visible list.
+ */
+import { randomBytes } from 'node:crypto';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { TallybookError } from '../engine/errors.ts';
+import { limits } from '../engine/limits.ts';
+import type { Log, Tallybook } from '../engine/tallybook.ts';
+import { authenticate } from './auth.ts';
+import { countEverything } from './metrics.ts';
+import { describeRoutes, docsRoutes } from './openapi.ts';
+import { answerPreflights } from './origins.ts';
+import { asTallybookError, handleProblems, sendProblem } from './problems.ts';
+import { adminRoutes } from './routes/admin.ts';
+import { healthRoutes } from './routes/health.ts';
+import { importRoutes } from './routes/imports.ts';
+import { readRoutes } from './routes/read.ts';
+import { rejectRoutes } from './routes/rejects.ts';
+import { sourceRoutes } from './routes/sources.ts';
+import { streamRoutes } from './routes/streams.ts';
+import { writeRoutes } from './routes/write.ts';
+import { secureHeaders } from './security-headers.ts';
+import { endAllEvents } from './server-sent-events.ts';
+import { readJsonBodies, validateRequests } from './validation.ts';
+
+export interface AppOptions {
+  tallybook: Tallybook;
+  /** False on a loopback address only: then everybody may do everything. */
+  auth: boolean;
+  log: Log;
+  version: string;
+}
+
+export async function buildApp({ tallybook, auth, log, version }: AppOptions): Promise<FastifyInstance> {
+  const run = randomBytes(4).toString('hex');
+  let requests = 0;
+  const app = Fastify({
+    logger: false,
+    genReqId: () => `${run}-${++requests}`,
+    http: { headersTimeout: limits.header_seconds * 1000, maxHeaderSize: limits.header_bytes },
+    // Bodies have bounds of their own (slow-bodies.ts): a large file may take its time.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keep_alive_seconds * 1000,
+    bodyLimit: limits.control_body_bytes,
+    routerOptions: { maxParamLength: limits.id_characters * 9 },
+    // What Fastify refuses before it has found a route.
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(reply as FastifyReply, asTallybookError(error, request as FastifyRequest, log));
+    },
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+  });
+  let closing = false;
+  const refuseWhenClosing = (): void => {
+    if (closing)
+      throw new TallybookError('closing', 'the server is stopping; send this again in a moment', {
+        retryAfter: 5,
+      });
+  };
+  const metrics = countEverything(tallybook);
+  let closingConnections: NodeJS.Timeout | undefined;
+  app.addHook('preClose', (done) => {
+    closing = true;
+    endAllEvents();
+    metrics.stop();
+    // A connection whose last request is answered would else be kept for the next one.
+    closingConnections = setInterval(() => app.server.closeIdleConnections(), 20);
+    done();
+  });
+  app.addHook('onClose', (_app, done) => {
+    clearInterval(closingConnections);
+    done();
+  });
+
+  validateRequests(app);
+  readJsonBodies(app);
+  handleProblems(app, log);
+  await describeRoutes(app, version);
+  authenticate(app, { sources: tallybook.sources, required: auth, refuseWhenClosing });
+  await secureHeaders(app);
+  answerPreflights(app, tallybook.sources);
+
+  const shared = { tallybook };
+  await app.register(async (scope) => streamRoutes(scope, shared));
+  await app.register(async (scope) => writeRoutes(scope, shared));
+  await app.register(async (scope) => readRoutes(scope, shared));
+  await app.register(async (scope) => importRoutes(scope, shared));
+  await app.register(async (scope) => rejectRoutes(scope, shared));
+  await app.register(async (scope) => sourceRoutes(scope, shared));
+  await app.register(async (scope) => adminRoutes(scope, shared));
+  const refuse = (): void => {
+    refuseWhenClosing();
+    tallybook.writer.refuseWhenFull();
+  };
+  await app.register(async (scope) => healthRoutes(scope, { version, metrics, refuse }));
+  await app.register(async (scope) => docsRoutes(scope, { tallybook, auth }));
+  return app;
+}

@@ -1,0 +1,125 @@
+/**
+ * Who asks, and what the key allows. Every route declares its scope in `config.scope`; one that does not cannot be
+ * registered. A key comes as `Authorization: Bearer KEY`, or as the user name of Basic.
+ */
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify';
+import { TallybookError } from '../engine/errors.ts';
+import { localSource, type Scope, type Source, type Sources } from '../engine/sources.ts';
+import { allowOrigin, checkLocal, checkOrigin } from './origins.ts';
+import { RateLimits } from './rate-limit.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a key must allow; `public` needs none. */
+    scope?: Scope | 'public';
+    /** Not shown in /openapi.json. */
+    hidden?: boolean;
+  }
+  interface FastifyRequest {
+    /** Who asks. Without authentication, and on public routes, the machine itself. */
+    source: Source;
+  }
+}
+
+export interface AuthOptions {
+  sources: Sources;
+  /** False on a loopback address only: everybody may do everything. */
+  required: boolean;
+  /** Throws when nothing is taken in any more. */
+  refuseWhenClosing: () => void;
+}
+
+const local = localSource('local');
+
+/** Adds a check to every route that is registered from here on. */
+export function authenticate(
+  app: FastifyInstance,
+  { sources, required, refuseWhenClosing }: AuthOptions,
+): void {
+  const rates = new RateLimits();
+  const checks = new WeakSet<onRequestHookHandler>();
+  app.decorateRequest('source', null as unknown as Source);
+  app.addHook('onRoute', (route) => {
+    const scope = route.config?.scope;
+    if (scope === undefined)
+      throw new Error(`the route ${String(route.method)} ${route.url} declares no scope`);
+    const check: onRequestHookHandler = (request, reply, done) => {
+      try {
+        allowOrigin(sources, request, reply);
+        request.source = local;
+        if (scope !== 'public') {
+          refuseWhenClosing();
+          if (required) request.source = sourceOf(sources, scope, request);
+          else checkLocal(request);
+          rates.take(request.source);
+        }
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    };
+    const others = [route.onRequest ?? []].flat();
+    // The HEAD of a GET is made from it, and has its check already.
+    if (others.some((hook) => checks.has(hook))) return;
+    checks.add(check);
+    route.onRequest = [check, ...others];
+  });
+}
+
+function sourceOf(sources: Sources, scope: Scope, request: FastifyRequest): Source {
+  const key = keyOf(request.headers.authorization);
+  const source = key === undefined ? undefined : sources.authenticate(key);
+  if (!source) throw unauthenticated(key);
+  checkOrigin(source, request);
+  if (!source.scopes.includes(scope) && !source.scopes.includes('admin')) {
+    throw new TallybookError(
+      'forbidden',
+      `this needs the scope ${scope}; the source ${source.name} has ${source.scopes.join(', ')}`,
+    );
+  }
+  const { stream } = request.params as { stream?: string };
+  if (stream !== undefined) checkStreamAllowed(source, stream);
+  return source;
+}
+
+/** The source a request comes from, if it brings a key that may do this; for public routes that tell some callers more. */
+export function sourceIfAny(
+  sources: Sources,
+  required: boolean,
+  scope: Scope,
+  request: FastifyRequest,
+): Source | undefined {
+  if (!required) return local;
+  const source = sources.authenticate(keyOf(request.headers.authorization) ?? '');
+  return source && (source.scopes.includes(scope) || source.scopes.includes('admin')) ? source : undefined;
+}
+
+/** Throws `forbidden` when the source is bound to other streams. */
+export function checkStreamAllowed(source: Source, stream: string): void {
+  if (source.streams === undefined || source.streams.includes(stream)) return;
+  throw new TallybookError(
+    'forbidden',
+    `the source ${source.name} may not use the stream ${stream.slice(0, 100)}; it may use ${source.streams.join(', ') || 'none'}`,
+  );
+}
+
+function keyOf(authorization: string | undefined): string | undefined {
+  if (authorization === undefined) return undefined;
+  const space = authorization.indexOf(' ');
+  const scheme = authorization.slice(0, space).toLowerCase();
+  const rest = authorization.slice(space + 1).trim();
+  if (scheme === 'bearer') return rest;
+  if (scheme !== 'basic') return undefined;
+  const pair = Buffer.from(rest, 'base64').toString();
+  const colon = pair.indexOf(':');
+  return colon < 0 ? pair : pair.slice(0, colon);
+}
+
+function unauthenticated(key: string | undefined): TallybookError {
+  const found =
+    key === undefined ? 'no key came with the request' : 'the key is not known (it may have been revoked)';
+  return new TallybookError(
+    'unauthenticated',
+    `${found}; send "Authorization: Bearer KEY", or the key as the user name of Basic`,
+  );
+}

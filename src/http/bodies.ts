@@ -1,0 +1,204 @@
+/**
+ * Bodies of records. Most are small, plain and there in one piece: those go from the socket to the store with as
+ * little in between as can be. The others are unpacked as they come, and go to a file when they are too large for
+ * memory, or of a kind that only files are read as.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
+import { TallybookError } from '../engine/errors.ts';
+import { limits } from '../engine/limits.ts';
+import type { Compression } from '../engine/store.ts';
+import { slowBodies, type Watched } from './slow-bodies.ts';
+import { bodyError, checkRatio, compressionOfHeader, cutOff, feed, unpacker, unpacksZstd } from './unpack.ts';
+
+export type Body =
+  | { kind: 'memory'; bytes: Buffer }
+  /** Whoever gets it deletes the file. */
+  | { kind: 'file'; path: string; compression: Compression };
+
+export interface BodyOptions {
+  /** A path for a file, if one is needed. */
+  spoolPath: () => string;
+  /** This kind of body is always read from a file. */
+  toFile: boolean;
+}
+
+/** Bytes of bodies that are being read into memory, over all requests. */
+let readingBytes = 0;
+
+export function readBody(
+  request: FastifyRequest,
+  payload: Readable,
+  options: BodyOptions,
+  done: (error: Error | null, body?: Body) => void,
+): void {
+  const length = Number(request.headers['content-length'] ?? -1);
+  try {
+    const compression = compressionOfHeader(request.headers['content-encoding']);
+    if (length > limits.body_bytes) throw tooLarge(`${length} bytes`);
+    if (compression === 'none' && !options.toFile && length >= 0 && length <= limits.memory_body_bytes) {
+      readWhole(payload, length, done);
+      return;
+    }
+    readParts(payload, compression, options).then(
+      (body) => done(null, body),
+      (error: Error) => done(error),
+    );
+  } catch (error) {
+    done(error as Error);
+  }
+}
+
+/** A plain body whose length is known and fits into memory. */
+function readWhole(
+  payload: Readable,
+  length: number,
+  done: (error: Error | null, body?: Body) => void,
+): void {
+  if (readingBytes + length > limits.waiting_bytes) throw readingTooMuch();
+  let first: Buffer | undefined;
+  let rest: Buffer[] | undefined;
+  let size = 0;
+  let watched: Watched | undefined;
+  let ended = false;
+  readingBytes += length;
+  const finish = (error: Error | null): void => {
+    if (ended) return;
+    ended = true;
+    readingBytes -= length;
+    watched?.done();
+    if (error) done(error);
+    else if (size !== length)
+      done(
+        new TallybookError('unreadable_body', `the body has ${size} bytes, content-length says ${length}`),
+      );
+    else done(null, { kind: 'memory', bytes: rest ? Buffer.concat(rest, size) : (first ?? Buffer.alloc(0)) });
+  };
+  payload.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size >= length) {
+      if (rest) rest.push(chunk);
+      else first = first ? Buffer.concat([first, chunk]) : chunk;
+      return;
+    }
+    rest ??= first ? [first] : [];
+    rest.push(chunk);
+    watched ??= slowBodies.watch(true, finish);
+    watched.seen();
+  });
+  payload.on('end', () => finish(null));
+  payload.on('error', () => finish(cutOff()));
+  payload.on('close', () => {
+    if (!ended) finish(cutOff());
+  });
+  if (length > 0) {
+    // The headers may come alone, and the body never.
+    setImmediate(() => {
+      if (!ended && size === 0) watched = slowBodies.watch(true, finish);
+    });
+  }
+}
+
+async function readParts(payload: Readable, compression: Compression, options: BodyOptions): Promise<Body> {
+  const unpacks = compression !== 'none' && (compression !== 'zstd' || unpacksZstd);
+  const sink = new BodySink(options, unpacks ? 'none' : compression);
+  let packed = 0;
+  let unpacked = 0;
+  const onBytes = (bytes: number): void => {
+    packed += bytes;
+    watched.seen();
+  };
+  const unpack = unpacks ? unpacker(compression) : undefined;
+  const watched = slowBodies.watch(true, (error) => (unpack ?? payload).destroy(error));
+  const stop = unpack && feed(payload, unpack, onBytes);
+  try {
+    for await (const chunk of (unpack ?? payload).iterator({
+      destroyOnReturn: false,
+    }) as AsyncIterable<Buffer>) {
+      if (!unpack) onBytes(chunk.length);
+      unpacked += chunk.length;
+      if (unpacked > limits.body_bytes) throw tooLarge('more');
+      if (unpack) checkRatio(packed, unpacked);
+      await sink.take(chunk);
+    }
+    return await sink.end();
+  } catch (error) {
+    await sink.drop();
+    throw bodyError(error);
+  } finally {
+    watched.done();
+    stop?.();
+    payload.resume();
+  }
+}
+
+/** Keeps a body in memory until it is too large for it, then in a file. */
+class BodySink {
+  readonly #options: BodyOptions;
+  readonly #compression: Compression;
+  #chunks: Buffer[] = [];
+  #size = 0;
+  #file: { path: string; handle: FileHandle } | undefined;
+
+  constructor(options: BodyOptions, compression: Compression) {
+    this.#options = options;
+    this.#compression = compression;
+  }
+
+  async take(chunk: Buffer): Promise<void> {
+    if (this.#file) {
+      await this.#file.handle.writeFile(chunk);
+      return;
+    }
+    if (readingBytes + chunk.length > limits.waiting_bytes) throw readingTooMuch();
+    readingBytes += chunk.length;
+    this.#size += chunk.length;
+    this.#chunks.push(chunk);
+    if (this.#size > limits.memory_body_bytes) await this.#toFile();
+  }
+
+  async end(): Promise<Body> {
+    if (!this.#file && (this.#options.toFile || this.#compression !== 'none')) await this.#toFile();
+    if (!this.#file) {
+      readingBytes -= this.#size;
+      return { kind: 'memory', bytes: Buffer.concat(this.#chunks, this.#size) };
+    }
+    await this.#file.handle.close();
+    return { kind: 'file', path: this.#file.path, compression: this.#compression };
+  }
+
+  async drop(): Promise<void> {
+    if (!this.#file) {
+      readingBytes -= this.#size;
+      return;
+    }
+    await this.#file.handle.close().catch(() => undefined);
+    await rm(this.#file.path, { force: true });
+  }
+
+  async #toFile(): Promise<void> {
+    const path = this.#options.spoolPath();
+    this.#file = { path, handle: await open(path, 'wx', 0o600) };
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    readingBytes -= this.#size;
+    for (const chunk of chunks) await this.#file.handle.writeFile(chunk);
+  }
+}
+
+function tooLarge(found: string): TallybookError {
+  return new TallybookError(
+    'too_large',
+    `the body has ${found}; at most ${limits.body_bytes} bytes are taken here, unpacked: send it to POST /v1/imports, or in parts`,
+  );
+}
+
+function readingTooMuch(): TallybookError {
+  return new TallybookError(
+    'overloaded',
+    'too many bodies are being read at the moment; nothing of this one was taken in: send it again in a second',
+    { retryAfter: 1 },
+  );
+}

@@ -1,0 +1,95 @@
+/**
+ * Figures for Prometheus. They are counted by batch and by question, not by request: what is sent most must cost
+ * nothing here.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Tallybook } from '../engine/tallybook.ts';
+import { countOfVerdict, verdictNames } from '../engine/verdicts.ts';
+
+export interface Metrics {
+  contentType: string;
+  text(): Promise<string>;
+  stop(): void;
+}
+
+const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
+
+export function countEverything(tallybook: Tallybook): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const batches = new Counter({ name: 'tallybook_batches_total', help: 'Commits', registers });
+  const deliveries = new Counter({
+    name: 'tallybook_deliveries_total',
+    help: 'Requests and files committed',
+    registers,
+  });
+  const records = new Counter({
+    name: 'tallybook_records_total',
+    help: 'Records received and committed, whatever their verdict',
+    registers,
+  });
+  const verdicts = new Counter({
+    name: 'tallybook_verdicts_total',
+    help: 'Verdicts',
+    labelNames: ['stream', 'verdict'],
+    registers,
+  });
+  const commits = new Histogram({
+    name: 'tallybook_commit_seconds',
+    help: 'Time of a commit',
+    buckets: secondsBuckets,
+    registers,
+  });
+  const questions = new Histogram({
+    name: 'tallybook_question_seconds',
+    help: 'Time of an answer',
+    labelNames: ['stream', 'from'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const depth = (name: string, help: string, value: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
+  };
+  const { writer, events } = tallybook;
+  depth(
+    'tallybook_waiting_deliveries',
+    'Deliveries taken in and not committed yet',
+    () => writer.depth.deliveries,
+  );
+  depth('tallybook_waiting_records', 'Records taken in and not committed yet', () => writer.depth.records);
+  depth('tallybook_waiting_bytes', 'Bytes taken in and not committed yet', () => writer.depth.bytes);
+  depth('tallybook_imports_in_progress', 'Imports that run or wait', () => tallybook.imports.inProgress);
+
+  const onBatch: Parameters<typeof events.on<'batch'>>[1] = (event) => {
+    batches.inc();
+    deliveries.inc(event.deliveries);
+    records.inc(event.records);
+    commits.observe(event.seconds);
+    for (const [stream, counts] of event.counts) {
+      for (const verdict of verdictNames) {
+        const count = counts[countOfVerdict[verdict]];
+        if (count > 0) verdicts.inc({ stream, verdict }, count);
+      }
+    }
+  };
+  const onQuestion: Parameters<typeof events.on<'question'>>[1] = ({ stream, from, seconds }) => {
+    questions.observe({ stream, from }, seconds);
+  };
+  events.on('batch', onBatch).on('question', onQuestion);
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    stop() {
+      events.off('batch', onBatch).off('question', onQuestion);
+      registry.clear();
+    },
+  };
+}

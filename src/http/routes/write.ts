@@ -1,0 +1,189 @@
+/**
+ * Writing records (SPEC 1.2): one, many, by id; corrections and retractions.
+ */
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { TallybookError } from '../../engine/errors.ts';
+import { recordWithId } from '../../engine/record-id.ts';
+import type { Tallybook } from '../../engine/tallybook.ts';
+import {
+  idempotencyKeyOf,
+  publishBody,
+  publishOne,
+  type RecordsBody,
+  takeRecordBodies,
+} from '../deliveries.ts';
+import { documentText, oneText } from '../lines.ts';
+import { sendOneReceipt, sendReceipt } from '../receipts.ts';
+import { problems, ReceiptSchema, RefusedSchema } from '../schemas.ts';
+import { closed, RecordParams, reasonParameter, StreamParams } from './parameters.ts';
+
+const verdictsParameter = {
+  verdicts: Type.Optional(
+    Type.Enum(['all'], { description: 'List every verdict, not only the first that were not accepted.' }),
+  ),
+};
+const WriteQuery = Type.Object(
+  {
+    mode: Type.Optional(
+      Type.Enum(['insert', 'upsert'], {
+        description: 'insert: a known id with other content is a conflict; upsert: it is a correction.',
+      }),
+    ),
+    ...verdictsParameter,
+    ...reasonParameter,
+  },
+  closed,
+);
+const alone = {
+  200: {
+    ...ReceiptSchema,
+    description: 'The verdict is duplicate or corrected; for many records: the receipt, whatever the mix',
+  },
+  201: { ...ReceiptSchema, description: 'One record, accepted' },
+  409: { description: 'A conflict', content: { 'application/problem+json': { schema: RefusedSchema } } },
+  422: { description: 'Rejected', content: { 'application/problem+json': { schema: RefusedSchema } } },
+  ...problems,
+};
+const recordTypes = ['application/json', 'application/x-ndjson', 'text/csv', 'text/tab-separated-values'];
+
+interface WriteRequest {
+  Params: { stream: string };
+  Querystring: { mode?: 'insert' | 'upsert'; verdicts?: 'all'; reason?: string };
+}
+interface OneRequest {
+  Params: { stream: string; id: string };
+  Querystring: { reason?: string };
+}
+
+export function writeRoutes(app: FastifyInstance, { tallybook }: { tallybook: Tallybook }): void {
+  takeRecordBodies(app, tallybook);
+  // Before the body is read: what cannot be taken in is not even received.
+  app.addHook('preParsing', (request, _reply, _payload, done) => {
+    try {
+      tallybook.streams.get((request.params as { stream: string }).stream);
+      tallybook.writer.refuseWhenFull();
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+
+  app.post<WriteRequest>(
+    '/v1/streams/:stream/records',
+    {
+      config: { scope: 'ingest', takes: { types: recordTypes, idempotencyKey: true } },
+      schema: {
+        summary: 'Send records',
+        description:
+          'One JSON object, an array, NDJSON, CSV or TSV with a header row; plain, gzip or zstd. The answer comes after the commit: what it counts is on disk and in the next answer.',
+        tags: ['records'],
+        params: StreamParams,
+        querystring: WriteQuery,
+        response: alone,
+      },
+    },
+    async (request, reply) => {
+      const { mode, verdicts, reason } = request.query;
+      const outcome = await publishBody(tallybook, request.body as RecordsBody | undefined, {
+        stream: tallybook.streams.get(request.params.stream),
+        mode: mode ?? 'insert',
+        source: request.source.name,
+        reason,
+        idempotencyKey: idempotencyKeyOf(request),
+        allVerdicts: verdicts === 'all',
+      });
+      return outcome.alone
+        ? sendOneReceipt(reply, outcome.receipt)
+        : sendReceipt(reply, outcome.receipt, verdicts === 'all');
+    },
+  );
+
+  app.put<OneRequest>(
+    '/v1/streams/:stream/records/:id',
+    {
+      config: { scope: 'ingest', takes: { types: ['application/json'] } },
+      schema: {
+        summary: 'Correct a record, or create it',
+        description:
+          'The id of the address is put into the record where it is absent. A correction may move any field; the figures before it stay reproducible.',
+        tags: ['records'],
+        params: RecordParams,
+        querystring: Type.Object(reasonParameter, closed),
+        response: alone,
+      },
+    },
+    async (request, reply) => {
+      const { params, query, source } = request;
+      const stream = tallybook.streams.get(params.stream);
+      const text = recordWithId(stream, params.id, oneRecord(request.body as RecordsBody | undefined));
+      const delivery = { stream, mode: 'upsert' as const, source: source.name, reason: query.reason };
+      const receipt = await publishOne(tallybook, text, [params.id], delivery);
+      return sendOneReceipt(reply, receipt);
+    },
+  );
+
+  app.delete<OneRequest>(
+    '/v1/streams/:stream/records/:id',
+    {
+      config: { scope: 'ingest' },
+      schema: {
+        summary: 'Take a record back',
+        tags: ['records'],
+        params: RecordParams,
+        querystring: Type.Object(reasonParameter, closed),
+        response: { 200: ReceiptSchema, ...problems },
+      },
+    },
+    async (request, reply) => {
+      const { params, query, source } = request;
+      const stream = tallybook.streams.get(params.stream);
+      const delivery = { stream, mode: 'retract' as const, source: source.name, reason: query.reason };
+      const receipt = await publishOne(tallybook, JSON.stringify(params.id), [''], delivery);
+      const verdict = receipt.verdicts[0]!;
+      if (verdict.code === 'not_found')
+        throw new TallybookError('unknown_record', `${verdict.message} (${params.id.slice(0, 100)})`);
+      return sendOneReceipt(reply, receipt);
+    },
+  );
+
+  app.post<WriteRequest>(
+    '/v1/streams/:stream/retractions',
+    {
+      config: { scope: 'ingest', takes: { types: ['application/json', 'application/x-ndjson'] } },
+      schema: {
+        summary: 'Take records back by id',
+        description: 'An array or NDJSON of ids, or of objects such as {"id":"a1"}.',
+        tags: ['records'],
+        params: StreamParams,
+        querystring: Type.Object({ ...verdictsParameter, ...reasonParameter }, closed),
+        response: { 200: ReceiptSchema, ...problems },
+      },
+    },
+    async (request, reply) => {
+      const { verdicts, reason } = request.query;
+      const { receipt } = await publishBody(tallybook, request.body as RecordsBody | undefined, {
+        stream: tallybook.streams.get(request.params.stream),
+        mode: 'retract',
+        source: request.source.name,
+        reason,
+        idempotencyKey: undefined,
+        allVerdicts: verdicts === 'all',
+      });
+      return sendReceipt(reply, receipt, verdicts === 'all');
+    },
+  );
+}
+
+/** The text of a body that must be one JSON object. */
+function oneRecord(body: RecordsBody | undefined): string {
+  if (!body)
+    throw new TallybookError('unreadable_body', 'there is no body; expected the record as a JSON object');
+  if (body.format !== 'json')
+    throw new TallybookError('unsupported_format', 'expected the record as application/json');
+  if (body.kind === 'file') throw new TallybookError('too_large', 'a record is not this large');
+  const text = oneText(documentText(body.bytes).trim());
+  if (!text.startsWith('{'))
+    throw new TallybookError('unreadable_body', 'the body is no JSON object; expected one record');
+  return text;
+}

@@ -1,0 +1,76 @@
+/**
+ * Server-sent events: an answer that goes on. Of what changes often only the latest is sent, a few times a second; a
+ * comment now and then keeps the connection from being taken for dead. All end when the server stops.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+const latestMilliseconds = 250;
+const aliveMilliseconds = 15_000;
+
+export interface Events {
+  /** Sends an event soon; one that comes before it went out takes its place. */
+  latest(event: string, data: object): void;
+  /** Sends a last event and ends. */
+  end(event: string, data: object): void;
+  onClose(listener: () => void): void;
+}
+
+const open = new Set<() => void>();
+
+/** Ends all that are open: the server stops. */
+export function endAllEvents(): void {
+  for (const end of open) end();
+}
+
+export function sendEvents(request: FastifyRequest, reply: FastifyReply): Events {
+  const headers = {
+    ...reply.getHeaders(),
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  };
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, headers as Record<string, string>);
+  const listeners: (() => void)[] = [];
+  let waiting: string | undefined;
+  let closed = false;
+  const write = (text: string): void => {
+    if (!closed) raw.write(text);
+  };
+  const flush = (): void => {
+    if (waiting !== undefined) write(waiting);
+    waiting = undefined;
+  };
+  const flushing = setInterval(flush, latestMilliseconds);
+  const alive = setInterval(() => write(': still there\n\n'), aliveMilliseconds);
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    clearInterval(flushing);
+    clearInterval(alive);
+    open.delete(close);
+    for (const listener of listeners) listener();
+    raw.end();
+  };
+  open.add(close);
+  request.raw.on('close', close);
+  return {
+    latest(event, data) {
+      waiting = eventText(event, data);
+    },
+    end(event, data) {
+      waiting = undefined;
+      write(eventText(event, data));
+      close();
+    },
+    onClose: (listener) => {
+      if (closed) listener();
+      else listeners.push(listener);
+    },
+  };
+}
+
+function eventText(event: string, data: object): string {
+  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+}

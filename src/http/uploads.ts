@@ -1,0 +1,82 @@
+/**
+ * Uploads of files: from the socket to the spool directory as they come, whatever their size. A gzip is unpacked on
+ * the side, to nowhere: so a broken or cut one is refused at once, and so is a bomb.
+ */
+import { open, rm } from 'node:fs/promises';
+import type { Readable, Transform } from 'node:stream';
+import { TallybookError } from '../engine/errors.ts';
+import { compressionOfBytes } from '../engine/import-content.ts';
+import type { Compression } from '../engine/store.ts';
+import { slowBodies } from './slow-bodies.ts';
+import { bodyError, checkRatio, unpacker } from './unpack.ts';
+
+/** Writes an upload to a file. Throws `unreadable_body` or `too_large`; then there is no file. */
+export async function receiveUpload(
+  payload: Readable,
+  path: string,
+): Promise<{ bytes: number; compression: Compression }> {
+  const handle = await open(path, 'wx', 0o600);
+  const watched = slowBodies.watch(false, (error) => payload.destroy(error));
+  let check: GzipCheck | undefined;
+  let compression: Compression = 'none';
+  let bytes = 0;
+  try {
+    for await (const chunk of payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      watched.seen();
+      if (bytes === 0) {
+        compression = compressionOfBytes(chunk);
+        if (compression === 'gzip') check = new GzipCheck();
+      }
+      bytes += chunk.length;
+      await Promise.all([handle.writeFile(chunk), check?.take(chunk)]);
+    }
+    await check?.end();
+    if (bytes === 0) throw new TallybookError('unreadable_body', 'the file is empty');
+    await handle.close();
+    return { bytes, compression };
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    await rm(path, { force: true });
+    throw bodyError(error);
+  } finally {
+    watched.done();
+    check?.stop();
+    payload.resume();
+  }
+}
+
+/** Unpacks a gzip to see that it can be, and to how much. */
+class GzipCheck {
+  readonly #unpack: Transform = unpacker('gzip');
+  readonly #ended: Promise<void>;
+  #packed = 0;
+  #unpacked = 0;
+
+  constructor() {
+    this.#ended = new Promise((resolve, reject) => {
+      this.#unpack.on('data', (chunk: Buffer) => {
+        this.#unpacked += chunk.length;
+      });
+      this.#unpack.on('end', resolve).on('error', reject);
+    });
+    this.#ended.catch(() => undefined);
+  }
+
+  async take(chunk: Buffer): Promise<void> {
+    this.#packed += chunk.length;
+    const written = new Promise<void>((resolve) => this.#unpack.write(chunk, () => resolve()));
+    // After an error nothing is written any more: then `ended` tells.
+    await Promise.race([written, this.#ended]);
+    checkRatio(this.#packed, this.#unpacked);
+  }
+
+  async end(): Promise<void> {
+    this.#unpack.end();
+    await this.#ended;
+    checkRatio(this.#packed, this.#unpacked);
+  }
+
+  stop(): void {
+    this.#unpack.destroy();
+  }
+}

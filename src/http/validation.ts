@@ -1,0 +1,77 @@
+/**
+ * How Fastify holds requests against their schemas. Query parameters and parts of the address are text, so numbers
+ * among them are read as numbers; a body says itself what is a number, and nothing in it is changed, filled in
+ * or left out. What a schema does not know is refused, not ignored: a filter that is misspelt would give
+ * a wrong figure.
+ */
+import { Ajv } from 'ajv';
+import type { FastifyInstance } from 'fastify';
+import { TallybookError } from '../engine/errors.ts';
+import { parseStrictJson } from '../engine/exact-json.ts';
+import { limits } from '../engine/limits.ts';
+
+export function validateRequests(app: FastifyInstance): void {
+  const shared = { allErrors: false, strict: false, removeAdditional: false, useDefaults: false } as const;
+  const ofText = new Ajv({ ...shared, coerceTypes: true });
+  const ofJson = new Ajv({ ...shared, coerceTypes: false });
+  app.setValidatorCompiler(({ schema, httpPart }) =>
+    (httpPart === 'body' ? ofJson : ofText).compile(schema as object),
+  );
+  // Schemas of answers are for the reader of /docs and for the tests; they are not what writes an answer.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The body of a JSON request as it came, where its digits matter. */
+    bodyText: string;
+  }
+}
+
+const jsonTypes = /^application\/([\w.+-]+\+)?json/;
+
+/** A number of more digits than a double keeps, outside of strings. */
+const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g;
+
+/**
+ * Reads the JSON bodies of requests that bring no records: questions, declarations, choices. A number that is
+ * written with more than 15 characters arrives as a string of just those: so no digit of it is lost, and
+ * every place that takes a long number takes it as text too.
+ */
+export function readJsonBodies(app: FastifyInstance): void {
+  app.decorateRequest('bodyText', '');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser(
+    jsonTypes,
+    { parseAs: 'string', bodyLimit: limits.control_body_bytes },
+    (request, text: string, done) => {
+      request.bodyText = text;
+      if (text.trim() === '') {
+        done(null, undefined);
+        return;
+      }
+      if (!parseStrictJson(text)) {
+        done(new TallybookError('unreadable_body', `the body is no valid JSON${reason(text)}`));
+        return;
+      }
+      const safe = text.replace(stringOrNumber, (token) =>
+        token.length > 15 && !token.startsWith('"') ? `"${token}"` : token,
+      );
+      done(null, JSON.parse(safe, withoutPrototypes));
+    },
+  );
+}
+
+/** A key that would reach into JavaScript's own objects is left out, as if it had not been sent. */
+function withoutPrototypes(this: unknown, key: string, value: unknown): unknown {
+  return key === '__proto__' ? undefined : value;
+}
+
+function reason(text: string): string {
+  try {
+    JSON.parse(text);
+    return '';
+  } catch (error) {
+    return `: ${(error as Error).message}`;
+  }
+}

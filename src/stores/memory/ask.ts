@@ -1,0 +1,124 @@
+/**
+ * Answers: the records that stand and are selected, put into groups, each group measured.
+ *
+ * The plan's rollup changes nothing but the records that are still counted: a rollup keeps the sums of
+ * records that retention has dropped, so those are counted with the others. No sum is kept anywhere.
+ */
+import { bucketStart, formatBucket, type Micros } from '../../engine/calendar.ts';
+import type { Plan } from '../../engine/plan.ts';
+import type { Having, Measure, Question } from '../../engine/question.ts';
+import type { Answer, Column } from '../../engine/store.ts';
+import type { Stream } from '../../engine/stream.ts';
+import { compareValues, dimensionType, dimensionValue, fits, selects } from './compare.ts';
+import { asOf, type Ledger, type Line, standingLines, streamLedger, timeOf, type Values } from './ledger.ts';
+import { measureColumn, measureOf } from './measure.ts';
+
+interface Group {
+  dimensions: (string | null)[];
+  /** Start of the bucket. */
+  bucket: Micros;
+  records: Values[];
+}
+
+interface Result extends Group {
+  measures: (string | null)[];
+}
+
+export function ask(ledger: Ledger, { stream, question, rollup }: Plan): Answer {
+  const kept = streamLedger(ledger, stream);
+  const lines = rollup ? [...(kept.droppedLines.get(rollup.name) ?? []), ...kept.lines] : kept.lines;
+  const records = standingLines(lines, question.knownAt).filter((line) => selects(stream, question, line));
+  const results = groupsOf(stream, question, records)
+    .map(
+      (group): Result => ({
+        ...group,
+        measures: question.measures.map((measure) => measureOf(measure, group.records)),
+      }),
+    )
+    .filter((result) => question.having.every((having) => passes(question.measures, having, result)))
+    .sort((a, b) => compareResults(question, a, b));
+  return {
+    columns: columnsOf(question),
+    rows: results.slice(0, question.limit).map((result) => rowOf(question, result)),
+    from: rollup ? `rollup ${rollup.name}` : 'ledger',
+    as_of: asOf(ledger, question.knownAt),
+    more: results.length > question.limit,
+  };
+}
+
+/** Groups with no record are not there; a question that does not split at all has its one group always. */
+function groupsOf(stream: Stream, { by, every, tz }: Question, lines: Line[]): Group[] {
+  const groups = new Map<string, Group>();
+  if (by.length === 0 && every === 'all') groups.set('[["0"]]', { dimensions: [], bucket: 0n, records: [] });
+  for (const line of lines) {
+    const dimensions = by.map((dimension) => dimensionValue(dimension, line.values));
+    const bucket = every === 'all' ? 0n : bucketStart(timeOf(stream, line)!, every, tz);
+    const key = JSON.stringify([[...dimensions, String(bucket)]]);
+    const group = groups.get(key) ?? { dimensions, bucket, records: [] };
+    group.records.push(line.values);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+function passes(measures: Measure[], { measure, operator, values }: Having, result: Result): boolean {
+  return fits(measureColumn(measures[measure]!).type, result.measures[measure]!, operator, values);
+}
+
+/** By the columns of `order`; nulls come last in both directions. */
+function compareResults(question: Question, a: Result, b: Result): number {
+  for (const { column, descending } of question.order) {
+    const compared = compareInColumn(question, column, a, b, descending);
+    if (compared !== 0) return compared;
+  }
+  return 0;
+}
+
+function compareInColumn(
+  question: Question,
+  column: string,
+  a: Result,
+  b: Result,
+  descending: boolean,
+): number {
+  const direction = descending ? -1 : 1;
+  if (column === question.every && column !== 'all') {
+    return a.bucket === b.bucket ? 0 : a.bucket < b.bucket ? -direction : direction;
+  }
+  const dimension = question.by.findIndex(({ text }) => text === column);
+  const measure = question.measures.findIndex(({ text }) => text === column);
+  const of = (result: Result) => (dimension >= 0 ? result.dimensions[dimension]! : result.measures[measure]!);
+  const [x, y] = [of(a), of(b)];
+  if (x === null || y === null) return Number(x === null) - Number(y === null);
+  const type =
+    dimension >= 0 ? dimensionType(question.by[dimension]!) : measureColumn(question.measures[measure]!).type;
+  return direction * compareValues(type, x, y);
+}
+
+/** The dimensions, the bucket, the measures as they were asked. */
+function columnsOf({ by, every, measures }: Question): Column[] {
+  const bucket: Column[] = every === 'all' ? [] : [{ name: every, type: bucketType(every) }];
+  return [
+    ...by.map((dimension) => ({ name: dimension.text, type: dimensionType(dimension) })),
+    ...bucket,
+    ...measures.map(measureColumn),
+  ];
+}
+
+function bucketType(every: Question['every']): 'date' | 'timestamp' {
+  return every === 'minute' || every === 'hour' ? 'timestamp' : 'date';
+}
+
+function rowOf(question: Question, { dimensions, bucket, measures }: Result): Answer['rows'][number] {
+  const texts = [
+    ...dimensions,
+    ...(question.every === 'all' ? [] : [formatBucket(bucket, question.every, question.tz)]),
+    ...measures,
+  ];
+  return columnsOf(question).map(({ type }, index) => {
+    const text = texts[index]!;
+    if (text === null) return null;
+    if (type === 'count') return Number(text);
+    return type === 'boolean' ? text === 'true' : text;
+  });
+}

@@ -1,0 +1,61 @@
+/** The measures of a question over the records of one group, each recounted from the values themselves. */
+import { averageExtraScale, averageOf, fromScaled, toScaled } from '../../engine/decimal.ts';
+import { TallybookError } from '../../engine/errors.ts';
+import type { Field } from '../../engine/field-types.ts';
+import type { Measure } from '../../engine/question.ts';
+import type { Column } from '../../engine/store.ts';
+import { compareValues } from './compare.ts';
+import { type Values, valueIn } from './ledger.ts';
+
+/** A sum has at most 38 digits; a larger one is an error, never a rounded figure. */
+const sumBound = 10n ** 38n;
+
+/** A canonical text, or null for the smallest, largest or average of nothing. Counts are texts here too. */
+export function measureOf({ name, field, text }: Measure, records: Values[]): string | null {
+  if (name === 'count') return String(records.length);
+  const values = records.map((record) => valueIn(record, field!.name)).filter((value) => value !== null);
+  switch (name) {
+    case 'sum':
+      return fromScaled(sumOf(field!, values, text), scaleOf(field!));
+    case 'avg':
+      return values.length === 0
+        ? null
+        : averageOf(sumOf(field!, values, text), scaleOf(field!), BigInt(values.length));
+    case 'min':
+    case 'max': {
+      const sorted = values.sort((a, b) => compareValues(field!.type, a, b));
+      return (name === 'min' ? sorted[0] : sorted.at(-1)) ?? null;
+    }
+    case 'count_distinct':
+      return String(new Set(values).size);
+  }
+}
+
+function sumOf(field: Field, values: string[], text: string): bigint {
+  const sum = values.reduce((total, value) => total + toScaled(value, scaleOf(field)), 0n);
+  if (sum >= sumBound || sum <= -sumBound) {
+    throw new TallybookError('sum_out_of_range', `${text} has more than 38 digits; ask for less at a time`);
+  }
+  return sum;
+}
+
+export function scaleOf(field: Field): number {
+  return field.type === 'decimal' ? field.scale : 0;
+}
+
+export function measureColumn({ name, field, text }: Measure): Column {
+  switch (name) {
+    case 'count':
+    case 'count_distinct':
+      return { name: text, type: 'count' };
+    case 'avg':
+      return { name: text, type: 'decimal' };
+    default:
+      return { name: text, type: field!.type };
+  }
+}
+
+/** Digits after the point that an average shows at most. */
+export function averageScale(field: Field): number {
+  return scaleOf(field) + averageExtraScale;
+}

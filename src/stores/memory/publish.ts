@@ -1,0 +1,204 @@
+/**
+ * One commit: deliveries in, verdicts and entries out.
+ *
+ * The deliveries of one call are grouped by stream, mode, source and reason, in order of first appearance; they
+ * are concurrent requests, so any order between them is a right one, and this is the order of every store. Within
+ * a group they come in order of delivery, and their records in the order in which they were sent. Every record meets what
+ * stands before it, records of the same commit included.
+ */
+import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
+import { limits } from '../../engine/limits.ts';
+import type { Delivery, File, StandingOfImport } from '../../engine/store.ts';
+import {
+  countOfVerdict,
+  noCounts,
+  type Receipt,
+  type RejectCode,
+  recordMessages,
+  type Verdict,
+  type VerdictName,
+} from '../../engine/verdicts.ts';
+import {
+  type Batch,
+  draftOf,
+  type Ledger,
+  type Line,
+  standingLines,
+  streamLedger,
+  type Values,
+} from './ledger.ts';
+import { type Row, readFile, readTexts } from './read.ts';
+import { keepReject, takeBackReplayed } from './rejects.ts';
+import { boundsOf, type Refusal, type Staged, stageRecord, stageRetraction } from './stage.ts';
+import { append, type Publishing, takeBack } from './write.ts';
+
+/** Publishes to a draft of the ledger and gives it back; when anything throws, the ledger is as it was. */
+export function publish(
+  ledger: Ledger,
+  deliveries: Delivery[],
+  clock: () => Micros,
+): { ledger: Ledger; receipts: Receipt[] } {
+  const draft = draftOf(ledger);
+  const last = draft.batches.at(-1);
+  const now = clock();
+  const batch: Batch = {
+    batch: (last?.batch ?? 0) + 1,
+    recordedAt: last && now <= last.recordedAt ? last.recordedAt + 1n : now,
+    receipts: [],
+  };
+  const receipts = new Map<Delivery, Receipt>();
+  for (const delivery of inGroups(deliveries)) {
+    const receipt = settle(draft, batch, delivery);
+    receipts.set(delivery, receipt);
+    const { content } = delivery;
+    if (content.kind !== 'texts' && content.alongside) settle(draft, batch, content.alongside(receipt));
+  }
+  draft.batches.push(batch);
+  return { ledger: draft, receipts: deliveries.map((delivery) => receipts.get(delivery)!) };
+}
+
+function inGroups(deliveries: Delivery[]): Delivery[] {
+  const groups = new Map<string, Delivery[]>();
+  for (const delivery of deliveries) {
+    const { stream, mode, source, reason } = delivery;
+    const key = JSON.stringify([stream.name, mode, source, reason]);
+    groups.set(key, [...(groups.get(key) ?? []), delivery]);
+  }
+  return [...groups.values()].flat();
+}
+
+function settle(ledger: Ledger, batch: Batch, delivery: Delivery): Receipt {
+  const { stream, mode, content } = delivery;
+  const kept = streamLedger(ledger, stream);
+  const into: Publishing = { ledger, kept, batch, delivery, import: importOf(delivery) };
+  const bounds = boundsOf(stream, batch.recordedAt, kept.droppedBefore);
+  const standing = new Map(standingLines(kept.lines, undefined).map((line) => [line.id, line]));
+  const rows = rowsOf(into, standing);
+  report(delivery, 'comparing', rows.length);
+  const verdicts = rows.map((row, index): Verdict => {
+    const staged = mode === 'retract' ? stageRetraction(stream, row) : stageRecord(stream, row, bounds);
+    const { verdict, refusal } =
+      'refusal' in staged.checked
+        ? { verdict: 'rejected' as const, refusal: staged.checked.refusal }
+        : meet(into, standing, staged.id!, staged.checked.values);
+    const replayed = content.kind === 'texts' ? content.replays?.[index] : undefined;
+    if (replayed !== undefined && !refusal) takeBackReplayed(into, replayed);
+    if (replayed === undefined && refusal) keepReject(into, row, index, staged.id, refusal);
+    return verdictOf(index, staged, verdict, refusal);
+  });
+  report(delivery, 'publishing', rows.length);
+  return receiptOf(batch, verdicts, delivery.allVerdicts);
+}
+
+function rowsOf({ kept, delivery, import: undone }: Publishing, standing: Map<string, Line>): Row[] {
+  const { content, mode } = delivery;
+  report(delivery, 'staging', 0);
+  switch (content.kind) {
+    case 'texts':
+      return readTexts(content, mode);
+    case 'file':
+      return readFile(delivery.stream, content, mode);
+    case 'standing_of_import': {
+      const ids = kept.lines
+        .filter((line) => line.import === undone && standing.get(line.id) === line)
+        .map((line) => line.id);
+      return readTexts({ kind: 'texts', texts: ids.map((id) => JSON.stringify(id)), fallbackIds: ids }, mode);
+    }
+  }
+}
+
+/** The sixth rule of precedence: what becomes of a record by its id, and the lines that this writes. */
+function meet(
+  into: Publishing,
+  standing: Map<string, Line>,
+  id: string,
+  values: Values,
+): { verdict: VerdictName; refusal?: Refusal } {
+  const { kept, delivery } = into;
+  const found = standing.get(id);
+  if (delivery.mode === 'retract') {
+    if (found) {
+      standing.delete(id);
+      takeBack(into, kept, found, 'retracted', delivery.reason);
+      return { verdict: 'retracted' };
+    }
+    const last = kept.lines.findLast((line) => line.id === id);
+    return last ? repeat(into, last) : refused('rejected', 'not_found', recordMessages.not_found);
+  }
+  if (found && sameContent(into, found.values, values)) return repeat(into, found);
+  if (found && delivery.mode === 'insert') return refused('conflict', 'conflict', recordMessages.conflict);
+  const verdict = found ? 'corrected' : 'accepted';
+  if (found) takeBack(into, kept, found, 'corrected', delivery.reason);
+  standing.set(id, append(into, kept, id, values, verdict));
+  return { verdict };
+}
+
+function refused(
+  verdict: VerdictName,
+  code: RejectCode,
+  message: string,
+): { verdict: VerdictName; refusal: Refusal } {
+  return { verdict, refusal: { code, field: undefined, message } };
+}
+
+function repeat(
+  { ledger, kept, batch, delivery, import: imported }: Publishing,
+  of: Line,
+): { verdict: 'duplicate' } {
+  kept.repeats.push({
+    seq: ++ledger.lastSeq,
+    of: of.seq,
+    batch: batch.batch,
+    recordedAt: batch.recordedAt,
+    source: delivery.source,
+    import: imported,
+    reason: delivery.reason ?? null,
+    id: of.id,
+  });
+  return { verdict: 'duplicate' };
+}
+
+function sameContent({ delivery }: Publishing, a: Values, b: Values): boolean {
+  return delivery.stream.fields.every(({ name }) => (a.get(name) ?? null) === (b.get(name) ?? null));
+}
+
+function importOf({ content }: Delivery): number | null {
+  return content.kind === 'texts' ? null : (content.import ?? null);
+}
+
+function report({ content }: Delivery, step: 'staging' | 'comparing' | 'publishing', rows: number): void {
+  if (content.kind === 'texts') return;
+  abortable(content);
+  content.onProgress({ step, bytes_done: undefined, bytes_total: undefined, rows });
+  abortable(content);
+}
+
+function abortable({ signal }: File | StandingOfImport): void {
+  signal?.throwIfAborted();
+}
+
+function verdictOf(
+  index: number,
+  { id }: Staged,
+  verdict: VerdictName,
+  refusal: Refusal | undefined,
+): Verdict {
+  if (!refusal) return { index, id, verdict };
+  const { code, field, message } = refusal;
+  return { index, id, verdict, code, ...(field === undefined ? {} : { field }), message };
+}
+
+function receiptOf(batch: Batch, verdicts: Verdict[], allVerdicts: boolean): Receipt {
+  const counts = noCounts();
+  for (const { verdict } of verdicts) counts[countOfVerdict[verdict]] += 1;
+  batch.receipts.push({ ...counts, received: verdicts.length });
+  return {
+    batch: batch.batch,
+    recorded_at: formatTimestamp(batch.recordedAt),
+    received: verdicts.length,
+    ...counts,
+    verdicts: allVerdicts
+      ? verdicts.slice(0, limits.receipt_verdicts_all)
+      : verdicts.filter(({ verdict }) => verdict !== 'accepted').slice(0, limits.receipt_verdicts),
+  };
+}

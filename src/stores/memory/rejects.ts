@@ -1,0 +1,45 @@
+/**
+ * Rejects are records of a stream of Tallybook's own, `_rejects`, written in the same commit as the records
+ * beside them: every byte received ends as an entry, a duplicate or a reject.
+ */
+
+import { rejectsStream } from '../../engine/built-in-streams.ts';
+import { formatTimestamp } from '../../engine/calendar.ts';
+import { standingLines, streamLedger } from './ledger.ts';
+import type { Row } from './read.ts';
+import type { Refusal } from './stage.ts';
+import { append, type Publishing, takeBack } from './write.ts';
+
+export function keepReject(
+  into: Publishing,
+  row: Row,
+  index: number,
+  recordId: string | null,
+  refusal: Refusal,
+): void {
+  const { ledger, delivery, batch } = into;
+  const id = `r${ledger.lastSeq + 1}`;
+  const values = new Map<string, string | null>([
+    ['id', id],
+    ['at', formatTimestamp(batch.recordedAt)],
+    ['stream', delivery.stream.name],
+    ['source', delivery.source],
+    ['import', into.import === null ? null : String(into.import)],
+    ['mode', delivery.mode],
+    ['code', refusal.code],
+    ['field', refusal.field ?? null],
+    ['message', refusal.message],
+    ['record_id', recordId],
+    ['index', String(index)],
+    ['original', row.original],
+    ['encoding', row.encoding],
+  ]);
+  append(into, streamLedger(ledger, rejectsStream), id, values, 'accepted');
+}
+
+/** A reject whose record has now been taken in, or stands already, leaves the list. */
+export function takeBackReplayed(into: Publishing, rejectId: string): void {
+  const kept = streamLedger(into.ledger, rejectsStream);
+  const reject = standingLines(kept.lines, undefined).find((line) => line.id === rejectId);
+  if (reject) takeBack(into, kept, reject, 'retracted', 'replayed');
+}

@@ -1,0 +1,140 @@
+/**
+ * From rows to checked records, in the order of precedence of `engine/verdicts.ts`: can the row be read, does it
+ * name a field twice, a field that is not declared, do its values fit, is it too old or too far ahead.
+ * What comes by a record's id is decided when it is published.
+ */
+import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
+import {
+  checkValue,
+  type Field,
+  type RawValue,
+  refusalMessage,
+  type ValueCode,
+} from '../../engine/field-types.ts';
+import { limits } from '../../engine/limits.ts';
+import type { Stream } from '../../engine/stream.ts';
+import { type RejectCode, recordMessages } from '../../engine/verdicts.ts';
+import { timeOf, type Values } from './ledger.ts';
+import type { Row } from './read.ts';
+
+export interface Refusal {
+  code: RejectCode;
+  field: string | undefined;
+  message: string;
+}
+
+export interface Staged {
+  /** As sent or as given to it; null where none could be read. */
+  id: string | null;
+  checked: { values: Values } | { refusal: Refusal };
+}
+
+/** What the clock and retention say of a record's time. */
+export interface Bounds {
+  /** Records before it are too old. */
+  horizon: Micros | undefined;
+  /** Records after it lie in the future. */
+  latest: Micros | undefined;
+}
+
+export function boundsOf(stream: Stream, now: Micros, droppedBefore: Micros | undefined): Bounds {
+  const horizons = [droppedBefore, stream.retention === undefined ? undefined : now - stream.retention];
+  const known = horizons.filter((horizon) => horizon !== undefined).sort((a, b) => (a < b ? -1 : 1));
+  return {
+    horizon: known.at(-1),
+    latest: stream.futureTolerance === undefined ? undefined : now + stream.futureTolerance,
+  };
+}
+
+export function stageRecord(stream: Stream, row: Row, bounds: Bounds): Staged {
+  const id = idOf(stream, row);
+  const refuse = (refusal: Refusal): Staged => ({ id, checked: { refusal } });
+  const { members, repeated } = row;
+  if (!members || repeated !== undefined) return refuse(unreadable(row));
+  const declared = stream.fields.map((field) => field.name);
+  for (const name of members.keys()) if (!stream.field(name)) return refuse(unknownField(name, declared));
+  const values = new Map<string, string | null>();
+  for (const field of stream.fields) {
+    const raw = members.get(field.name);
+    const madeUp = field === stream.id && !field.required && isMissing(raw);
+    const checked = madeUp ? { value: row.fallbackId } : checkValue(field, raw);
+    if ('code' in checked) return refuse(valueRefusal(field, checked.code, raw));
+    values.set(field.name, checked.value);
+  }
+  const untimely = untimelyRecord(stream, values, bounds);
+  return untimely ? refuse(untimely) : { id, checked: { values } };
+}
+
+/**
+ * A record to take back: only its id counts. It comes alone, as a JSON string or number, or in an object, under
+ * the stream's own name for it or as `id`; what else the object holds does not matter.
+ */
+export function stageRetraction(stream: Stream, row: Row): Staged {
+  const raw = row.members?.get(stream.id?.name ?? 'id') ?? row.members?.get('id');
+  const text = isMissing(raw) ? undefined : scalarText(raw!);
+  const field: Field = stream.id && stream.id.type !== 'text' ? stream.id : { name: 'id', type: 'text' };
+  const checked = text === undefined ? undefined : checkValue(field, { kind: 'cell', text });
+  const id = checked && 'value' in checked ? checked.value : null;
+  return { id, checked: id === null ? { refusal: unreadable(row) } : { values: new Map() } };
+}
+
+function unreadable({ repeated, fault }: Row): Refusal {
+  const refuse = (message: string): Refusal => ({ code: 'unreadable', field: undefined, message });
+  if (repeated !== undefined) return refuse(recordMessages.repeated_field(cut(repeated)));
+  return refuse(fault === undefined ? recordMessages.unreadable : recordMessages.unreadable_row(fault));
+}
+
+function unknownField(name: string, declared: string[]): Refusal {
+  return {
+    code: 'unknown_field',
+    field: cut(name),
+    message: recordMessages.unknown_field(cut(name), declared),
+  };
+}
+
+function valueRefusal(field: Field, code: ValueCode, raw: RawValue | undefined): Refusal {
+  const found = raw && cut(raw.text);
+  return { code, field: field.name, message: refusalMessage(field, code, found) };
+}
+
+/** A value that was found, as far as it is quoted. */
+function cut(found: string): string {
+  return [...found].slice(0, limits.found_characters).join('');
+}
+
+function untimelyRecord(stream: Stream, values: Values, { horizon, latest }: Bounds): Refusal | undefined {
+  const time = timeOf(stream, { values });
+  if (time === undefined) return undefined;
+  const shown = formatTimestamp(time);
+  const field = stream.time!.name;
+  if (horizon !== undefined && time < horizon) {
+    return { code: 'too_old', field, message: recordMessages.too_old(shown, formatTimestamp(horizon)) };
+  }
+  if (latest !== undefined && time > latest) {
+    return { code: 'in_future', field, message: recordMessages.in_future(shown, formatTimestamp(latest)) };
+  }
+  return undefined;
+}
+
+/** The id as sent, in its canonical text; the one given to the record when it brings none; null when it must bring one. */
+function idOf(stream: Stream, { members, repeated, fallbackId }: Row): string | null {
+  if (!stream.id) return fallbackId;
+  if (repeated === stream.id.name) return null;
+  const raw = members?.get(stream.id.name);
+  if (isMissing(raw)) return stream.id.required ? null : fallbackId;
+  if (stream.id.type === 'text')
+    return raw!.kind === 'json' && !raw!.text.startsWith('"') ? null : scalarText(raw!)!;
+  const checked = checkValue({ name: stream.id.name, type: stream.id.type } as Field, raw);
+  return 'code' in checked ? null : checked.value;
+}
+
+function isMissing(raw: RawValue | undefined): boolean {
+  return raw === undefined || (raw.kind === 'json' && raw.text === 'null');
+}
+
+/** The text of a JSON string, of a JSON number or of a cell. */
+function scalarText(raw: RawValue): string | undefined {
+  if (raw.kind === 'cell') return raw.text;
+  if (raw.text.startsWith('"')) return JSON.parse(raw.text) as string;
+  return /^[-0-9]/.test(raw.text) ? raw.text : undefined;
+}

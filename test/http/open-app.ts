@@ -1,0 +1,149 @@
+/**
+ * An app over a real store, for one test: opened, used through `inject` or over a real socket, and closed when the
+ * test ends.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { expect, onTestFinished } from 'vitest';
+import type { StreamDeclaration } from '../../src/engine/declaration.ts';
+import type { BacksUp, Store } from '../../src/engine/store.ts';
+import { type Log, Tallybook } from '../../src/engine/tallybook.ts';
+import { buildApp } from '../../src/http/app.ts';
+import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+import { openMemoryStore } from '../../src/stores/memory/index.ts';
+
+export const storeKinds = ['memory', 'duckdb'] as const;
+export type StoreKind = (typeof storeKinds)[number];
+
+export const sales: StreamDeclaration = {
+  id: 'id',
+  time: 'at',
+  fields: {
+    id: { type: 'text', required: true },
+    at: { type: 'timestamp', required: true },
+    customer: { type: 'text' },
+    amount: { type: 'decimal', precision: 38, scale: 10, required: true },
+    paid: { type: 'boolean' },
+    data: { type: 'json' },
+  },
+  rollups: { daily: { every: 'day', by: ['customer'], sum: ['amount'] } },
+};
+/** Records of this stream may come with no id. */
+export const clicks: StreamDeclaration = {
+  time: 'at',
+  fields: { at: { type: 'timestamp', required: true }, page: { type: 'text' }, n: { type: 'integer' } },
+};
+
+export interface OpenApp {
+  app: FastifyInstance;
+  tallybook: Tallybook;
+  store: Store;
+  /** What was logged as an error. */
+  errors: { fields: object; message: string }[];
+  directory: string;
+  /** Sends a request without a key; fails the test on a 500. */
+  send(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>;
+  listen(): Promise<string>;
+}
+
+export interface Answered {
+  status: number;
+  headers: LightMyRequestResponse['headers'];
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: what tests look into is any JSON
+  json: any;
+}
+
+export interface OpenOptions {
+  auth?: boolean;
+  wrapStore?: (store: Store & Partial<BacksUp>) => Store & Partial<BacksUp>;
+  /** Streams to declare; sales and clicks when not given. */
+  streams?: Record<string, StreamDeclaration>;
+}
+
+export function makeDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'tallybook-test-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export async function openStore(kind: StoreKind, directory: string): Promise<Store & Partial<BacksUp>> {
+  return kind === 'memory'
+    ? openMemoryStore()
+    : openDuckDBStore({ directory: join(directory, 'data'), memoryLimit: '512MB', threads: 2 });
+}
+
+/** The same store with some verbs replaced: for what a real store does too rarely to be waited for. */
+export function replaceVerbs(store: Store & Partial<BacksUp>, verbs: Partial<Store>): Store {
+  return {
+    prepare: (streams) => store.prepare(streams),
+    publish: (deliveries) => store.publish(deliveries),
+    ask: (plan) => store.ask(plan),
+    entries: (request) => store.entries(request),
+    fate: (stream, id) => store.fate(stream, id),
+    tend: (work) => store.tend(work),
+    verify: () => store.verify(),
+    close: () => store.close(),
+    ...verbs,
+  };
+}
+
+export async function openApp(kind: StoreKind, options: OpenOptions = {}): Promise<OpenApp> {
+  const directory = makeDirectory();
+  const opened = await openStore(kind, directory);
+  const store = options.wrapStore ? options.wrapStore(opened) : opened;
+  const errors: OpenApp['errors'] = [];
+  const log: Log = {
+    info() {},
+    warn() {},
+    error: (fields, message) => void errors.push({ fields, message }),
+  };
+  const tallybook = await Tallybook.open({ store, spoolDirectory: join(directory, 'spool'), log });
+  const app = await buildApp({ tallybook, auth: options.auth ?? false, log, version: '0.0.0-test' });
+  onTestFinished(async () => {
+    await app.close();
+    await tallybook.close();
+  });
+  for (const [name, declaration] of Object.entries(options.streams ?? { sales, clicks }))
+    await tallybook.streams.put(name, declaration);
+  return {
+    app,
+    tallybook,
+    store,
+    errors,
+    directory,
+    async send(method, url, body, headers = {}) {
+      const request = { method, url, headers } as InjectOptions;
+      if (body !== undefined) request.payload = body as NonNullable<InjectOptions['payload']>;
+      const answer = await app.inject(request);
+      if (answer.statusCode === 500)
+        expect.fail(
+          `${method} ${url}: ${answer.body} ${JSON.stringify(errors.map(String))} ${errors.map((e) => (e.fields as { err?: Error }).err?.stack)}`,
+        );
+      const type = String(answer.headers['content-type'] ?? '');
+      return {
+        status: answer.statusCode,
+        headers: answer.headers,
+        text: answer.body,
+        json: type.includes('json') && !type.includes('ndjson') ? JSON.parse(answer.body) : undefined,
+      };
+    },
+    async listen() {
+      await app.listen({ host: '127.0.0.1', port: 0 });
+      return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+    },
+  };
+}
+
+/** A record of sales. */
+export function sale(id: string, more: object = {}): object {
+  return { id, at: '2026-10-05T06:43:00Z', customer: 'a', amount: '1.50', ...more };
+}
+
+export const ndjson = { 'content-type': 'application/x-ndjson' };
+export const csv = { 'content-type': 'text/csv' };
+export const lines = (records: object[]): string =>
+  records.map((record) => JSON.stringify(record)).join('\n');

@@ -1,0 +1,217 @@
+/**
+ * Every route with the scope it needs, as a table that fails when a route is missing from it, or is added without
+ * a line here; and every scope tried on every route.
+ */
+import { Ajv } from 'ajv';
+import { expect, test } from 'vitest';
+import { openApp, sale } from './open-app.ts';
+
+type Scope = 'public' | 'ingest' | 'read' | 'admin';
+const routes: [method: string, path: string, scope: Scope][] = [
+  ['GET', '/healthz', 'public'],
+  ['GET', '/readyz', 'public'],
+  ['GET', '/metrics', 'read'],
+  ['GET', '/openapi.json', 'public'],
+  ['GET', '/docs', 'public'],
+  ['GET', '/docs/reference.js', 'public'],
+  ['OPTIONS', '*', 'public'],
+  ['GET', '/v1/streams', 'read'],
+  ['GET', '/v1/streams/:stream', 'read'],
+  ['PUT', '/v1/streams/:stream', 'admin'],
+  ['POST', '/v1/streams/:stream/records', 'ingest'],
+  ['GET', '/v1/streams/:stream/records', 'read'],
+  ['PUT', '/v1/streams/:stream/records/:id', 'ingest'],
+  ['GET', '/v1/streams/:stream/records/:id', 'read'],
+  ['DELETE', '/v1/streams/:stream/records/:id', 'ingest'],
+  ['POST', '/v1/streams/:stream/retractions', 'ingest'],
+  ['GET', '/v1/streams/:stream/query', 'read'],
+  ['POST', '/v1/streams/:stream/query', 'read'],
+  ['GET', '/v1/streams/:stream/explain', 'read'],
+  ['POST', '/v1/imports', 'ingest'],
+  ['GET', '/v1/imports', 'read'],
+  ['GET', '/v1/imports/:id', 'read'],
+  ['GET', '/v1/imports/:id/events', 'read'],
+  ['DELETE', '/v1/imports/:id', 'ingest'],
+  ['GET', '/v1/rejects', 'read'],
+  ['GET', '/v1/rejects/:id', 'read'],
+  ['POST', '/v1/rejects/replay', 'ingest'],
+  ['DELETE', '/v1/rejects/:id', 'ingest'],
+  ['DELETE', '/v1/rejects', 'ingest'],
+  ['GET', '/v1/sources', 'admin'],
+  ['POST', '/v1/sources', 'admin'],
+  ['GET', '/v1/sources/:name', 'admin'],
+  ['PATCH', '/v1/sources/:name', 'admin'],
+  ['DELETE', '/v1/sources/:name', 'admin'],
+  ['POST', '/v1/sources/:name/keys', 'admin'],
+  ['DELETE', '/v1/sources/:name/keys/:key', 'admin'],
+  ['POST', '/v1/admin/verify', 'admin'],
+  ['POST', '/v1/admin/compact', 'admin'],
+  ['POST', '/v1/admin/backup', 'admin'],
+];
+
+/** Lines of Fastify's own tree: `├── /v1/streams (GET, HEAD)`, put together again to whole paths. */
+function registered(tree: string): string[] {
+  const found: string[] = [];
+  const prefixes: string[] = [];
+  for (const line of tree.split('\n')) {
+    const match = /^((?:[│ ] {3})*)[├└]── (.*?)(?: \((.*)\))?$/.exec(line);
+    if (!match) continue;
+    const depth = match[1]!.length / 4;
+    prefixes.length = depth;
+    prefixes.push(match[2]!);
+    for (const method of match[3]?.split(', ') ?? []) {
+      if (method !== 'HEAD') found.push(`${method} ${prefixes.join('')}`);
+    }
+  }
+  return found.sort();
+}
+
+test('the table names every route that is registered', async () => {
+  const { app } = await openApp('memory');
+  await app.ready();
+  expect(registered(app.printRoutes({ commonPrefix: false }))).toEqual(
+    routes.map(([method, path]) => `${method} ${path}`).sort(),
+  );
+});
+
+test('every route with every scope: no key 401, the wrong scope 403, the right one gets through', async () => {
+  const { app, tallybook } = await openApp('memory', { auth: true });
+  const keys: Record<string, string> = {};
+  for (const scope of ['ingest', 'read', 'admin'] as const) {
+    keys[scope] = (
+      await tallybook.sources.create(scope, {
+        scopes: [scope],
+        streams: undefined,
+        origins: undefined,
+        rateLimit: undefined,
+      })
+    ).key;
+  }
+  const found: string[] = [];
+  const expected: string[] = [];
+  for (const [method, path, scope] of routes) {
+    if (method === 'OPTIONS') continue;
+    const url = path
+      .replace(':stream', 'sales')
+      .replace(':id', '1')
+      .replace(':name', 'none')
+      .replace(':key', 'k');
+    for (const given of ['none', 'unknown', 'ingest', 'read', 'admin']) {
+      const authorization = given === 'none' ? undefined : `Bearer ${keys[given] ?? 'tb_unknown'}`;
+      const { statusCode } = await app.inject({
+        method: method as 'GET',
+        url,
+        headers: authorization ? { authorization } : {},
+      });
+      const through = scope === 'public' || given === scope || given === 'admin';
+      const refused = given === 'none' || given === 'unknown' ? 401 : 403;
+      found.push(
+        `${method} ${path} with ${given}: ${statusCode === 401 || statusCode === 403 ? statusCode : 'through'}`,
+      );
+      expected.push(`${method} ${path} with ${given}: ${through ? 'through' : refused}`);
+    }
+  }
+  expect(found).toEqual(expected);
+});
+
+test('the OpenAPI page names every route but its own, and answers fit the schemas that it shows', async () => {
+  const { send } = await openApp('memory');
+  const { json: document } = await send('GET', '/openapi.json');
+  const shown = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
+  );
+  const hidden = new Set(['/openapi.json', '/docs', '/docs/reference.js', '*']);
+  expect(shown.sort()).toEqual(
+    routes
+      .filter(([, path]) => !hidden.has(path))
+      .map(([method, path]) => `${method} ${path}`)
+      .sort(),
+  );
+  expect(document.components.schemas['record.sales'].required).toEqual(['id', 'at', 'amount']);
+
+  await send('POST', '/v1/sources', { name: 'first', scopes: ['admin'] });
+  const record = sale('a', { data: { b: 1 }, paid: true });
+  const calls: [
+    method: string,
+    path: string,
+    url: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ][] = [
+    ['PUT', '/v1/streams/{stream}', '/v1/streams/other', { fields: { a: { type: 'text' } } }],
+    [
+      'PUT',
+      '/v1/streams/{stream}',
+      '/v1/streams/other',
+      { fields: { a: { type: 'text' }, b: { type: 'text' } } },
+    ],
+    ['GET', '/v1/streams', '/v1/streams'],
+    ['GET', '/v1/streams/{stream}', '/v1/streams/sales'],
+    ['POST', '/v1/streams/{stream}/records', '/v1/streams/sales/records', record],
+    ['POST', '/v1/streams/{stream}/records', '/v1/streams/sales/records', record],
+    ['POST', '/v1/streams/{stream}/records', '/v1/streams/sales/records', sale('a')],
+    ['POST', '/v1/streams/{stream}/records', '/v1/streams/sales/records', sale('b', { amount: 'x' })],
+    [
+      'POST',
+      '/v1/streams/{stream}/records',
+      '/v1/streams/sales/records?verdicts=all',
+      [sale('c'), sale('d', { nope: 1 })],
+    ],
+    ['PUT', '/v1/streams/{stream}/records/{id}', '/v1/streams/sales/records/c', sale('c', { amount: 9 })],
+    ['DELETE', '/v1/streams/{stream}/records/{id}', '/v1/streams/sales/records/c'],
+    ['POST', '/v1/streams/{stream}/retractions', '/v1/streams/sales/retractions', ['c']],
+    ['GET', '/v1/streams/{stream}/records', '/v1/streams/sales/records?page_size=1'],
+    ['GET', '/v1/streams/{stream}/records/{id}', '/v1/streams/sales/records/c'],
+    [
+      'GET',
+      '/v1/streams/{stream}/query',
+      '/v1/streams/sales/query?every=day&by=customer&measures=sum(amount),count',
+    ],
+    ['POST', '/v1/streams/{stream}/query', '/v1/streams/sales/query', { measures: ['avg(amount)'] }],
+    ['GET', '/v1/streams/{stream}/explain', '/v1/streams/sales/explain?page_size=2'],
+    [
+      'POST',
+      '/v1/imports',
+      '/v1/imports?stream=sales',
+      'id,at,amount\nz,2026-10-05 00:00:00,1\n',
+      { 'content-type': 'text/csv' },
+    ],
+    ['GET', '/v1/imports', '/v1/imports'],
+    ['GET', '/v1/imports/{id}', '/v1/imports/1'],
+    ['DELETE', '/v1/imports/{id}', '/v1/imports/1'],
+    ['GET', '/v1/rejects', '/v1/rejects?page_size=1'],
+    ['GET', '/v1/rejects', '/v1/rejects?group_by=code,field'],
+    [
+      'POST',
+      '/v1/rejects/replay',
+      '/v1/rejects/replay',
+      { filter: { code: 'invalid_value' }, patch: { amount: '3' } },
+    ],
+    ['DELETE', '/v1/rejects', '/v1/rejects', { filter: { code: 'conflict' }, reason: 'seen' }],
+    ['GET', '/v1/sources', '/v1/sources'],
+    [
+      'POST',
+      '/v1/sources',
+      '/v1/sources',
+      { name: 'shop', scopes: ['ingest'], streams: ['sales'], origins: ['https://a.example'], rate_limit: 5 },
+    ],
+    ['GET', '/v1/sources/{name}', '/v1/sources/shop'],
+    ['PATCH', '/v1/sources/{name}', '/v1/sources/shop', { rate_limit: null }],
+    ['POST', '/v1/sources/{name}/keys', '/v1/sources/shop/keys'],
+    ['POST', '/v1/admin/verify', '/v1/admin/verify'],
+    ['POST', '/v1/admin/compact', '/v1/admin/compact'],
+    ['GET', '/healthz', '/healthz'],
+    ['GET', '/readyz', '/readyz'],
+  ];
+  const ajv = new Ajv({ strict: false, allErrors: true });
+  for (const [method, path, url, body, headers] of calls) {
+    const { status, json } = await send(method, url, body, headers);
+    const { responses } = document.paths[path][method.toLowerCase()];
+    const content = responses[status]?.content ?? {};
+    const schema = (content['application/json'] ?? content['application/problem+json'])?.schema;
+    expect.soft(schema, `${method} ${url} answers ${status}, which is not described`).toBeDefined();
+    if (!schema) continue;
+    const fits = ajv.compile(schema);
+    expect.soft(fits(json) ? [] : fits.errors, `${method} ${url}: ${JSON.stringify(json)}`).toEqual([]);
+  }
+});
