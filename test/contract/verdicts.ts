@@ -1,0 +1,310 @@
+/**
+ * Chapter: what becomes of a record by its id, against what stands before it.
+ *
+ * The table is written in short: `insert a1 b1` sends a with content 1 and b with content 1; `retract a` takes a
+ * back. `&` separates deliveries of one commit, `|` commits. The verdicts stand in the same shape (A accepted,
+ * = duplicate, C corrected, X conflict, R retracted, ? not found), and at the end what stands, in order of arrival.
+ */
+import { afterAll, beforeAll, describe, expect } from 'vitest';
+import type { Mode } from '../../src/engine/store.ts';
+import { defineStream } from '../../src/engine/stream.ts';
+import type { Verdict } from '../../src/engine/verdicts.ts';
+import { delivery, onFreshStore, rule, type StoreUnderTest, Trial, verdictsOf } from './harness.ts';
+
+const things = defineStream('things', {
+  id: 'id',
+  fields: {
+    id: { type: 'text', required: true },
+    content: { type: 'integer', required: true },
+    topic: { type: 'text' },
+  },
+  rollups: { topics: { every: 'all', by: ['topic'], sum: ['content'] } },
+});
+
+const sequences: [sent: string, verdicts: string, standing: string][] = [
+  // insert
+  ['insert a1', 'A', 'a1'],
+  ['insert a1 b1', 'A A', 'a1 b1'],
+  ['insert a1 a1', 'A =', 'a1'],
+  ['insert a1 a2', 'A X', 'a1'],
+  ['insert a1 a2 a1 a2', 'A X = X', 'a1'],
+  ['insert a1 b1 a1 c1 b2', 'A A = A X', 'a1 b1 c1'],
+  ['insert a1 | insert a1', 'A | =', 'a1'],
+  ['insert a1 | insert a2', 'A | X', 'a1'],
+  ['insert a1 | insert a2 | insert a2', 'A | X | X', 'a1'],
+  ['insert a1 | insert a2 | insert a1', 'A | X | =', 'a1'],
+  ['insert a1 & insert a1', 'A & =', 'a1'],
+  ['insert a1 b1 & insert b2 a1 c1', 'A A & X = A', 'a1 b1 c1'],
+  ['insert a1 & insert a2 & insert a1', 'A & X & =', 'a1'],
+  // upsert
+  ['upsert a1', 'A', 'a1'],
+  ['upsert a1 a1', 'A =', 'a1'],
+  ['upsert a1 a2', 'A C', 'a2'],
+  ['upsert a1 a2 a1', 'A C C', 'a1'],
+  ['upsert a1 a2 a2 a3 a3', 'A C = C =', 'a3'],
+  ['upsert a1 b1 a2 b1 a2', 'A A C = =', 'b1 a2'],
+  ['insert a1 | upsert a1', 'A | =', 'a1'],
+  ['insert a1 | upsert a2', 'A | C', 'a2'],
+  ['insert a1 | upsert a2 a1', 'A | C C', 'a1'],
+  ['insert a1 | upsert a2 | upsert a1 | upsert a1', 'A | C | C | =', 'a1'],
+  ['insert a1 | upsert a2 | insert a1', 'A | C | X', 'a2'],
+  ['insert a1 | upsert a2 | insert a2', 'A | C | =', 'a2'],
+  ['upsert a1 & upsert a2', 'A & C', 'a2'],
+  ['upsert a1 a2 & upsert a1', 'A C & C', 'a1'],
+  ['insert a1 b1 c1 | upsert b2 d1', 'A A A | C A', 'a1 c1 b2 d1'],
+  // retract
+  ['retract a', '?', ''],
+  ['insert a1 | retract a', 'A | R', ''],
+  ['insert a1 | retract a a', 'A | R =', ''],
+  ['insert a1 | retract a | retract a', 'A | R | =', ''],
+  ['insert a1 b1 | retract b c a', 'A A | R ? R', ''],
+  ['insert a1 | retract a & retract a', 'A | R & =', ''],
+  ['insert a1 | upsert a2 | retract a', 'A | C | R', ''],
+  // again after a retraction
+  ['insert a1 | retract a | insert a1', 'A | R | A', 'a1'],
+  ['insert a1 | retract a | insert a2', 'A | R | A', 'a2'],
+  ['insert a1 | retract a | upsert a2', 'A | R | A', 'a2'],
+  ['insert a1 | retract a | insert a1 | insert a1', 'A | R | A | =', 'a1'],
+  ['insert a1 | retract a | insert a2 | insert a1', 'A | R | A | X', 'a2'],
+  ['insert a1 | retract a | insert a1 | retract a', 'A | R | A | R', ''],
+  ['insert a1 | retract a | retract a | insert a2 | upsert a1', 'A | R | = | A | C', 'a1'],
+  // deliveries of one commit are grouped by mode, in order of first appearance
+  ['insert a1 & upsert a2', 'A & C', 'a2'],
+  ['upsert a2 & insert a1', 'A & X', 'a2'],
+  ['insert a1 & retract a', 'A & R', ''],
+  ['insert a1 & retract a & insert a1', 'A & R & =', ''],
+  ['insert a1 & retract a & upsert a1', 'A & R & A', 'a1'],
+  ['insert a1 & retract a & upsert a2 a3', 'A & R & A C', 'a3'],
+  ['retract a & insert a1', '? & A', 'a1'],
+  ['insert a1 | retract a & insert a2', 'A | R & A', 'a2'],
+  ['insert a1 | retract a & insert a1', 'A | R & A', 'a1'],
+  ['insert a1 | upsert a2 & retract a & insert a3', 'A | C & R & A', 'a3'],
+  ['insert a1 | insert a2 & retract a & upsert a3', 'A | X & R & A', 'a3'],
+  ['upsert a1 & retract a & upsert a2', 'A & R & C', ''],
+  ['insert a1 b1 & upsert a2 c1 & retract b c & insert c2 d1', 'A A & C C & R R & A A', 'd1 a2'],
+];
+
+const letters: Record<string, string> = {
+  accepted: 'A',
+  duplicate: '=',
+  corrected: 'C',
+  conflict: 'X',
+  retracted: 'R',
+  'rejected not_found': '?',
+};
+
+function parse(sent: string): { mode: Mode; records: string[] }[][] {
+  return sent.split(' | ').map((commit) =>
+    commit.split(' & ').map((one) => {
+      const [mode, ...records] = one.split(' ');
+      return { mode: mode as Mode, records };
+    }),
+  );
+}
+
+/** Sequences share a store; each has its own topic, and ids that start with it. */
+function written(topic: string, mode: Mode, record: string): string {
+  const id = `${topic}-${record[0]}`;
+  return mode === 'retract'
+    ? JSON.stringify(id)
+    : `{"id":"${id}","topic":"${topic}","content":${record.slice(1)}}`;
+}
+
+async function run(trial: Trial, topic: string, sent: string): Promise<string> {
+  const commits: string[] = [];
+  for (const commit of parse(sent)) {
+    const deliveries = commit.map(({ mode, records }) =>
+      delivery(
+        things,
+        mode,
+        records.map((record) => written(topic, mode, record)),
+      ),
+    );
+    const receipts = await trial.publish(...deliveries);
+    const shorts = receipts.map((receipt) =>
+      verdictsOf(receipt).map((verdict) => letters[verdict] ?? verdict),
+    );
+    commits.push(shorts.map((short) => short.join(' ')).join(' & '));
+  }
+  return commits.join(' | ');
+}
+
+async function standing(trial: Trial, topic: string): Promise<string> {
+  const entries = await trial.entries(things, { standing: true, asked: { where: { topic } } });
+  return entries.map(({ id, values: [, content] }) => `${id.slice(topic.length + 1)}${content}`).join(' ');
+}
+
+/** Every figure must follow from the list of what stands, and the entries must tell how it came about. */
+async function figuresAgree(trial: Trial, topic: string, expected: string): Promise<void> {
+  const records = expected === '' ? [] : expected.split(' ');
+  const sum = records.reduce((total, record) => total + Number(record.slice(1)), 0);
+  for (const of of ['planned', 'ledger'] as const) {
+    const rows = await trial.rows(things, { measures: ['count', 'sum(content)'], where: { topic } }, of);
+    expect(rows, of).toEqual([[records.length, String(sum)]]);
+  }
+  const entries = await trial.entries(things, { asked: { where: { topic } } });
+  expect(entries.reduce((total, { sign, values }) => total + sign * Number(values[1]), 0)).toBe(sum);
+  for (const entry of entries.filter(({ sign }) => sign === -1)) {
+    const reversed = entries.find(({ seq }) => seq === entry.reverses);
+    expect(reversed).toMatchObject({ sign: 1, reverses: null, id: entry.id, values: entry.values });
+  }
+}
+
+export function verdictsChapter(under: StoreUnderTest): void {
+  describe('verdicts', () => {
+    let trial: Trial;
+    beforeAll(async () => {
+      trial = await Trial.open(under, things);
+    });
+    afterAll(() => trial.close());
+    sequences.forEach(([sent, verdicts, stands], n) => {
+      rule(under, `${sent}: ${verdicts}`, async () => {
+        expect(await run(trial, `t${n}`, sent)).toBe(verdicts);
+        expect(await standing(trial, `t${n}`)).toBe(stands);
+        await figuresAgree(trial, `t${n}`, stands);
+      });
+    });
+    rule(under, 'the books are right after all of these', () => trial.verified());
+
+    rule(under, 'the content of a record is every one of its fields, compared by value', () =>
+      onFreshStore(under, [things], async (trial) => {
+        const receipt = await trial.insert(
+          things,
+          '{"id":"a","content":10}',
+          '{"topic":null,"content":"1e1","id":"a"}',
+          '{"id":"a","content":10.0,"topic":""}',
+          '{"id":"A","content":10}',
+          '{"id":"a ","content":10}',
+        );
+        expect(verdictsOf(receipt)).toEqual(['accepted', 'duplicate', 'conflict', 'accepted', 'accepted']);
+      }),
+    );
+
+    rule(under, 'a refused record stands nowhere, so the next with its id is accepted', () =>
+      onFreshStore(under, [things], async (trial) => {
+        const receipt = await trial.insert(
+          things,
+          '{"id":"a"}',
+          '{"id":"a","content":1}',
+          '{"id":"a","content":"x"}',
+        );
+        expect(verdictsOf(receipt)).toEqual([
+          'rejected missing_field content',
+          'accepted',
+          'rejected invalid_value content',
+        ]);
+      }),
+    );
+
+    rule(under, 'a receipt lists what was not accepted, or everything when that is asked for', () =>
+      onFreshStore(under, [things], async (trial) => {
+        const records = Array.from({ length: 250 }, (_, n) => ({ id: `r${n - (n % 2)}`, content: 1 }));
+        const short = await trial.send('insert', things, records, { allVerdicts: false });
+        expect(short).toMatchObject({
+          batch: 1,
+          received: 250,
+          accepted: 125,
+          duplicates: 125,
+          recorded_at: '2026-10-05T06:00:01.000000Z',
+        });
+        expect(short.verdicts).toEqual(
+          Array.from(
+            { length: 100 },
+            (_, n): Verdict => ({ index: 2 * n + 1, id: `r${2 * n}`, verdict: 'duplicate' }),
+          ),
+        );
+        const full = await trial.send('insert', things, records, { allVerdicts: true });
+        expect(full.batch).toBe(2);
+        expect(full.verdicts.map(({ index }) => index)).toEqual(records.map((_, index) => index));
+        expect(full.duplicates).toBe(250);
+      }),
+    );
+
+    rule(under, 'a batch is recorded after the one before, whatever the clock says', () =>
+      onFreshStore(under, [things], async (trial) => {
+        const first = await trial.insert(things, '{"id":"a","content":1}');
+        trial.now -= 3_600_000_000n;
+        const second = await trial.insert(things, '{"id":"b","content":1}');
+        const third = await trial.insert(things, '{"id":"b","content":1}');
+        expect([first, second, third].map(({ recorded_at }) => recorded_at)).toEqual([
+          '2026-10-05T06:00:01.000000Z',
+          '2026-10-05T06:00:01.000001Z',
+          '2026-10-05T06:00:01.000002Z',
+        ]);
+        expect((await trial.ask(things, {})).as_of).toEqual({
+          batch: 3,
+          recorded_at: '2026-10-05T06:00:01.000002Z',
+        });
+      }),
+    );
+
+    rule(under, 'calls that overlap are each whole, and every id stands once', () =>
+      onFreshStore(under, [things], async (trial) => {
+        trial.tick();
+        const calls = Array.from({ length: 6 }, (_, call) => {
+          const records = Array.from({ length: 40 }, (_, n) => ({
+            id: `r${(n * 7 + call * 13) % 60}`,
+            content: n % 3,
+          }));
+          return trial.store.publish([
+            delivery(things, 'insert', records),
+            delivery(things, 'insert', records),
+          ]);
+        });
+        const receipts = (await Promise.all(calls)).flat();
+        expect(new Set(receipts.map(({ batch }) => batch)).size).toBe(6);
+        const accepted = receipts.reduce((sum, receipt) => sum + receipt.accepted, 0);
+        const stands = await trial.entries(things, { standing: true });
+        expect(new Set(stands.map(({ id }) => id)).size).toBe(stands.length);
+        expect(stands).toHaveLength(accepted);
+        expect(await trial.rows(things, {})).toEqual([[accepted]]);
+        await trial.verified();
+      }),
+    );
+
+    rule(under, 'ids of other types are compared in their canonical text', () =>
+      onFreshStore(under, [numbered, named, unnamed], idTypes),
+    );
+  });
+}
+
+const numbered = defineStream('numbered', { id: 'n', fields: { n: { type: 'integer', required: true } } });
+const named = defineStream('named', { id: 'u', fields: { u: { type: 'uuid', required: true } } });
+const unnamed = defineStream('unnamed', {
+  id: 'id',
+  fields: { id: { type: 'text' }, v: { type: 'integer' } },
+});
+
+async function idTypes(trial: Trial): Promise<void> {
+  const numbers = await trial.insert(
+    numbered,
+    '{"n":7}',
+    '{"n":"07"}',
+    '{"n":7.0}',
+    '{"n":70e-1}',
+    '{"n":-9223372036854775808}',
+  );
+  expect(verdictsOf(numbers)).toEqual(['accepted', 'duplicate', 'duplicate', 'duplicate', 'accepted']);
+  expect(numbers.verdicts.map(({ id }) => id)).toEqual(['7', '7', '7', '7', '-9223372036854775808']);
+  expect(verdictsOf(await trial.send('retract', numbered, ['7', '"7"', '{"id":7}', '8']))).toEqual([
+    'retracted',
+    'duplicate',
+    'duplicate',
+    'rejected not_found',
+  ]);
+  const u = '3f2c1a9e-5b7d-4c1e-9a60-2f6b8d1e4c55';
+  const uuids = await trial.insert(named, { u }, { u: u.toUpperCase() });
+  expect(verdictsOf(uuids)).toEqual(['accepted', 'duplicate']);
+  expect(verdictsOf(await trial.retract(named, u.toUpperCase()))).toEqual(['retracted']);
+  const given = await trial.send('insert', unnamed, ['{"v":1}', '{"id":"own","v":2}', '{"id":null,"v":3}'], {
+    source: 'key',
+  });
+  expect(given.verdicts.map(({ id, verdict }) => [id, verdict])).toEqual([
+    ['key-0', 'accepted'],
+    ['own', 'accepted'],
+    ['key-2', 'accepted'],
+  ]);
+  const again = await trial.send('insert', unnamed, ['{"v":1}', '{"id":"key-0","v":1}'], { source: 'key' });
+  expect(verdictsOf(again)).toEqual(['duplicate', 'duplicate']);
+  expect((await trial.store.fate(unnamed, 'key-2')).standing?.values).toEqual(['key-2', '3']);
+}
