@@ -18,8 +18,15 @@ export type Row = (string | number | bigint | boolean | null)[];
 
 /** What a batch, or a part of it, brings along to its statements. No value is ever null. */
 export interface Incoming {
-  /** Number of the part. */
+  /** Number of the part, and of its batch. */
   part: number;
+  batch: number;
+  stream: string;
+  mode: string;
+  /** '': none. */
+  reason: string;
+  /** Records in all. */
+  received: number;
   /** The first seq reserved for the part. */
   base: bigint;
   /** The last one. */
@@ -38,7 +45,8 @@ export interface Incoming {
   fallbacks: string;
 }
 
-const incomingTable = `create temp table incoming (part bigint, base bigint, last bigint, source varchar, import bigint,
+const incomingTable = `create temp table incoming (part bigint, batch bigint, stream varchar, mode varchar,
+  reason varchar, received bigint, base bigint, last bigint, source varchar, import bigint,
   recorded_at bigint, horizon bigint, latest bigint, texts varchar, fallbacks varchar)`;
 
 export class Connection {
@@ -63,6 +71,11 @@ export class Connection {
     await this.#guard(async () => {
       const appender = await this.#connection.createAppender('incoming');
       appender.appendBigInt(BigInt(incoming.part));
+      appender.appendBigInt(BigInt(incoming.batch));
+      appender.appendVarchar(incoming.stream);
+      appender.appendVarchar(incoming.mode);
+      appender.appendVarchar(incoming.reason);
+      appender.appendBigInt(BigInt(incoming.received));
       appender.appendBigInt(incoming.base);
       appender.appendBigInt(incoming.last);
       appender.appendVarchar(incoming.source);

@@ -39,7 +39,7 @@ import { unpackFile } from '../../engine/unpack.ts';
 import type { LedgerState } from './ledger-state.ts';
 import type { Lock } from './lock.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
-import { type BatchStamp, PartWriter, bookPart, replaceByExact, timeBounds, verdictOf } from './part.ts';
+import { type BatchStamp, PartWriter, bookPart, partCounts, replaceByExact, timeBounds, verdictOf } from './part.ts';
 import { type FileSource, fileSource } from './read-file.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { needsFallback, recordSeparator, stageFileSql, stageTable, stageTextsSql } from './stage.ts';
@@ -223,7 +223,7 @@ class FileWork {
         `select rowid::bigint, _line, _id from ${stage} where _bad = ${readExactly} and rowid > ${from} order by rowid limit ${chunk}`);
       if (rows.length === 0) break;
       from = Number(rows.at(-1)![0]);
-      await this.#bring(0, 0n, 0n, {
+      await this.#bring(0, 0, 0n, 0n, {
         texts: rows.map(([, line]) => rewriteExactly(stream, line as string)).join(recordSeparator),
         fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([, , id]) => id) : []),
       });
@@ -303,16 +303,17 @@ class FileWork {
   }
 
   /** Lays down what the statements of this part have in common; temporary tables may be written in any transaction. */
-  async #bring(part: number, base: bigint, recordedAt: bigint, content = { texts: '', fallbacks: '' }): Promise<void> {
-    const { source, content: { import: importId } } = this.#delivery;
+  async #bring(batch: number, part: number, base: bigint, recordedAt: bigint, content = { texts: '', fallbacks: '' }): Promise<void> {
+    const { source, mode, reason, content: { import: importId } } = this.#delivery;
     await this.#connection.bring({
-      part, base, last: base + BigInt(this.#rows) * seqsPerRow, source, import: importId ?? noImport,
+      part, batch, stream: this.#stream.name, mode, reason: reason ?? '', received: this.#rows,
+      base, last: base + BigInt(this.#rows) * seqsPerRow, source, import: importId ?? noImport,
       recorded_at: recordedAt, ...timeBounds(this.#stream, this.#context.state), ...content,
     });
   }
 
   async #append(part: number, base: bigint, resolved: Map<string, number> | undefined): Promise<void> {
-    await this.#bring(part, base, 0n);
+    await this.#bring(0, part, base, 0n);
     if (!resolved) {
       await this.#connection.run(appendNew(this.#stream, this.#tables));
       for (const rollup of this.#stream.rollups) await this.#connection.run(appendRollupOfNew(this.#stream, rollup, this.#tables));
@@ -341,21 +342,20 @@ class FileWork {
 
   async #commit(stamp: BatchStamp, part: number, base: bigint, resolved: Map<string, number> | undefined, partWriter: PartWriter): Promise<Receipt> {
     const { state } = this.#context;
-    const { source, mode, reason, content } = this.#delivery;
+    const { mode, content } = this.#delivery;
     this.#checkAbort();
     const receipt = await this.#receipt(stamp, resolved);
+    await this.#bring(stamp.batch, part, base, stamp.recordedAt);
     if (receipt.rejected + receipt.conflicts > 0) {
       const first = state.reserveSeqs(rejectsStream, BigInt(this.#rows));
       const { horizon, latest } = timeBounds(this.#stream, state);
       // Without suspects there is no table of verdicts; an empty one stands in for it.
       if (!resolved) await this.#connection.execute('create temp table if not exists no_verdicts (_n integer, verdict varchar, prev_seq bigint, prev_n integer)');
       const tables = resolved ? this.#tables : { ...this.#tables, resolved: 'no_verdicts' };
-      await this.#bring(part, base, stamp.recordedAt);
       await this.#connection.run(appendRejects(this.#stream, tables, this.#place('n')), first, '0', mode, formatTimestamp(horizon), formatTimestamp(latest), '');
       state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(this.#rows) });
     }
-    await this.#connection.run(bookPart, part, stamp.batch, stamp.recordedAt, this.#stream.name, mode, source, content.import ?? noImport, reason ?? '',
-      receipt.accepted, receipt.duplicates, receipt.corrected, receipt.conflicts, receipt.rejected, receipt.retracted);
+    await this.#connection.run(bookPart, ...partCounts.map((key) => receipt[key]));
     if (content.alongside) {
       const delivery = content.alongside(receipt);
       if (delivery.content.kind !== 'texts') throw new Error('what is published alongside a file must be texts');
