@@ -3,6 +3,7 @@
  * receipt, not in an answer, not in an entry, whatever came before. And answers as of a time that has passed
  * must never change.
  */
+import { gzipSync } from 'node:zlib';
 import { describe, expect } from 'vitest';
 import { rejectsStream } from '../../src/engine/built-in-streams.ts';
 import { formatTimestamp } from '../../src/engine/calendar.ts';
@@ -161,11 +162,13 @@ class Comparison {
     const csv = random.chance(0.5);
     const text = csv ? asCsv(stream, records) : records.join('\n');
     const number = ++this.#imports;
-    const path = this.#scratch.write(`${this.#seed}-${number}`, text);
+    const gzip = random.chance(0.3);
+    const path = this.#scratch.write(`${this.#seed}-${number}`, gzip ? gzipSync(text) : text);
     const other = random.pick(this.#streams.filter((one) => one !== stream));
     const beside = delivery(other, 'upsert', this.#work.records(other, 'upsert', 1), { source: 'beside' });
     const content = fileContent(path, {
       format: csv ? 'csv' : 'ndjson',
+      compression: gzip ? 'gzip' : 'none',
       idPrefix: `file${random.below(3)}`,
       import: number,
       alongside: random.chance(0.3) ? () => beside : undefined,

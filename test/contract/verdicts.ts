@@ -5,6 +5,8 @@
  * back. `&` separates deliveries of one commit, `|` commits. The verdicts stand in the same shape (A accepted,
  * = duplicate, C corrected, X conflict, R retracted, ? not found), and at the end what stands, in order of arrival.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { Mode } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
@@ -262,6 +264,10 @@ export function verdictsChapter(under: StoreUnderTest): void {
       }),
     );
 
+    rule(under, 'a receipt is right whatever else uses memory meanwhile', () =>
+      onFreshStore(under, [things], memoryInUse),
+    );
+
     rule(under, 'ids of other types are compared in their canonical text', () =>
       onFreshStore(under, [numbered, named, unnamed], idTypes),
     );
@@ -307,4 +313,37 @@ async function idTypes(trial: Trial): Promise<void> {
   const again = await trial.send('insert', unnamed, ['{"v":1}', '{"id":"key-0","v":1}'], { source: 'key' });
   expect(verdictsOf(again)).toEqual(['duplicate', 'duplicate']);
   expect((await trial.store.fate(unnamed, 'key-2')).standing?.values).toEqual(['key-2', '3']);
+}
+
+/** Garbage is collected and lists are read while records are published: what is freed too early shows in a receipt. */
+async function memoryInUse(trial: Trial): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const timer = setInterval(collect, 5);
+  const numbers = Array.from({ length: 300 }, (_, n) => n);
+  const id = (n: number, round: number) => `an-identifier-too-long-to-be-stored-in-place-${round}-${n}`;
+  let done = false;
+  const reading = async () => {
+    while (!done) await trial.entries(things);
+  };
+  const readers = [reading(), reading()];
+  try {
+    for (let round = 0; round < 8; round++) {
+      const conflicts = numbers.map((n) => ({ id: id(n, 0), content: round + 1 }));
+      const wrong = numbers.map((n) => ({
+        id: id(n, round),
+        content: `a value too long to be stored in place: ${n}`,
+      }));
+      const { verdicts } = await trial.insert(things, ...conflicts, ...wrong);
+      expect(verdicts.map((verdict) => verdict.id)).toEqual(
+        [...conflicts, ...wrong].map((record) => record.id),
+      );
+      const messages = verdicts.slice(numbers.length).map(({ message }) => message?.slice(0, 60));
+      expect(messages).toEqual(wrong.map(({ content }) => `content is "${content}"; expected`.slice(0, 60)));
+    }
+  } finally {
+    clearInterval(timer);
+    done = true;
+    await Promise.all(readers);
+  }
 }

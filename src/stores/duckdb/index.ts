@@ -369,6 +369,7 @@ async function* readHashes(connection: Connection, stream: Stream, range: SeqRan
   const result = await connection.stream(`select _hash from ${entriesOf(stream)} where _seq between ${range.from} and ${range.to}`);
   for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
     const { items } = chunk.getColumnVector(0) as DuckDBVector & { items: BigUint64Array };
-    yield new Uint32Array(items.buffer, items.byteOffset, items.length * 2);
+    // A copy: the memory of the driver's vectors lives only as long as they.
+    yield new Uint32Array(items.buffer, items.byteOffset, items.length * 2).slice();
   }
 }

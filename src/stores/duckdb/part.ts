@@ -97,8 +97,10 @@ export class PartWriter {
     let refused = rows.bad.size > 0;
     if (suspects) {
       await this.#resolve(deliveries[0]!, suspects);
-      for (const [n, verdict] of await this.#connection.rows('select _n, verdict from resolved')) {
+      const resolved = await this.#connection.rows(`select r._n, r.verdict, t._id from resolved r join ${tables.stage} t using (_n)`);
+      for (const [n, verdict, id] of resolved) {
         verdicts.set(n as number, verdict as string);
+        rows.ids.set(n as number, id as string | null);
       }
       const kinds = new Set(verdicts.values());
       if (mode !== 'retract') await this.#connection.run(appendAccepted(stream, tables));
@@ -134,14 +136,15 @@ export class PartWriter {
       base, last: base + BigInt(count) * seqsPerRow - 1n, source, import: noImport,
       recorded_at: stamp.recordedAt, ...timeBounds(stream, this.#state),
     };
+    const withIds = deliveries.some((delivery) => delivery.allVerdicts);
     if (mode === 'retract') {
       const ids = texts.map((text) => retractedId(stream, text) ?? null);
       await this.#connection.bring({ ...common, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) });
-      return readStaged(await this.#connection.result(stageIdsSql(tables.stage), []));
+      return StagedRows.read(await this.#connection.result(stageIdsSql(tables.stage), []), withIds);
     }
     const fallbackIds = needsFallback(stream) ? deliveries.flatMap((delivery) => delivery.content.fallbackIds) : [];
     await this.#connection.bring({ ...common, texts: texts.join(recordSeparator), fallbacks: JSON.stringify(fallbackIds) });
-    const rows = await readStaged(await this.#connection.result(stageTextsSql(stream, tables.stage, false), []));
+    const rows = await StagedRows.read(await this.#connection.result(stageTextsSql(stream, tables.stage, false), []), withIds);
     await this.#readExactly(stream, rows, texts, fallbackIds, common);
     await this.#findExactly(stream, rows, texts);
     return rows;
@@ -157,19 +160,22 @@ export class PartWriter {
       texts: again.map((n) => rewriteExactly(stream, texts[n]!)).join(recordSeparator),
       fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
     });
-    const exactRows = await this.#connection.result(stageTextsSql(stream, exact, true), [again.join(',')]);
+    const exactRows = await StagedRows.read(await this.#connection.result(stageTextsSql(stream, exact, true), [again.join(',')]), true);
     await this.#connection.run(replaceByExact(stream, tables.stage, '_n', exact));
-    rows.replace(await readStaged(exactRows));
+    rows.replace(exactRows);
   }
 
   /** A reject quotes the value as it was written. */
   async #findExactly(stream: Stream, rows: StagedRows, texts: string[]): Promise<void> {
+    const exactly = new Map<number, string>();
     for (const [n, bad] of rows.bad) {
       const found = foundExactly(stream, texts[n]!, bad);
-      if (found !== undefined && found !== rows.found(n)) rows.foundExactly.set(n, found);
+      if (found === undefined || found === rows.found.get(n)) continue;
+      rows.found.set(n, found);
+      exactly.set(n, found);
     }
     const { tables } = this.#tables.get(stream.name)!;
-    await putFound(this.#connection, tables.stage, rows.foundExactly);
+    await putFound(this.#connection, tables.stage, exactly);
   }
 
   /**
@@ -234,10 +240,10 @@ export class PartWriter {
       const most = delivery.allVerdicts ? limits.receipt_verdicts_all : limits.receipt_verdicts;
       for (let index = 0; index < count; index++) {
         const n = start + index;
-        const verdict = verdictOf(stream, rows.bad.get(n), resolved.get(n), () => rows.found(n), bounds);
+        const verdict = verdictOf(stream, rows.bad.get(n), resolved.get(n), () => rows.found.get(n) ?? null, bounds);
         receipt[countOfVerdict[verdict.verdict]]++;
         if ((delivery.allVerdicts || verdict.verdict !== 'accepted') && receipt.verdicts.length < most) {
-          receipt.verdicts.push({ index, id: rows.id(n), ...verdict });
+          receipt.verdicts.push({ index, id: rows.ids.get(n) ?? null, ...verdict });
         }
       }
       start += count;
@@ -331,93 +337,58 @@ function mergeRanges(ranges: SeqRange[]): SeqRange[] {
   return merged.length <= 8 ? merged : [{ from: merged[0]!.from, to: merged.at(-1)!.to }];
 }
 
-interface StagedChunk {
-  /** Position of the first row, where positions run on without gaps. */
-  start: number;
-  n: Int32Array;
-  hash: Uint32Array;
-  found: DuckDBVector;
-  id: DuckDBVector;
-}
-
-/** What staging tells of its rows: refusals and hashes at once, texts only when they are asked for. */
+/**
+ * What staging tells of its rows. All of it is copied out of the driver's vectors at once: their memory lives only as
+ * long as the result.
+ */
 class StagedRows {
+  /** Refusal numbers of rows that are not well-formed. */
   readonly bad = new Map<number, number>();
-  count = 0;
-  readonly #chunks: StagedChunk[] = [];
-  /** Refused values as they were written, where DuckDB would write them otherwise. */
-  readonly foundExactly = new Map<number, string>();
+  readonly found = new Map<number, string | null>();
+  /** Of refused rows; of all when they are asked for. */
+  readonly ids = new Map<number, string | null>();
+  /** Of well-formed rows: position and hash, as two 32-bit words. */
+  readonly #hashes: { n: Int32Array; words: Uint32Array }[] = [];
   /** Rows that were read again, exactly. */
   #replaced: StagedRows | undefined;
 
-  add(n: Int32Array, hash: Uint32Array, bad: DuckDBVector, found: DuckDBVector, id: DuckDBVector): void {
-    for (let i = 0; i < n.length; i++) {
-      const number = bad.getItem(i) as number | null;
-      if (number !== null) this.bad.set(n[i]!, number);
+  static async read(result: DuckDBResult, withIds: boolean): Promise<StagedRows> {
+    const rows = new StagedRows();
+    for (const chunk of await result.fetchAllChunks()) {
+      const [n, hash, bad, found, id] = [0, 1, 2, 3, 4].map((column) => chunk.getColumnVector(column)) as [
+        DuckDBVector & { items: Int32Array }, DuckDBVector & { items: BigUint64Array }, DuckDBVector, DuckDBVector, DuckDBVector,
+      ];
+      const { buffer, byteOffset, length } = hash.items;
+      rows.#hashes.push({ n: n.items.slice(), words: new Uint32Array(buffer, byteOffset, length * 2).slice() });
+      for (let i = 0; i < length; i++) {
+        const position = n.items[i]!;
+        const number = bad.getItem(i) as number | null;
+        if (number !== null) {
+          rows.bad.set(position, number);
+          rows.found.set(position, found.getItem(i) as string | null);
+        }
+        if (withIds || number !== null) rows.ids.set(position, id.getItem(i) as string | null);
+      }
     }
-    this.#chunks.push({ start: this.count, n, hash, found, id });
-    this.count += n.length;
+    return rows;
   }
 
   replace(rows: StagedRows): void {
     for (const [n, bad] of [...this.bad]) if (bad === readExactly) this.bad.delete(n);
     for (const [n, bad] of rows.bad) this.bad.set(n, bad);
+    for (const [n, found] of rows.found) this.found.set(n, found);
+    for (const [n, id] of rows.ids) this.ids.set(n, id);
     this.#replaced = rows;
   }
 
-  /** The hashes of well-formed rows, as two 32-bit words. */
   eachHash(visit: (n: number, low: number, high: number) => void): void {
-    const replaced = this.#replaced;
-    for (const { n, hash } of this.#chunks) {
+    const again = new Set(this.#replaced ? this.#replaced.#hashes.flatMap(({ n }) => [...n]) : []);
+    for (const { n, words } of this.#hashes) {
       for (let i = 0; i < n.length; i++) {
         const row = n[i]!;
-        if (!this.bad.has(row) && !replaced?.has(row)) visit(row, hash[2 * i]!, hash[2 * i + 1]!);
+        if (!this.bad.has(row) && !again.has(row)) visit(row, words[2 * i]!, words[2 * i + 1]!);
       }
     }
-    replaced?.eachHash(visit);
+    this.#replaced?.eachHash(visit);
   }
-
-  has(n: number): boolean {
-    return this.#find(n) !== undefined;
-  }
-
-  id(n: number): string | null {
-    const row = this.#findLatest(n);
-    return (row?.chunk.id.getItem(row.i) as string | null | undefined) ?? null;
-  }
-
-  found(n: number): string | null {
-    const exactly = this.foundExactly.get(n);
-    if (exactly !== undefined) return exactly;
-    const row = this.#findLatest(n);
-    return (row?.chunk.found.getItem(row.i) as string | null | undefined) ?? null;
-  }
-
-  #findLatest(n: number): { chunk: StagedChunk; i: number } | undefined {
-    return (this.#replaced ? this.#replaced.#find(n) : undefined) ?? this.#find(n);
-  }
-
-  #find(n: number): { chunk: StagedChunk; i: number } | undefined {
-    for (const chunk of this.#chunks) {
-      // Nearly always positions run on; those of exact rows do not.
-      if (chunk.n[n - chunk.start] === n) return { chunk, i: n - chunk.start };
-      const i = chunk.n[chunk.n.length - 1] === chunk.start + chunk.n.length - 1 ? -1 : chunk.n.indexOf(n);
-      if (i >= 0) return { chunk, i };
-    }
-    return undefined;
-  }
-}
-
-async function readStaged(result: DuckDBResult): Promise<StagedRows> {
-  const rows = new StagedRows();
-  for (const chunk of await result.fetchAllChunks()) {
-    const [n, hash, bad, found, id] = [0, 1, 2, 3, 4].map((i) => chunk.getColumnVector(i)) as [DuckDBVector, DuckDBVector, DuckDBVector, DuckDBVector, DuckDBVector];
-    const words = (hash as unknown as { items: BigUint64Array }).items;
-    rows.add(
-      (n as unknown as { items: Int32Array }).items,
-      new Uint32Array(words.buffer, words.byteOffset, words.length * 2),
-      bad, found, id,
-    );
-  }
-  return rows;
 }
