@@ -5,6 +5,7 @@
  * long or no UTF-8, a row with too few or too many cells, an open quote: DuckDB puts them aside with line number
  * and reason, and they become rejects like all others. TSV has no quotes: a quote is a plain character in it.
  */
+import { isUtf8 } from 'node:buffer';
 import { open } from 'node:fs/promises';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
@@ -100,14 +101,17 @@ async function readHeader(path: string, separator: string, quotes: boolean): Pro
   let text: string;
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(headerBytes), 0, headerBytes, 0);
-    text = buffer.toString('utf8', 0, bytesRead);
+    const read = buffer.subarray(0, bytesRead);
+    const lineEnd = read.indexOf('\n');
+    const firstLine = lineEnd < 0 ? read : read.subarray(0, lineEnd);
+    if (!isUtf8(firstLine) || firstLine.includes(0)) {
+      throw new TallybookError('unreadable_body', 'the file is no UTF-8 text; if it is packed, pack it with gzip or zstd; if it is in another encoding, save it as UTF-8');
+    }
+    text = read.toString('utf8');
   } finally {
     await file.close();
   }
   if (text.startsWith('\ufeff')) text = text.slice(1);
-  if (text.startsWith('\u0000') || /^[\ufffd]{1,2}/.test(text) || text.slice(0, 400).includes('\u0000')) {
-    throw new TallybookError('unreadable_body', 'the file is no UTF-8 text; save it as UTF-8 and send it again');
-  }
   if (text.trim() === '') throw new TallybookError('unreadable_body', 'the file is empty; expected a header row with the names of the fields');
   const names: string[] = [];
   let at = 0;
