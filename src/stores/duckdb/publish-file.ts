@@ -40,6 +40,7 @@ import type { LedgerState } from './ledger-state.ts';
 import type { Lock } from './lock.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
 import { type BatchStamp, PartWriter, bookPart, partCounts, replaceByExact, timeBounds, verdictOf } from './part.ts';
+import { withoutLongLines } from './long-lines.ts';
 import { type FileSource, fileSource } from './read-file.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { needsFallback, recordSeparator, stageFileSql, stageTable, stageTextsSql } from './stage.ts';
@@ -92,7 +93,7 @@ class FileWork {
   /** Rows that could be read, and rows that could not and are noted in the table `unreadable`. */
   #readable = 0;
   #unreadable = 0;
-  #unpackedPath: string | undefined;
+  readonly #temporaryFiles: string[] = [];
 
   #rows = 0;
 
@@ -125,7 +126,7 @@ class FileWork {
   }
 
   async cleanUp(): Promise<void> {
-    if (this.#unpackedPath) await rm(this.#unpackedPath, { force: true });
+    for (const path of this.#temporaryFiles) await rm(path, { force: true });
     const { stage, suspects, resolved } = this.#tables;
     for (const table of [stage, suspects, resolved, this.#raw]) {
       await this.#connection.execute(`drop table if exists ${table}`).catch(() => undefined);
@@ -153,7 +154,7 @@ class FileWork {
     if (this.#delivery.mode === 'retract') {
       throw new TallybookError('unsupported_format', 'retractions come as records in a request, not as a file');
     }
-    const path = await this.#unpacked(file);
+    const path = await this.#plainFile(file);
     if ((await stat(path)).size <= memoryFileBytes) this.#tables = this.#tablesIn('memory_staging');
     const source = await fileSource(this.#connection, this.#stream, path, file.format, this.#number);
     const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
@@ -176,12 +177,22 @@ class FileWork {
     }
   }
 
-  /** DuckDB reads packed files, too, but takes a truncated one for a whole one, and reads plain ones in parallel. */
-  async #unpacked(file: File): Promise<string> {
-    if (file.compression === 'none') return file.path;
-    this.#unpackedPath = join(this.#context.spillDirectory, `unpacked-${this.#number}`);
-    await unpackFile(file.path, this.#unpackedPath, file.compression, file.signal);
-    return this.#unpackedPath;
+  /**
+   * A plain file with no line too long. DuckDB reads packed files, too, but takes a truncated one for a whole one, and
+   * reads plain ones in parallel.
+   */
+  async #plainFile({ path, compression, format, signal }: File): Promise<string> {
+    const temporary = (name: string): string => {
+      const created = join(this.#context.spillDirectory, `${name}-${this.#number}`);
+      this.#temporaryFiles.push(created);
+      return created;
+    };
+    let plain = path;
+    if (compression !== 'none') {
+      plain = temporary('unpacked');
+      await unpackFile(path, plain, compression, signal);
+    }
+    return format === 'parquet' ? plain : withoutLongLines(plain, temporary('cut'), format === 'csv' ? ',' : format === 'tsv' ? '\t' : '', signal);
   }
 
   /**
