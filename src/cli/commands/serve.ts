@@ -1,0 +1,104 @@
+/** `tallybook serve`: the HTTP server over a data directory. */
+import type { Command } from 'commander';
+import type { StreamDeclaration } from '../../engine/declaration.ts';
+import type { Tallybook } from '../../engine/tallybook.ts';
+import { openTallybook } from '../compose.ts';
+import { jsonSetting, type LedgerSettings, ledgerSettings, portNumber, setting } from '../config.ts';
+import { type LogFormat, serverLog } from '../log.ts';
+import { checkNoAuth, startServing } from '../serving.ts';
+import { readStreamFile } from '../stream-files.ts';
+import { print, printJson, style } from '../terminal.ts';
+
+interface ServeSettings extends LedgerSettings {
+  host: string;
+  port: number;
+  auth: boolean;
+  streams?: string;
+  log?: LogFormat;
+  json?: boolean;
+}
+
+export function serveCommand(program: Command): void {
+  const command = program
+    .command('serve')
+    .description('serve a ledger over HTTP')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ tallybook serve                                    ./tallybook-data on http://127.0.0.1:8080
+  $ tallybook serve --data /var/lib/tallybook --host 0.0.0.0 --streams streams.json
+  $ tallybook serve --no-auth                          no keys, on a loopback address only
+
+The first start writes a key that may do everything into DIR/admin.key. While it runs, all other commands with the
+same --data go through it. It stops cleanly on SIGTERM and Ctrl-C; a second one does not wait for open requests.`,
+    );
+  for (const option of ledgerSettings()) command.addOption(option);
+  command
+    .addOption(setting('--host <address>', 'address to listen on', { default: '127.0.0.1' }))
+    .addOption(
+      setting('--port <number>', 'port to listen on; 0 takes any that is free', {
+        default: 8080,
+        parse: portNumber,
+      }),
+    )
+    .addOption(setting('--no-auth', 'ask for no key; on a loopback address only'))
+    .addOption(setting('--streams <file>', 'declare the streams of a file first'))
+    .addOption(
+      setting('--log <format>', 'log on stderr; text in a terminal, else json', {
+        choices: ['json', 'text'],
+      }),
+    )
+    .addOption(jsonSetting())
+    .action(serve);
+}
+
+async function serve({
+  data,
+  host,
+  port,
+  auth,
+  streams,
+  memory,
+  threads,
+  log,
+  json,
+}: ServeSettings): Promise<void> {
+  checkNoAuth(host, auth);
+  const declared = streams === undefined ? [] : await readStreamFile(streams);
+  const tallybook = await openTallybook({
+    directory: data,
+    memoryLimit: memory,
+    threads,
+    log: await serverLog(log),
+  });
+  try {
+    await declare(tallybook, declared);
+  } catch (error) {
+    await tallybook.close();
+    throw error;
+  }
+  const { url, newKeyFile, untilStopped } = await startServing({
+    tallybook,
+    directory: data,
+    host,
+    port,
+    auth,
+  });
+  if (json)
+    printJson({ url, docs: `${url}/docs`, data, pid: process.pid, auth, admin_key_file: newKeyFile ?? null });
+  else {
+    print(`Tallybook serves ${style('bold', data)} at ${style('cyan', url)}`);
+    if (newKeyFile) print(`A key that may do everything was written to ${style('bold', newKeyFile)}`);
+    if (!auth) print(style('yellow', 'No key is asked for: everybody on this machine may do everything'));
+    print(`The API, to read and to try: ${style('cyan', `${url}/docs`)}`);
+  }
+  await untilStopped();
+}
+
+async function declare(tallybook: Tallybook, declared: { name: string; text: string }[]): Promise<void> {
+  for (const { name, text } of declared) {
+    const { changed } = await tallybook.streams.put(name, JSON.parse(text) as StreamDeclaration);
+    if (changed) tallybook.log.info({ stream: name }, 'declared');
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The composition root: which store, which facade, which app. Everything that runs is put together here. They are
+ * loaded when they are needed: a command that talks to a server needs none of them, and is there at once.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import type { Log, Tallybook } from '../engine/tallybook.ts';
+
+export interface OpenOptions {
+  /** The data directory; made when it is not there. */
+  directory: string;
+  /** What the database may use, such as `1GB`; beyond it, it spills to disk. */
+  memoryLimit?: string | undefined;
+  /** Threads of the database; all cores when not given. */
+  threads?: number | undefined;
+  /** Silent when not given. */
+  log?: Log | undefined;
+}
+
+/**
+ * Opens the ledger in a data directory. One process at a time may have it open: throws `directory_in_use` when
+ * another one has. Close it to let go.
+ */
+export async function openTallybook({
+  directory,
+  memoryLimit,
+  threads,
+  log,
+}: OpenOptions): Promise<Tallybook> {
+  const { openDuckDBStore } = await import('../stores/duckdb/index.ts');
+  const { Tallybook } = await import('../engine/tallybook.ts');
+  const store = await openDuckDBStore({
+    directory,
+    ...(memoryLimit === undefined ? {} : { memoryLimit }),
+    ...(threads === undefined ? {} : { threads }),
+  });
+  try {
+    return await Tallybook.open({ store, spoolDirectory: join(directory, 'spool'), log: log ?? silent });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** All routes over an open ledger. Without `auth` everybody may do everything. */
+export async function openApp({
+  tallybook,
+  auth,
+}: {
+  tallybook: Tallybook;
+  auth: boolean;
+}): Promise<FastifyInstance> {
+  const { buildApp } = await import('../http/app.ts');
+  return buildApp({ tallybook, auth, log: tallybook.log, version: version() });
+}
+
+/** Whether a directory holds a ledger. */
+export function holdsLedger(directory: string): boolean {
+  return existsSync(ledgerFile(directory));
+}
+
+/** The file that a ledger is kept in; beside it may be its log, which is part of it. */
+export function ledgerFile(directory: string): string {
+  return join(directory, 'tallybook.duckdb');
+}
+
+/** Where the first start writes the admin key. */
+export function adminKeyFile(directory: string): string {
+  return join(directory, 'admin.key');
+}
+
+const silent: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** Of this package. */
+export function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -1,0 +1,65 @@
+/** The demo's streams: the records of four systems, as plain declarations. */
+import type { StreamDeclaration } from '../../engine/declaration.ts';
+
+export const demoStreams = {
+  usage: {
+    description: 'What subscriptions of a phone company used',
+    id: 'id',
+    time: 'usage_date',
+    fields: {
+      id: { type: 'text', required: true },
+      type: { type: 'text', one_of: ['data', 'voice'], required: true },
+      subscription_id: { type: 'integer', required: true },
+      usage_date: { type: 'timestamp', required: true },
+      price: { type: 'decimal', precision: 18, scale: 2, required: true },
+      used: { type: 'integer', min: 0, required: true },
+    },
+    rollups: {
+      daily: { every: 'day', by: ['subscription_id', 'type'], sum: ['price', 'used'] },
+      daily_by_type: { every: 'day', by: ['type'], sum: ['price', 'used'] },
+    },
+  },
+  events: {
+    description: 'What visitors of web sites did',
+    id: 'id',
+    time: 'timestamp',
+    fields: {
+      id: { type: 'uuid', required: true },
+      session_id: { type: 'uuid', required: true },
+      category: { type: 'text', required: true },
+      name: { type: 'text', required: true },
+      data: { type: 'json', required: true },
+      timestamp: { type: 'timestamp', required: true },
+    },
+    rollups: { hourly: { every: 'hour', by: ['category', 'name'] } },
+  },
+  report_lines: {
+    description: 'Lines of the sales reports of music services',
+    time: 'period_start',
+    fields: {
+      dsp_id: { type: 'text', required: true },
+      title: { type: 'text' },
+      artists: { type: 'text' },
+      isrc: { type: 'text' },
+      usages: { type: 'integer', default: 0 },
+      revenue: { type: 'decimal', precision: 38, scale: 18, default: 0 },
+      territory: { type: 'text', required: true },
+      currency: { type: 'text', required: true },
+      period_start: { type: 'date', required: true },
+      period_end: { type: 'date', required: true },
+    },
+    rollups: { monthly: { every: 'month', by: ['territory', 'currency'], sum: ['usages', 'revenue'] } },
+  },
+  passages: {
+    description: 'People who crossed a doorway; direction 1 is in, -1 is out',
+    time: 'timestamp',
+    fields: {
+      timestamp: { type: 'timestamp', required: true },
+      direction: { type: 'integer', min: -1, max: 1, required: true },
+      dpu_id: { type: 'integer', required: true },
+    },
+    rollups: { hourly: { every: 'hour', by: ['dpu_id'], sum: ['direction'] } },
+  },
+} satisfies Record<string, StreamDeclaration>;
+
+export type DemoStream = keyof typeof demoStreams;

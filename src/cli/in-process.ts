@@ -1,0 +1,77 @@
+/**
+ * A connection to a ledger that this process has opened: requests go through the routes of the app without a socket,
+ * files are taken in from where they are.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { Tallybook } from '../engine/tallybook.ts';
+import { adminKeyFile, type OpenOptions, openApp, openTallybook } from './compose.ts';
+import {
+  type Connection,
+  type Method,
+  nextOfLink,
+  queryText,
+  type Reply,
+  type RequestOptions,
+} from './connection.ts';
+import { note } from './terminal.ts';
+
+/** Who acts at the command line, where no key is asked for. */
+const source = 'local';
+
+export interface InProcessOptions extends OpenOptions {
+  /** Where there is no source yet, make the one that may do everything first, as a start of the server would. */
+  makeAdminKey?: boolean;
+}
+
+export async function connectInProcess({ makeAdminKey, ...options }: InProcessOptions): Promise<Connection> {
+  const tallybook = await openTallybook(options);
+  try {
+    const made = makeAdminKey
+      ? await tallybook.sources.ensureAdminKey(adminKeyFile(options.directory))
+      : undefined;
+    if (made) note(`A key that may do everything was written to ${made.path}`);
+    const connection = await connectTo(tallybook, options.directory);
+    return {
+      ...connection,
+      async close() {
+        await connection.close();
+        await tallybook.close();
+      },
+    };
+  } catch (error) {
+    await tallybook.close();
+    throw error;
+  }
+}
+
+/** A connection to a ledger that is open already, and stays open. */
+export async function connectTo(tallybook: Tallybook, place: string): Promise<Connection> {
+  const app = await openApp({ tallybook, auth: false });
+  await app.ready();
+  return {
+    place,
+    request: (method, path, options) => inject(app, method, path, options),
+    sendFile: (file) =>
+      tallybook.imports.start({ ...file, stream: tallybook.streams.get(file.stream), source }),
+    close: () => app.close(),
+  };
+}
+
+async function inject(
+  app: FastifyInstance,
+  method: Method,
+  path: string,
+  options: RequestOptions = {},
+): Promise<Reply> {
+  const payload = options.text ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
+  const answer = await app.inject({
+    method,
+    url: path + queryText(options.query),
+    ...(payload === undefined ? {} : { payload, headers: { 'content-type': 'application/json' } }),
+  });
+  return {
+    status: answer.statusCode,
+    text: answer.payload,
+    next: nextOfLink(answer.headers.link as string | undefined),
+  };
+}
