@@ -109,7 +109,8 @@ export function offsetAt(zone: string, micros: Micros): Micros {
   }
   const wholeSeconds = (micros - mod(micros, second)) / second;
   const parts: Record<string, string> = {};
-  for (const part of formatter.formatToParts(new Date(Number(wholeSeconds) * 1000))) parts[part.type] = part.value;
+  for (const part of formatter.formatToParts(new Date(Number(wholeSeconds) * 1000)))
+    parts[part.type] = part.value;
   const local = new Date(0);
   const y = parts['era']?.startsWith('B') ? 1 - Number(parts['year']) : Number(parts['year']);
   local.setUTCFullYear(y, Number(parts['month']) - 1, Number(parts['day']));
@@ -135,7 +136,12 @@ function localBucketStart(local: Micros, every: Every): Micros {
   if (every === 'week') return midnight - mod(midnight / day + 3n, 7n) * day; // 1970-01-01 was a Thursday; weeks start on Monday
   const date = new Date(Number(midnight / 1000n));
   const y = date.getUTCFullYear();
-  const m = every === 'year' ? 0 : every === 'quarter' ? date.getUTCMonth() - (date.getUTCMonth() % 3) : date.getUTCMonth();
+  const m =
+    every === 'year'
+      ? 0
+      : every === 'quarter'
+        ? date.getUTCMonth() - (date.getUTCMonth() % 3)
+        : date.getUTCMonth();
   const start = new Date(0);
   start.setUTCFullYear(y, m, 1);
   return BigInt(start.getTime()) * 1000n;
@@ -153,7 +159,10 @@ export function bucketStart(micros: Micros, every: Every, zone: string): Micros 
 /** The start of the bucket after the one that starts at `start`. */
 export function nextBucket(start: Micros, every: Exclude<Every, 'all'>, zone: string): Micros {
   if (every === 'minute') return start + minute;
-  if (every === 'hour') return bucketStart(start + hour, 'hour', zone) === start ? start + 2n * hour : bucketStart(start + hour, 'hour', zone);
+  if (every === 'hour')
+    return bucketStart(start + hour, 'hour', zone) === start
+      ? start + 2n * hour
+      : bucketStart(start + hour, 'hour', zone);
   const days = { day: 1n, week: 7n, month: 31n, quarter: 92n, year: 366n }[every];
   // Half a day in: far enough from both ends to land in the next bucket whatever the clocks do.
   const local = start + offsetAt(zone, start) + hour * 12n;

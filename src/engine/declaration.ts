@@ -12,7 +12,9 @@ export const identifierPattern = '^[a-z][a-z0-9_]{0,62}$';
 export const Identifier = Type.String({ pattern: identifierPattern });
 
 const presence = {
-  required: Type.Optional(Type.Boolean({ description: 'Reject the record when the field is missing or null.' })),
+  required: Type.Optional(
+    Type.Boolean({ description: 'Reject the record when the field is missing or null.' }),
+  ),
   default: Type.Optional(
     Type.Union([Type.String(), Type.Number(), Type.Boolean()], {
       description: 'Taken when the field is missing or null.',
@@ -31,7 +33,10 @@ export const fieldSchemas = {
       min_length: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.json_characters })),
       max_length: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.json_characters })),
       pattern: Type.Optional(
-        Type.String({ maxLength: 1000, description: 'A regular expression (RE2) that the whole text must match.' }),
+        Type.String({
+          maxLength: 1000,
+          description: 'A regular expression (RE2) that the whole text must match.',
+        }),
       ),
       one_of: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: limits.one_of_values })),
       ...presence,
@@ -78,7 +83,9 @@ export type RollupDeclaration = Static<typeof RollupSchema>;
 export const DeclarationSchema = Type.Object(
   {
     description: Type.Optional(Type.String({ maxLength: 2000 })),
-    id: Type.Optional(Type.String({ description: 'The field that names a record; a text, integer or uuid.' })),
+    id: Type.Optional(
+      Type.String({ description: 'The field that names a record; a text, integer or uuid.' }),
+    ),
     time: Type.Optional(Type.String({ description: "The field with the record's own time." })),
     fields: Type.Record(Identifier, FieldSchema),
     rollups: Type.Optional(Type.Record(Identifier, RollupSchema)),
@@ -86,7 +93,9 @@ export const DeclarationSchema = Type.Object(
       Type.Object({ records: Type.String({ description: 'A length of time, such as "90 days".' }) }, closed),
     ),
     future_tolerance: Type.Optional(
-      Type.String({ description: 'How far ahead of the clock a record may lie, such as "1 hour"; no bound without it.' }),
+      Type.String({
+        description: 'How far ahead of the clock a record may lie, such as "1 hour"; no bound without it.',
+      }),
     ),
   },
   closed,

@@ -41,7 +41,9 @@ export function minifyJson(text: string): string {
 /** Control characters that have no short escape are written as `\u001F`, in upper case, as DuckDB does. */
 function fewestEscapes(string: string): string {
   const text = JSON.stringify(JSON.parse(string));
-  return text.replace(/\\(?:u00([0-9a-f]{2})|.)/g, (escape, hex?: string) => (hex ? `\\u00${hex.toUpperCase()}` : escape));
+  return text.replace(/\\(?:u00([0-9a-f]{2})|.)/g, (escaped, hex?: string) =>
+    hex ? `\\u00${hex.toUpperCase()}` : escaped,
+  );
 }
 
 /** `JSON.parse` that returns undefined for what is no JSON, and for strings that hold half a surrogate pair. */
@@ -57,7 +59,8 @@ export function parseStrictJson(text: string): { value: unknown } | undefined {
 }
 
 function wellFormed(key: string, value: unknown): unknown {
-  if (!isWellFormed(key) || (typeof value === 'string' && !isWellFormed(value))) throw new SyntaxError('half a surrogate pair');
+  if (!isWellFormed(key) || (typeof value === 'string' && !isWellFormed(value)))
+    throw new SyntaxError('half a surrogate pair');
   return value;
 }
 
@@ -114,7 +117,8 @@ export function objectMembers(
   text: string,
 ): { members: Map<string, string>; repeated: string | undefined } | undefined {
   const parsed = parseStrictJson(text);
-  if (!parsed || typeof parsed.value !== 'object' || parsed.value === null || Array.isArray(parsed.value)) return undefined;
+  if (!parsed || typeof parsed.value !== 'object' || parsed.value === null || Array.isArray(parsed.value))
+    return undefined;
   const members = new Map<string, string>();
   let repeated: string | undefined;
   for (const part of topLevelParts(text)) {

@@ -9,9 +9,9 @@
  * a timestamp is `2026-10-05T06:43:00.000000Z`, a uuid is in lower case. Equal values have equal texts.
  */
 import {
-  type Micros,
   dateGrammar,
   formatTimestamp,
+  type Micros,
   parseDate,
   parseTimestamp,
   timestampGrammar,
@@ -141,14 +141,16 @@ function checkText(field: Exclude<Field, { type: 'json' }>, text: string): Check
     case 'text': {
       const length = [...text].length;
       if (length < (field.min_length ?? 0) || length > textMax(field)) return { code: 'bad_length' };
-      if (field.pattern && !new RegExp(`^(?:${field.pattern})$`, 'u').test(text)) return { code: 'pattern_mismatch' };
+      if (field.pattern && !new RegExp(`^(?:${field.pattern})$`, 'u').test(text))
+        return { code: 'pattern_mismatch' };
       if (field.one_of && !field.one_of.includes(text)) return { code: 'not_one_of' };
       return { value: text };
     }
     case 'integer': {
       const plain = plainNumber(text);
       if (plain === undefined || plain.includes('.')) return { code: 'invalid_value' };
-      if (compareNumbers(plain, integerMin) < 0 || compareNumbers(plain, integerMax) > 0) return { code: 'out_of_range' };
+      if (compareNumbers(plain, integerMin) < 0 || compareNumbers(plain, integerMax) > 0)
+        return { code: 'out_of_range' };
       return checkRange(field, plain);
     }
     case 'decimal': {
@@ -168,7 +170,9 @@ function checkText(field: Exclude<Field, { type: 'json' }>, text: string): Check
     case 'date':
       return parseDate(text) === undefined ? { code: 'invalid_value' } : { value: text };
     case 'uuid':
-      return new RegExp(`^${uuidGrammar}$`).test(text) ? { value: text.toLowerCase() } : { code: 'invalid_value' };
+      return new RegExp(`^${uuidGrammar}$`).test(text)
+        ? { value: text.toLowerCase() }
+        : { code: 'invalid_value' };
   }
 }
 
@@ -195,4 +199,9 @@ export function microsOf(field: Field, value: string): Micros {
   return field.type === 'date' ? BigInt(parseDate(value)!) * 86_400_000_000n : parseTimestamp(value)!;
 }
 
-export const grammars = { number: numberGrammar, timestamp: timestampGrammar, date: dateGrammar, uuid: uuidGrammar };
+export const grammars = {
+  number: numberGrammar,
+  timestamp: timestampGrammar,
+  date: dateGrammar,
+  uuid: uuidGrammar,
+};

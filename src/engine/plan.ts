@@ -6,7 +6,7 @@
  * to that fall on their edges. What was known at a time, smallest, largest and distinct values are never in a
  * rollup: they come from the ledger.
  */
-import { type Every, type Micros, bucketStart, formatTimestamp } from './calendar.ts';
+import { bucketStart, type Every, formatTimestamp, type Micros } from './calendar.ts';
 import { TallybookError } from './errors.ts';
 import type { Measure, Question } from './question.ts';
 import type { StreamState } from './store.ts';
@@ -35,7 +35,8 @@ const nests: Record<Every, Every[]> = {
 export function planQuestion(stream: Stream, question: Question, state: StreamState): Plan {
   const coarseness = Object.keys(nests) as Every[];
   const { droppedBefore, rollupsCompleteFrom } = state;
-  const startsBefore = (time: Micros | undefined) => time !== undefined && (question.from === undefined || question.from < time);
+  const startsBefore = (time: Micros | undefined) =>
+    time !== undefined && (question.from === undefined || question.from < time);
   const fitting = stream.rollups
     .filter((rollup) => answers(rollup, question) && !startsBefore(rollupsCompleteFrom.get(rollup.name)))
     .sort((a, b) => a.by.length - b.by.length || coarseness.indexOf(b.every) - coarseness.indexOf(a.every));
@@ -54,12 +55,15 @@ function answers(rollup: Rollup, question: Question): boolean {
   if (question.knownAt !== undefined) return false;
   if (!question.measures.every((measure) => keeps(rollup, measure))) return false;
   const dimensions = [...question.by, ...question.where.map((condition) => condition.dimension)];
-  if (!dimensions.every((d) => d.path.length === 0 && rollup.by.some((field) => field.name === d.field.name))) return false;
+  if (!dimensions.every((d) => d.path.length === 0 && rollup.by.some((field) => field.name === d.field.name)))
+    return false;
   const { from, to, every, tz } = question;
   if (!nests[rollup.every].includes(every)) return false;
   if (rollup.every === 'all') return from === undefined && to === undefined;
   if (every !== 'all' && tz !== rollup.tz) return false;
-  return [from, to].every((edge) => edge === undefined || bucketStart(edge, rollup.every, rollup.tz) === edge);
+  return [from, to].every(
+    (edge) => edge === undefined || bucketStart(edge, rollup.every, rollup.tz) === edge,
+  );
 }
 
 function keeps(rollup: Rollup, measure: Measure): boolean {
@@ -67,5 +71,9 @@ function keeps(rollup: Rollup, measure: Measure): boolean {
   const kept = rollup.sum.some((field) => field.name === measure.field?.name);
   if (measure.name === 'sum') return kept;
   // An average needs the number of values: that is the number of records only where none can be missing.
-  return measure.name === 'avg' && kept && (measure.field!.required === true || measure.field!.default !== undefined);
+  return (
+    measure.name === 'avg' &&
+    kept &&
+    (measure.field!.required === true || measure.field!.default !== undefined)
+  );
 }

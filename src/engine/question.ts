@@ -6,17 +6,17 @@
 import { type Static, Type } from 'typebox';
 import {
   type Every,
-  type Micros,
   everyNames,
   instantOfLocal,
   isTimeZone,
+  type Micros,
   parseDate,
   parseTimestamp,
 } from './calendar.ts';
-import { EverySchema } from './declaration.ts';
 import { plainNumber } from './decimal.ts';
+import { EverySchema } from './declaration.ts';
 import { TallybookError } from './errors.ts';
-import { type Field, checkValue } from './field-types.ts';
+import { checkValue, type Field } from './field-types.ts';
 import { limits } from './limits.ts';
 import type { Stream } from './stream.ts';
 
@@ -132,7 +132,8 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
   const tz = asked.tz ?? 'UTC';
   if (!isTimeZone(tz)) throw bad(`tz is ${tz}; expected a time zone such as Europe/Madrid or UTC`);
   const every = asked.every ?? 'all';
-  if (every !== 'all' && !stream.time) throw bad(`every=${every}: the stream ${stream.name} declares no "time"`);
+  if (every !== 'all' && !stream.time)
+    throw bad(`every=${every}: the stream ${stream.name} declares no "time"`);
   const texts = asked.measures?.length ? asked.measures : ['count'];
   const measures = [...new Set(texts)].map((text) => checkMeasure(stream, text));
   const by = [...new Set(asked.by ?? [])].map((text) => checkDimension(stream, text));
@@ -178,7 +179,8 @@ export function checkSelection(
   }
   const from = asked.from === undefined ? undefined : checkInstant('from', asked.from, tz);
   const to = asked.to === undefined ? undefined : checkInstant('to', asked.to, tz);
-  if (from !== undefined && to !== undefined && from > to) throw bad(`from (${asked.from}) lies after to (${asked.to})`);
+  if (from !== undefined && to !== undefined && from > to)
+    throw bad(`from (${asked.from}) lies after to (${asked.to})`);
   const where: Condition[] = [];
   for (const [name, comparison] of Object.entries(asked.where ?? {})) {
     const dimension = checkDimension(stream, name);
@@ -186,8 +188,14 @@ export function checkSelection(
       where.push(checkCondition(dimension, operator, values));
     }
   }
-  if (where.length > limits.question_conditions) throw bad(`where has more than ${limits.question_conditions} conditions`);
-  return { where, from, to, knownAt: asked.known_at === undefined ? undefined : checkInstant('known_at', asked.known_at, tz) };
+  if (where.length > limits.question_conditions)
+    throw bad(`where has more than ${limits.question_conditions} conditions`);
+  return {
+    where,
+    from,
+    to,
+    knownAt: asked.known_at === undefined ? undefined : checkInstant('known_at', asked.known_at, tz),
+  };
 }
 
 /** An instant of a question: a timestamp (with no offset: UTC), or a date (midnight in the time zone). */
@@ -197,7 +205,8 @@ export function checkInstant(name: string, text: string, tz: string): Micros {
   const instant = parseTimestamp(mended);
   if (instant !== undefined) return instant;
   const days = parseDate(text);
-  if (days === undefined) throw bad(`${name} is ${text}; expected a timestamp such as 2026-10-05T06:43:00Z, or a date`);
+  if (days === undefined)
+    throw bad(`${name} is ${text}; expected a timestamp such as 2026-10-05T06:43:00Z, or a date`);
   return instantOfLocal(tz, BigInt(days) * 86_400_000_000n);
 }
 
@@ -205,13 +214,15 @@ const measurePattern = /^(count|(sum|min|max|avg|count_distinct)\(([a-z][a-z0-9_
 
 function checkMeasure(stream: Stream, text: string): Measure {
   const match = measurePattern.exec(text);
-  if (!match) throw bad(`${text} is no measure; expected count, sum(f), min(f), max(f), avg(f) or count_distinct(f)`);
+  if (!match)
+    throw bad(`${text} is no measure; expected count, sum(f), min(f), max(f), avg(f) or count_distinct(f)`);
   if (text === 'count') return { text, name: 'count', field: undefined };
   const name = match[2] as MeasureName;
   const field = stream.field(match[3]!);
   if (!field) throw bad(`${text}: ${unknownField(stream, match[3]!)}`);
   const numeric = field.type === 'integer' || field.type === 'decimal';
-  if ((name === 'sum' || name === 'avg') && !numeric) throw bad(`${text}: ${field.name} is a ${field.type}; expected an integer or a decimal`);
+  if ((name === 'sum' || name === 'avg') && !numeric)
+    throw bad(`${text}: ${field.name} is a ${field.type}; expected an integer or a decimal`);
   if (field.type === 'json' || (field.type === 'boolean' && name !== 'count_distinct')) {
     throw bad(`${text}: ${field.name} is a ${field.type}, which has no ${name}`);
   }
@@ -226,8 +237,10 @@ function checkDimension(stream: Stream, text: string): Dimension {
   const [name = '', ...path] = text.split('.');
   const field = stream.field(name);
   if (!field) throw bad(unknownField(stream, name));
-  if (path.length > 0 && field.type !== 'json') throw bad(`${text}: ${name} is a ${field.type}; only json fields have paths`);
-  if (path.length === 0 && field.type === 'json') throw bad(`${text}: a json field needs a path, such as ${name}.key`);
+  if (path.length > 0 && field.type !== 'json')
+    throw bad(`${text}: ${name} is a ${field.type}; only json fields have paths`);
+  if (path.length === 0 && field.type === 'json')
+    throw bad(`${text}: a json field needs a path, such as ${name}.key`);
   if (path.length > 20 || path.some((key) => key === '' || key.length > 200)) {
     throw bad(`${text}: a path has at most 20 keys, none of them empty`);
   }
@@ -252,9 +265,14 @@ function checkCondition(dimension: Dimension, operator: string, values: unknown[
     return { dimension, operator: operator === 'eq' ? 'is_null' : 'not_null', values: [] };
   }
   if (values.includes(null)) throw bad(`${text}: null cannot stand in a list`);
-  if (operator === 'like' && field.type !== 'text' && path.length === 0) throw bad(`${text}: like needs a text field`);
-  if (field.type === 'boolean' && !['eq', 'ne', 'in'].includes(operator)) throw bad(`${text}: booleans have no order`);
-  const asField: Field = path.length > 0 || field.type === 'text' ? { name: text, type: 'text', max_length: limits.json_characters } : ({ name: field.name, ...bare(field) } as Field);
+  if (operator === 'like' && field.type !== 'text' && path.length === 0)
+    throw bad(`${text}: like needs a text field`);
+  if (field.type === 'boolean' && !['eq', 'ne', 'in'].includes(operator))
+    throw bad(`${text}: booleans have no order`);
+  const asField: Field =
+    path.length > 0 || field.type === 'text'
+      ? { name: text, type: 'text', max_length: limits.json_characters }
+      : ({ name: field.name, ...bare(field) } as Field);
   const checked = values.map((value) => {
     const result = checkValue(asField, { kind: 'cell', text: String(value) });
     if ('code' in result) throw bad(`${text} is compared with ${String(value)}; expected a ${field.type}`);
@@ -265,22 +283,34 @@ function checkCondition(dimension: Dimension, operator: string, values: unknown[
 
 /** A field without its bounds: a question may compare with any value of the type. */
 function bare(field: Field): object {
-  return field.type === 'decimal' ? { type: 'decimal', precision: 38, scale: field.scale } : { type: field.type };
+  return field.type === 'decimal'
+    ? { type: 'decimal', precision: 38, scale: field.scale }
+    : { type: field.type };
 }
 
 function checkHaving(measures: Measure[], asked: Record<string, unknown>): Having[] {
   return Object.entries(asked).flatMap(([name, comparison]) => {
     const measure = measures.findIndex((m) => m.text === name);
-    if (measure < 0) throw bad(`having names ${name}; expected one of the measures: ${measures.map((m) => m.text).join(', ')}`);
+    if (measure < 0)
+      throw bad(
+        `having names ${name}; expected one of the measures: ${measures.map((m) => m.text).join(', ')}`,
+      );
     const { name: kind, field } = measures[measure]!;
     return comparisons(name, comparison).map(([operator, values]) => {
-      if (operator === 'like' || values.includes(null)) throw bad(`having ${name}: expected a comparison with numbers`);
+      if (operator === 'like' || values.includes(null))
+        throw bad(`having ${name}: expected a comparison with numbers`);
       const texts = values.map((value) => {
-        if ((kind === 'min' || kind === 'max') && field && field.type !== 'integer' && field.type !== 'decimal') {
+        if (
+          (kind === 'min' || kind === 'max') &&
+          field &&
+          field.type !== 'integer' &&
+          field.type !== 'decimal'
+        ) {
           return checkCondition({ text: name, field, path: [] }, operator, [value]).values[0]!;
         }
         const plain = plainNumber(String(value));
-        if (plain === undefined || plain.replace(/[-.]/g, '').length > 38) throw bad(`having ${name}: ${String(value)} is no number`);
+        if (plain === undefined || plain.replace(/[-.]/g, '').length > 38)
+          throw bad(`having ${name}: ${String(value)} is no number`);
         return plain;
       });
       return { measure, operator: operator as Having['operator'], values: texts };
@@ -290,9 +320,17 @@ function checkHaving(measures: Measure[], asked: Record<string, unknown>): Havin
 
 // --- the same as query parameters -------------------------------------------------------------------------
 
-const wherePattern = /^([a-z][^\s=!<>]*)\s*(>=|<=|!=|=|>|<|\s+in\s+|\s+like\s+|\s+is null$|\s+is not null$)\s*(.*)$/s;
+const wherePattern =
+  /^([a-z][^\s=!<>]*)\s*(>=|<=|!=|=|>|<|\s+in\s+|\s+like\s+|\s+is null$|\s+is not null$)\s*(.*)$/s;
 const havingPattern = /^([a-z_]+(?:\([a-z0-9_]+\))?)\s*(>=|<=|!=|=|>|<)\s*(.*)$/;
-const operatorOfSign: Record<string, string> = { '=': 'eq', '!=': 'ne', '>': 'gt', '>=': 'gte', '<': 'lt', '<=': 'lte' };
+const operatorOfSign: Record<string, string> = {
+  '=': 'eq',
+  '!=': 'ne',
+  '>': 'gt',
+  '>=': 'gte',
+  '<': 'lt',
+  '<=': 'lte',
+};
 
 /** Every name a question has as query parameters. */
 export const questionParameters = Object.keys(QuestionSchema.properties);
@@ -301,7 +339,9 @@ export const questionParameters = Object.keys(QuestionSchema.properties);
  * A question from query parameters. Lists are separated by commas; `where` and `having` may be repeated:
  * `where=type=data`, `where=price>=10`, `where=type in data,voice`, `where=name like a%`, `where=plan is null`.
  */
-export function questionFromParameters(parameters: Record<string, string | string[] | undefined>): AskedQuestion {
+export function questionFromParameters(
+  parameters: Record<string, string | string[] | undefined>,
+): AskedQuestion {
   const list = (name: string): string[] | undefined => {
     const given = parameters[name];
     if (given === undefined) return undefined;
@@ -326,7 +366,8 @@ export function questionFromParameters(parameters: Record<string, string | strin
   if (every !== undefined && !(everyNames as readonly unknown[]).includes(every)) {
     throw bad(`every is ${every}; expected one of ${everyNames.join(', ')}`);
   }
-  if (asked['fill'] !== undefined && asked['fill'] !== 'zero') throw bad(`fill is ${asked['fill']}; expected zero`);
+  if (asked['fill'] !== undefined && asked['fill'] !== 'zero')
+    throw bad(`fill is ${asked['fill']}; expected zero`);
   const limit = one('limit');
   if (limit !== undefined) asked['limit'] = wholeNumber('limit', limit, limits.answer_rows);
   const where = conditionsFromParameters(parameters['where'], wherePattern, 'where=type=data');
@@ -356,13 +397,18 @@ function conditionsFromParameters(
     if (!match) throw bad(`"${text}" is no condition; expected one such as ${example}`);
     const [, name = '', sign = '', value = ''] = match;
     const operator = operatorOfSign[sign] ?? sign.trim();
-    const target = (conditions[name] ??= {});
+    conditions[name] ??= {};
+    const target = conditions[name];
     const [key, parsed] =
-      operator === 'is null' ? ['eq', null]
-      : operator === 'is not null' ? ['ne', null]
-      : operator === 'in' ? ['in', value.split(',').map((part) => part.trim())]
-      : [operator, value];
-    if (key in target) throw bad(`${name} has two conditions with the same comparison; expected one, or "in" with a list`);
+      operator === 'is null'
+        ? ['eq', null]
+        : operator === 'is not null'
+          ? ['ne', null]
+          : operator === 'in'
+            ? ['in', value.split(',').map((part) => part.trim())]
+            : [operator, value];
+    if (key in target)
+      throw bad(`${name} has two conditions with the same comparison; expected one, or "in" with a list`);
     target[key] = parsed;
   }
   return conditions;

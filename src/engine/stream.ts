@@ -3,11 +3,11 @@
  * TypeScript, from a file or over HTTP.
  */
 import { Value } from 'typebox/value';
-import { type Every, type Micros, isTimeZone, parseDuration } from './calendar.ts';
-import { DeclarationSchema, type StreamDeclaration, fieldSchemas, identifierPattern } from './declaration.ts';
+import { type Every, isTimeZone, type Micros, parseDuration } from './calendar.ts';
 import { plainNumber } from './decimal.ts';
+import { DeclarationSchema, fieldSchemas, identifierPattern, type StreamDeclaration } from './declaration.ts';
 import { TallybookError } from './errors.ts';
-import { type Field, type FieldDeclaration, checkValue, fieldTypes } from './field-types.ts';
+import { checkValue, type Field, type FieldDeclaration, fieldTypes } from './field-types.ts';
 import { limits } from './limits.ts';
 
 export interface Rollup {
@@ -52,7 +52,8 @@ function compileStream(name: string, declaration: StreamDeclaration, builtIn: bo
     throw new TallybookError('bad_declaration', `stream ${name}: ${faults.slice(0, 20).join('; ')}`);
   }
   const fields = Object.entries(declaration.fields).map(([field, rest]): Field => {
-    const longest = field === declaration.id && rest.type === 'text' ? { max_length: limits.id_characters } : {};
+    const longest =
+      field === declaration.id && rest.type === 'text' ? { max_length: limits.id_characters } : {};
     return { name: field, ...longest, ...rest };
   });
   const byName = new Map(fields.map((field) => [field.name, field]));
@@ -71,13 +72,23 @@ function compileStream(name: string, declaration: StreamDeclaration, builtIn: bo
       sum: (rest.sum ?? []).map((field) => byName.get(field)!),
     })),
     retention: declaration.retention && parseDuration(declaration.retention.records),
-    futureTolerance: declaration.future_tolerance === undefined ? undefined : parseDuration(declaration.future_tolerance),
+    futureTolerance:
+      declaration.future_tolerance === undefined ? undefined : parseDuration(declaration.future_tolerance),
     builtIn,
   };
 }
 
 /** Names that would collide with the columns of an answer or a record's history. */
-const reservedFields = new Set<string>(['minute', 'hour', 'day', 'week', 'month', 'quarter', 'year', 'count']);
+const reservedFields = new Set<string>([
+  'minute',
+  'hour',
+  'day',
+  'week',
+  'month',
+  'quarter',
+  'year',
+  'count',
+]);
 
 function findFaults(name: string, given: unknown): string[] {
   const faults: string[] = [];
@@ -94,14 +105,18 @@ function findFaults(name: string, given: unknown): string[] {
   for (const error of Value.Errors(DeclarationSchema, given)) {
     if (error.keyword === 'boolean') continue;
     const extra = (error.params as { additionalProperties?: string[] }).additionalProperties;
-    faults.push(`${error.instancePath.slice(1).replaceAll('/', '.') || 'declaration'} ${error.message}${extra ? ` (${extra.join(', ')})` : ''}`);
+    faults.push(
+      `${error.instancePath.slice(1).replaceAll('/', '.') || 'declaration'} ${error.message}${extra ? ` (${extra.join(', ')})` : ''}`,
+    );
   }
   return faults.length > 0 ? faults : relationFaults(shape as StreamDeclaration);
 }
 
 function fieldFaults(name: string, declared: FieldDeclaration): string[] {
-  if (!new RegExp(identifierPattern).test(name)) return [`field "${name}": a name must match ${identifierPattern}`];
-  if (reservedFields.has(name)) return [`field ${name}: the name is taken by a column of answers; choose another`];
+  if (!new RegExp(identifierPattern).test(name))
+    return [`field "${name}": a name must match ${identifierPattern}`];
+  if (reservedFields.has(name))
+    return [`field ${name}: the name is taken by a column of answers; choose another`];
   const known = typeof declared === 'object' && declared !== null && fieldTypes.includes(declared.type);
   const schema = known ? fieldSchemas[declared.type] : undefined;
   if (!schema) return [`field ${name}: "type" must be one of ${fieldTypes.join(', ')}`];
@@ -109,11 +124,14 @@ function fieldFaults(name: string, declared: FieldDeclaration): string[] {
   for (const error of Value.Errors(schema, declared)) {
     if (error.keyword === 'boolean') continue;
     const extra = (error.params as { additionalProperties?: string[] }).additionalProperties;
-    faults.push(`field ${name}${error.instancePath.replaceAll('/', '.')}: ${error.message}${extra ? ` (${extra.join(', ')})` : ''}`);
+    faults.push(
+      `field ${name}${error.instancePath.replaceAll('/', '.')}: ${error.message}${extra ? ` (${extra.join(', ')})` : ''}`,
+    );
   }
   if (faults.length > 0) return faults;
   const field = { name, ...declared } as Field;
-  if (field.type === 'decimal' && field.scale > field.precision) faults.push(`field ${name}: scale must not exceed precision`);
+  if (field.type === 'decimal' && field.scale > field.precision)
+    faults.push(`field ${name}: scale must not exceed precision`);
   if (field.type === 'integer' || field.type === 'decimal') {
     for (const bound of ['min', 'max'] as const) {
       if (field[bound] !== undefined && plainNumber(String(field[bound])) === undefined) {
@@ -123,11 +141,14 @@ function fieldFaults(name: string, declared: FieldDeclaration): string[] {
   }
   if (field.type === 'text') {
     if ((field.min_length ?? 0) > (field.max_length ?? limits.text_characters)) {
-      faults.push(`field ${name}: min_length must not exceed max_length (${field.max_length ?? limits.text_characters})`);
+      faults.push(
+        `field ${name}: min_length must not exceed max_length (${field.max_length ?? limits.text_characters})`,
+      );
     }
     if (field.pattern !== undefined) faults.push(...patternFaults(name, field.pattern));
   }
-  if (field.required && field.default !== undefined) faults.push(`field ${name}: give "required" or "default", not both`);
+  if (field.required && field.default !== undefined)
+    faults.push(`field ${name}: give "required" or "default", not both`);
   if (faults.length === 0 && field.default !== undefined && 'code' in checkValue(field, undefined)) {
     faults.push(`field ${name}: the default ${JSON.stringify(field.default)} does not fit the field itself`);
   }
@@ -152,7 +173,10 @@ function relationFaults(declaration: StreamDeclaration): string[] {
   const { id, time, rollups = {}, retention, future_tolerance: tolerance } = declaration;
   const names = Object.keys(declaration.fields);
   // With no prototype: a field that is not declared must not be found, whatever it is called.
-  const fields: Record<string, FieldDeclaration | undefined> = Object.assign(Object.create(null), declaration.fields);
+  const fields: Record<string, FieldDeclaration | undefined> = Object.assign(
+    Object.create(null),
+    declaration.fields,
+  );
   if (names.length === 0) faults.push('"fields" must declare at least one field');
   if (names.length > limits.stream_fields_max) faults.push(`at most ${limits.stream_fields_max} fields`);
   const idField = id === undefined ? undefined : fields[id];
@@ -175,23 +199,32 @@ function relationFaults(declaration: StreamDeclaration): string[] {
   if (timeField && !timeField.required && timeField.default === undefined) {
     faults.push(`"time" names ${time}: the field must be required`);
   }
-  if (Object.keys(rollups).length > limits.stream_rollups_max) faults.push(`at most ${limits.stream_rollups_max} rollups`);
+  if (Object.keys(rollups).length > limits.stream_rollups_max)
+    faults.push(`at most ${limits.stream_rollups_max} rollups`);
   for (const [rollup, { every, tz, by = [], sum = [] }] of Object.entries(rollups)) {
-    if (every !== 'all' && time === undefined) faults.push(`rollup ${rollup}: "every": "${every}" needs the stream to declare "time"`);
-    if (tz !== undefined && !isTimeZone(tz)) faults.push(`rollup ${rollup}: ${tz} is no time zone such as Europe/Madrid`);
-    for (const field of [...by, ...sum]) if (!fields[field]) faults.push(`rollup ${rollup}: ${field} is not among the fields`);
+    if (every !== 'all' && time === undefined)
+      faults.push(`rollup ${rollup}: "every": "${every}" needs the stream to declare "time"`);
+    if (tz !== undefined && !isTimeZone(tz))
+      faults.push(`rollup ${rollup}: ${tz} is no time zone such as Europe/Madrid`);
+    for (const field of [...by, ...sum])
+      if (!fields[field]) faults.push(`rollup ${rollup}: ${field} is not among the fields`);
     for (const field of sum) {
       const type = fields[field]?.type;
-      if (type && type !== 'integer' && type !== 'decimal') faults.push(`rollup ${rollup}: ${field} is a ${type}; only integers and decimals can be summed`);
+      if (type && type !== 'integer' && type !== 'decimal')
+        faults.push(`rollup ${rollup}: ${field} is a ${type}; only integers and decimals can be summed`);
     }
-    for (const field of by) if (fields[field]?.type === 'json') faults.push(`rollup ${rollup}: ${field} is json; it cannot be a dimension`);
+    for (const field of by)
+      if (fields[field]?.type === 'json')
+        faults.push(`rollup ${rollup}: ${field} is json; it cannot be a dimension`);
   }
   if (retention) {
-    if (parseDuration(retention.records) === undefined) faults.push(`retention.records is "${retention.records}"; expected a length of time such as "90 days"`);
+    if (parseDuration(retention.records) === undefined)
+      faults.push(`retention.records is "${retention.records}"; expected a length of time such as "90 days"`);
     if (time === undefined) faults.push('retention needs the stream to declare "time"');
   }
   if (tolerance !== undefined) {
-    if (parseDuration(tolerance) === undefined) faults.push(`future_tolerance is "${tolerance}"; expected a length of time such as "1 hour"`);
+    if (parseDuration(tolerance) === undefined)
+      faults.push(`future_tolerance is "${tolerance}"; expected a length of time such as "1 hour"`);
     if (time === undefined) faults.push('future_tolerance needs the stream to declare "time"');
   }
   return faults;
@@ -209,7 +242,9 @@ export function checkEvolution(before: Stream, after: Stream): void {
     const now = after.field(field.name);
     if (!now) refusals.push(`field ${field.name} cannot be removed`);
     else if (storedType(now) !== storedType(field)) {
-      refusals.push(`field ${field.name} is stored as ${storedType(field)} and cannot become ${storedType(now)}`);
+      refusals.push(
+        `field ${field.name} is stored as ${storedType(field)} and cannot become ${storedType(now)}`,
+      );
     } else if (now.required && !field.required) {
       refusals.push(`field ${field.name} cannot become required: records without it may be stored`);
     }
@@ -217,7 +252,9 @@ export function checkEvolution(before: Stream, after: Stream): void {
   for (const field of after.fields) {
     if (before.field(field.name)) continue;
     if (field.required || field.default !== undefined) {
-      refusals.push(`new field ${field.name} must be nullable (neither required nor with a default): records without it are stored`);
+      refusals.push(
+        `new field ${field.name} must be nullable (neither required nor with a default): records without it are stored`,
+      );
     }
   }
   for (const rollup of before.rollups) {

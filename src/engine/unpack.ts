@@ -12,7 +12,12 @@ import { limits } from './limits.ts';
 import type { Compression } from './store.ts';
 
 /** Unpacks a file into another. Throws `unreadable_body` or `too_large`; what was written by then must be removed. */
-export async function unpackFile(from: string, to: string, compression: Exclude<Compression, 'none'>, signal?: AbortSignal): Promise<void> {
+export async function unpackFile(
+  from: string,
+  to: string,
+  compression: Exclude<Compression, 'none'>,
+  signal?: AbortSignal,
+): Promise<void> {
   const input = createReadStream(from);
   try {
     await pipeline(
@@ -25,9 +30,17 @@ export async function unpackFile(from: string, to: string, compression: Exclude<
   } catch (error) {
     if (error instanceof TallybookError || (error as Error).name === 'AbortError') throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
-      throw new TallybookError('storage_full', 'the disk is full, and nothing of the file was kept; make room, then send it again', { cause: error });
+      throw new TallybookError(
+        'storage_full',
+        'the disk is full, and nothing of the file was kept; make room, then send it again',
+        { cause: error },
+      );
     }
-    throw new TallybookError('unreadable_body', `the ${compression} file is truncated or damaged (${(error as Error).message}); pack it again`, { cause: error });
+    throw new TallybookError(
+      'unreadable_body',
+      `the ${compression} file is truncated or damaged (${(error as Error).message}); pack it again`,
+      { cause: error },
+    );
   }
 }
 
@@ -64,7 +77,10 @@ function checkingRatio(packed: () => number): Transform {
   return new Transform({
     transform(chunk: Buffer, _, done) {
       unpacked += chunk.length;
-      attempt(() => checkRatio(packed(), unpacked), (error) => done(error, chunk));
+      attempt(
+        () => checkRatio(packed(), unpacked),
+        (error) => done(error, chunk),
+      );
     },
   });
 }

@@ -14,7 +14,14 @@
  */
 import type { ValueCode } from './field-types.ts';
 
-export const verdictNames = ['accepted', 'duplicate', 'corrected', 'conflict', 'rejected', 'retracted'] as const;
+export const verdictNames = [
+  'accepted',
+  'duplicate',
+  'corrected',
+  'conflict',
+  'rejected',
+  'retracted',
+] as const;
 export type VerdictName = (typeof verdictNames)[number];
 
 export type RejectCode =
@@ -68,7 +75,8 @@ export interface Receipt extends VerdictCounts {
   verdicts: Verdict[];
 }
 
-const unreadableText = 'the record is no JSON object; send one object such as {"id":"a1","amount":"2.50"} a line';
+const unreadableText =
+  'the record is no JSON object; send one object such as {"id":"a1","amount":"2.50"} a line';
 
 /** The messages of refusals that concern the record as a whole. */
 export const recordMessages = {

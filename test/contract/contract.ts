@@ -3,27 +3,35 @@
  * a new store adds a file of a few lines.
  */
 import { describe } from 'vitest';
+import { bucketsChapter } from './buckets.ts';
 import { correctionsChapter } from './corrections.ts';
 import { durabilityChapter } from './durability.ts';
+import { fieldNamesChapter } from './field-names.ts';
 import { filesChapter } from './files.ts';
 import type { StoreUnderTest } from './harness.ts';
+import { importsChapter } from './imports.ts';
 import { questionsChapter } from './questions.ts';
 import { randomChapter } from './random.ts';
 import { rejectsChapter } from './rejects.ts';
 import { retentionChapter } from './retention.ts';
+import { sequencesChapter } from './sequences.ts';
 import { valuesChapter } from './values.ts';
 import { verdictsChapter } from './verdicts.ts';
 
 export function storeContract(under: StoreUnderTest): void {
   describe(`${under.name} store`, () => {
     valuesChapter(under);
+    fieldNamesChapter(under);
+    sequencesChapter(under);
     verdictsChapter(under);
     correctionsChapter(under);
     questionsChapter(under);
+    bucketsChapter(under);
     rejectsChapter(under);
     retentionChapter(under);
     durabilityChapter(under);
     filesChapter(under);
+    importsChapter(under);
     randomChapter(under);
   });
 }

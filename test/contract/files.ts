@@ -1,106 +1,14 @@
-/** Chapter: files. One import is one unit; its rows count once however often it comes, and it can be undone. */
+/** Chapter: reading files. The same rows come out of every format; what cannot be read is a reject, and nothing is lost. */
 import { gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect } from 'vitest';
-import { rejectsStream } from '../../src/engine/built-in-streams.ts';
-import type { Delivery, File, Progress } from '../../src/engine/store.ts';
-import { defineStream, type Stream } from '../../src/engine/stream.ts';
-import type { Receipt } from '../../src/engine/verdicts.ts';
-import {
-  delivery,
-  fileContent,
-  onFreshStore,
-  rule,
-  type StoreUnderTest,
-  scratchDirectory,
-  type Trial,
-  verdictsOf,
-} from './harness.ts';
-
-const visits = defineStream('visits', {
-  id: 'id',
-  time: 'at',
-  fields: {
-    id: { type: 'text' },
-    at: { type: 'timestamp', required: true },
-    door: { type: 'text' },
-    units: { type: 'integer', required: true },
-    price: { type: 'decimal', precision: 38, scale: 10 },
-  },
-  rollups: { doors: { every: 'day', by: ['door'], sum: ['units', 'price'] } },
-});
-const runs = defineStream('runs', {
-  id: 'id',
-  fields: { id: { type: 'text', required: true }, accepted: { type: 'integer' } },
-});
-
-const header = 'id,at,door,units,price';
-const rows: [id: string, at: string, door: string, n: string, price: string][] = [
-  ['a', '2026-10-01T10:00:00Z', 'north', '1', '0.1234567890'],
-  ['b', '2026-10-01 11:00:00', 'south, left', '-2', '12345678901234567890.12'],
-  ['c', '2026-10-02T10:00:00+02:00', 'a "quoted" one', '9007199254740993', '1e-3'],
-  ['d', '2026-10-02T10:00:00Z', 'two\nlines', '0', ''],
-  ['e', '2026-10-03T10:00:00Z', '', '3', '5.0'],
-];
-
-const cell = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-const csv = (lines: readonly (readonly string[])[]): string =>
-  [header, ...lines.map((line) => line.map(cell).join(','))].join('\n');
-const json = ([id, at, door, n, price]: (typeof rows)[number]): string =>
-  `{"id":"${id}","at":"${at}","door":${door === '' ? 'null' : JSON.stringify(door)},"units":${n},"price":${price || 'null'}}`;
+import type { File } from '../../src/engine/store.ts';
+import { fileContent, onFreshStore, rule, type StoreUnderTest, verdictsOf } from './harness.ts';
+import { cell, csv, header, json, keptRows, rows, stands, visitFiles, visits } from './visits.ts';
 
 export function filesChapter(under: StoreUnderTest): void {
-  const scratch = scratchDirectory();
-  let files = 0;
-  const path = (content: string | Buffer, extension: string) =>
-    scratch.write(`${++files}.${extension}`, content);
-
-  async function take(
-    trial: Trial,
-    stream: Stream,
-    content: string | Buffer,
-    given: Partial<File> & { mode?: Delivery['mode'] } = {},
-  ): Promise<Receipt> {
-    const { mode = 'insert', ...rest } = given;
-    const file = fileContent(path(content, rest.format ?? 'ndjson'), { import: 1, ...rest });
-    const [receipt] = await trial.publish({
-      stream,
-      mode,
-      source: 'loader',
-      reason: undefined,
-      content: file,
-      allVerdicts: true,
-    });
-    return receipt!;
-  }
-
-  const undo = (trial: Trial, importId: number, signal?: AbortSignal): Promise<Receipt[]> =>
-    trial.publish({
-      stream: visits,
-      mode: 'retract',
-      source: 'desk',
-      reason: 'wrong file',
-      content: {
-        kind: 'standing_of_import',
-        import: importId,
-        onProgress: () => {},
-        signal,
-        alongside: undefined,
-      },
-      allVerdicts: true,
-    });
-
-  const stands = async (trial: Trial) =>
-    (await trial.entries(visits, { standing: true })).map(({ id, values }) => [id, ...values.slice(1)]);
-
+  const { path, take } = visitFiles();
   describe('files', () => {
-    const expected = [
-      ['a', '2026-10-01T10:00:00.000000Z', 'north', '1', '0.123456789'],
-      ['b', '2026-10-01T11:00:00.000000Z', 'south, left', '-2', '12345678901234567890.12'],
-      ['c', '2026-10-02T08:00:00.000000Z', 'a "quoted" one', '9007199254740993', '0.001'],
-      ['d', '2026-10-02T10:00:00.000000Z', 'two\nlines', '0', null],
-      ['e', '2026-10-03T10:00:00.000000Z', null, '3', '5'],
-    ];
     const text = csv(rows);
     const withUnreadable = 'at,units\n2026-10-01T10:00:00Z,1\nfew\n2026-10-01T10:00:00Z,2\n';
     const tsvRows = rows.map((row) => row.map((value) => value.replace('\n', ' ')));
@@ -149,13 +57,13 @@ export function filesChapter(under: StoreUnderTest): void {
     for (const [how, content, given] of written) {
       rule(under, `the same rows come from ${how}, and once more they are all duplicates`, () =>
         onFreshStore(under, [visits], async (trial) => {
-          const receipt = await take(trial, visits, content, given);
+          const receipt = await take(trial, content, given);
           expect(receipt).toMatchObject({ batch: 1, received: 5, accepted: 5 });
           const found = await stands(trial);
           const oneLine = how === 'TSV' || how === 'CSV with CRLF';
-          const wanted = JSON.parse(JSON.stringify(expected).replace(oneLine ? '\\n' : '\0', ' '));
+          const wanted = JSON.parse(JSON.stringify(keptRows).replace(oneLine ? '\\n' : '\0', ' '));
           expect(found).toEqual(wanted);
-          expect(await take(trial, visits, content, given)).toMatchObject({
+          expect(await take(trial, content, given)).toMatchObject({
             batch: 2,
             received: 5,
             duplicates: 5,
@@ -177,7 +85,7 @@ export function filesChapter(under: StoreUnderTest): void {
         onFreshStore(under, [visits], async (trial) => {
           const file = path('', extension);
           await copyWithDuckDB(
-            path(csv(expected.map((row) => row.map((value) => value ?? ''))), 'csv'),
+            path(csv(keptRows.map((row) => row.map((value) => value ?? ''))), 'csv'),
             file,
             options,
           );
@@ -191,7 +99,7 @@ export function filesChapter(under: StoreUnderTest): void {
             allVerdicts: true,
           });
           expect(receipt).toMatchObject({ received: 5, accepted: 5 });
-          expect(await stands(trial)).toEqual(expected);
+          expect(await stands(trial)).toEqual(keptRows);
         }),
       );
     }
@@ -199,7 +107,7 @@ export function filesChapter(under: StoreUnderTest): void {
     rule(under, 'a quoted empty cell is the empty text, an unquoted one is missing', () =>
       onFreshStore(under, [visits], async (trial) => {
         const content = `${header}\na,2026-10-01T10:00:00Z,"",1,\nb,2026-10-01T10:00:00Z,,"1",""\nc,2026-10-01T10:00:00Z, x ,1,\n`;
-        const receipt = await take(trial, visits, content, { format: 'csv' });
+        const receipt = await take(trial, content, { format: 'csv' });
         expect(verdictsOf(receipt)).toEqual(['accepted', 'rejected invalid_value price', 'accepted']);
         expect((await stands(trial)).map(([id, , door]) => [id, door])).toEqual([
           ['a', ''],
@@ -213,10 +121,10 @@ export function filesChapter(under: StoreUnderTest): void {
         const content = ['at,units', ...Array.from({ length: 40 }, () => '2026-10-01T10:00:00Z,1')].join(
           '\n',
         );
-        expect(await take(trial, visits, content, { format: 'csv', idPrefix: 'sha' })).toMatchObject({
+        expect(await take(trial, content, { format: 'csv', idPrefix: 'sha' })).toMatchObject({
           accepted: 40,
         });
-        expect(await take(trial, visits, content, { format: 'csv', idPrefix: 'sha' })).toMatchObject({
+        expect(await take(trial, content, { format: 'csv', idPrefix: 'sha' })).toMatchObject({
           accepted: 0,
           duplicates: 40,
         });
@@ -227,7 +135,7 @@ export function filesChapter(under: StoreUnderTest): void {
           .split('\n')
           .slice(1)
           .map((line) => `{"at":"${line.split(',')[0]}","units":1}`);
-        expect(await take(trial, visits, lines.join('\n'), { idPrefix: 'other' })).toMatchObject({
+        expect(await take(trial, lines.join('\n'), { idPrefix: 'other' })).toMatchObject({
           accepted: 40,
         });
         expect(await trial.rows(visits, { measures: ['sum(units)'] })).toEqual([['80']]);
@@ -236,14 +144,14 @@ export function filesChapter(under: StoreUnderTest): void {
 
     rule(under, 'an empty file of lines holds nothing; a table needs a header that fits the stream', () =>
       onFreshStore(under, [visits], async (trial) => {
-        expect(await take(trial, visits, '', { format: 'ndjson' })).toMatchObject({
+        expect(await take(trial, '', { format: 'ndjson' })).toMatchObject({
           received: 0,
           accepted: 0,
           verdicts: [],
         });
-        expect(await take(trial, visits, '\n \n', { format: 'ndjson' })).toMatchObject({ received: 0 });
+        expect(await take(trial, '\n \n', { format: 'ndjson' })).toMatchObject({ received: 0 });
         for (const content of [header, `${header}\n`, `\ufeff${header}\r\n`]) {
-          expect(await take(trial, visits, content, { format: 'csv' })).toMatchObject({
+          expect(await take(trial, content, { format: 'csv' })).toMatchObject({
             received: 0,
             accepted: 0,
           });
@@ -256,7 +164,7 @@ export function filesChapter(under: StoreUnderTest): void {
           'a,2026-10-01,x,1,\n',
         ]) {
           await expect(
-            take(trial, visits, content, { format: 'csv' }),
+            take(trial, content, { format: 'csv' }),
             JSON.stringify(content),
           ).rejects.toMatchObject({ code: 'unreadable_body' });
         }
@@ -274,7 +182,7 @@ export function filesChapter(under: StoreUnderTest): void {
           'c,2026-10-01T10:00:00Z,x,y,',
           'd,2026-10-01T10:00:00Z,x,1,',
         ];
-        const receipt = await take(trial, visits, `${header}\n${lines.join('\n')}\n`, {
+        const receipt = await take(trial, `${header}\n${lines.join('\n')}\n`, {
           format: 'csv',
           import: 7,
         });
@@ -319,7 +227,7 @@ export function filesChapter(under: StoreUnderTest): void {
 
     rule(under, 'the position of a row that cannot be read is its place in the file', () =>
       onFreshStore(under, [visits], async (trial) => {
-        const receipt = await take(trial, visits, withUnreadable, { format: 'csv' });
+        const receipt = await take(trial, withUnreadable, { format: 'csv' });
         const positions = receipt.verdicts.map(({ index, verdict }) => [index, verdict]);
         expect(positions).toEqual([
           [0, 'accepted'],
@@ -332,7 +240,7 @@ export function filesChapter(under: StoreUnderTest): void {
 
     rule(under, 'the number in the id that a row is given counts the rows that cannot be read', () =>
       onFreshStore(under, [visits], async (trial) => {
-        await take(trial, visits, withUnreadable, { format: 'csv', idPrefix: 'f' });
+        await take(trial, withUnreadable, { format: 'csv', idPrefix: 'f' });
         expect((await stands(trial)).map(([id]) => id)).toEqual(['f:1', 'f:3']);
       }),
     );
@@ -341,7 +249,6 @@ export function filesChapter(under: StoreUnderTest): void {
       onFreshStore(under, [visits], async (trial) => {
         const receipt = await take(
           trial,
-          visits,
           `${header}\na,2026-10-01T10:00:00Z,x,1,\nb,2026-10-01T10:00:00Z,"open,1,\nc,2026-10-01T10:00:00Z,x,1,\n`,
           { format: 'csv' },
         );
@@ -367,7 +274,6 @@ export function filesChapter(under: StoreUnderTest): void {
         ];
         const receipt = await take(
           trial,
-          visits,
           Buffer.concat([
             Buffer.from(`${lines.join('\n')}\n`),
             Buffer.from([0x7b, 0xff, 0x7d]),
@@ -387,164 +293,6 @@ export function filesChapter(under: StoreUnderTest): void {
         ]);
         const originals = (await trial.rejects()).map(({ original }) => original);
         for (const n of [1, 2, 4, 5, 7, 8]) expect(originals).toContain(lines[n]);
-      }),
-    );
-
-    rule(under, 'repeats, conflicts and corrections inside a file and with what stands', () =>
-      onFreshStore(under, [visits], async (trial) => {
-        await trial.insert(
-          visits,
-          { id: 'a', at: '2026-10-01T10:00:00Z', units: 1 },
-          { id: 'b', at: '2026-10-01T10:00:00Z', units: 1 },
-        );
-        const line = (id: string, n: number) => `{"id":"${id}","at":"2026-10-01T10:00:00Z","units":${n}}`;
-        const lines = [
-          line('a', 1),
-          line('b', 2),
-          line('c', 1),
-          line('c', 1),
-          line('c', 2),
-          line('d', 1),
-        ].join('\n');
-        const inserted = await take(trial, visits, lines, { import: 1 });
-        expect(verdictsOf(inserted)).toEqual([
-          'duplicate',
-          'conflict',
-          'accepted',
-          'duplicate',
-          'conflict',
-          'accepted',
-        ]);
-        const upserted = await take(trial, visits, lines, { import: 2, mode: 'upsert' });
-        expect(verdictsOf(upserted)).toEqual([
-          'duplicate',
-          'corrected',
-          'duplicate',
-          'duplicate',
-          'corrected',
-          'duplicate',
-        ]);
-        expect((await stands(trial)).map(([id, , , n]) => `${id}${n}`)).toEqual(['a1', 'd1', 'b2', 'c2']);
-        expect(
-          (await trial.store.fate(visits, 'c')).lines.map(
-            ({ verdict, import: imported }) => `${verdict} ${imported}`,
-          ),
-        ).toEqual(['accepted 1', 'duplicate 1', 'conflict 1', 'corrected 2', 'duplicate 2', 'duplicate 2']);
-        await trial.verified();
-      }),
-    );
-
-    rule(under, 'an import is undone: what stands of it is taken back, also when it is done twice', () =>
-      onFreshStore(under, [visits], async (trial) => {
-        await trial.insert(visits, { id: 'x', at: '2026-10-01T10:00:00Z', door: 'north', units: 100 });
-        const before = await trial.rows(visits, {
-          by: ['door'],
-          every: 'day',
-          measures: ['sum(units)', 'sum(price)', 'count'],
-        });
-        await take(trial, visits, text, { format: 'csv', import: 3 });
-        await take(trial, visits, '{"id":"other","at":"2026-10-01T10:00:00Z","units":1}', { import: 4 });
-        // One of the file is corrected by hand, so it does not belong to the import any more; one is gone.
-        await trial.upsert(visits, { id: 'a', at: '2026-10-01T10:00:00Z', units: 50 });
-        await trial.retract(visits, 'b', 'other');
-        const [undone] = await undo(trial, 3);
-        expect(undone).toMatchObject({ received: 3, retracted: 3 });
-        expect(undone!.verdicts.map(({ id, verdict }) => [id, verdict]).toSorted()).toEqual([
-          ['c', 'retracted'],
-          ['d', 'retracted'],
-          ['e', 'retracted'],
-        ]);
-        expect((await stands(trial)).map(([id]) => id)).toEqual(['x', 'a']);
-        expect((await undo(trial, 3))[0]).toMatchObject({ received: 0, retracted: 0 });
-        await trial.retract(visits, 'a');
-        expect(
-          await trial.rows(visits, {
-            by: ['door'],
-            every: 'day',
-            measures: ['sum(units)', 'sum(price)', 'count'],
-          }),
-        ).toEqual(before);
-        const fate = await trial.store.fate(visits, 'c');
-        expect(fate.lines.map(({ verdict, source, reason }) => [verdict, source, reason])).toEqual([
-          ['accepted', 'loader', null],
-          ['retracted', 'desk', 'wrong file'],
-        ]);
-        expect(await take(trial, visits, text, { format: 'csv', import: 5 })).toMatchObject({ accepted: 5 });
-        await trial.verified();
-      }),
-    );
-
-    rule(under, 'how an import ended is published with it', () =>
-      onFreshStore(under, [visits, runs], async (trial) => {
-        const alongside = (receipt: Receipt): Delivery =>
-          delivery(runs, 'upsert', [{ id: 'run', accepted: receipt.accepted }], { source: 'loader' });
-        const receipt = await take(trial, visits, text, { format: 'csv', alongside });
-        const [entry] = await trial.entries(runs);
-        expect(entry).toMatchObject({
-          id: 'run',
-          batch: receipt.batch,
-          recorded_at: receipt.recorded_at,
-          values: ['run', '5'],
-        });
-        expect(verdictsOf(receipt)).toHaveLength(5);
-      }),
-    );
-
-    rule(under, 'an import that is aborted, or whose end cannot be written, leaves nothing', () =>
-      onFreshStore(under, [visits, runs], async (trial) => {
-        const many = Array.from(
-          { length: 2000 },
-          (_, n) => `{"id":"m${n}","at":"2026-10-01T10:00:00Z","units":${n % 7 === 0 ? '"x"' : n}}`,
-        ).join('\n');
-        await expect(take(trial, visits, many, { signal: AbortSignal.abort() })).rejects.toThrow();
-        for (const step of ['staging', 'comparing', 'publishing'] as const) {
-          const controller = new AbortController();
-          const onProgress = (progress: Progress) => progress.step === step && controller.abort();
-          await expect(
-            take(trial, visits, many, { signal: controller.signal, onProgress }),
-            step,
-          ).rejects.toThrow();
-        }
-        const alongside = (): Delivery => {
-          throw new Error('not this time');
-        };
-        await expect(take(trial, visits, many, { alongside })).rejects.toThrow('not this time');
-        await expect(
-          take(trial, visits, gzipSync(many).subarray(0, 3000), { compression: 'gzip' }),
-        ).rejects.toThrow();
-        await expect(take(trial, visits, many, { compression: 'gzip' })).rejects.toThrow();
-        expect(await trial.rows(visits, { measures: ['count', 'sum(units)'] })).toEqual([[0, '0']]);
-        expect(await trial.entries(rejectsStream)).toEqual([]);
-        expect(await trial.entries(visits)).toEqual([]);
-        expect(await take(trial, visits, many)).toMatchObject({
-          accepted: 1714,
-          rejected: 286,
-          duplicates: 0,
-        });
-        await expect(undo(trial, 1, AbortSignal.abort())).rejects.toThrow();
-        expect(await trial.rows(visits, {})).toEqual([[1714]]);
-        await trial.verified();
-      }),
-    );
-
-    rule(under, 'writers that send the ids of a file while it comes in: every id stands once', () =>
-      onFreshStore(under, [visits], async (trial) => {
-        const record = (n: number) => `{"id":"r${n}","at":"2026-10-01T10:00:00Z","units":1}`;
-        const numbers = Array.from({ length: 3000 }, (_, n) => n);
-        const importing = take(trial, visits, numbers.map(record).join('\n'));
-        const writing = Array.from({ length: 20 }, async (_, call) => {
-          const own = numbers.filter((n) => n % 20 === call || n % 31 === call).slice(0, 100);
-          return trial.store.publish([
-            delivery(visits, 'insert', own.map(record), { source: `writer ${call}` }),
-          ]);
-        });
-        const receipts = [await importing, ...(await Promise.all(writing)).flat()];
-        expect(receipts.reduce((sum, { accepted }) => sum + accepted, 0)).toBe(3000);
-        const entries = await trial.entries(visits);
-        expect(new Set(entries.map(({ id }) => id)).size).toBe(3000);
-        expect(entries).toHaveLength(3000);
-        expect(await trial.rows(visits, { measures: ['count', 'sum(units)'] })).toEqual([[3000, '3000']]);
-        await trial.verified();
       }),
     );
   });

@@ -40,7 +40,7 @@ export function rule(
   store: StoreUnderTest,
   name: string,
   check: () => Promise<void>,
-  timeout = 20_000,
+  timeout = 60_000,
 ): void {
   const difference = store.differences[name];
   if (difference === undefined) test(name, check, timeout);

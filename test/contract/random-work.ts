@@ -3,10 +3,10 @@
  * same seed gives the same work. `TALLYBOOK_TEST_SEED=…` repeats one; its number is in the name of the test.
  */
 import { everyNames } from '../../src/engine/calendar.ts';
-import type { StreamDeclaration } from '../../src/engine/declaration.ts';
+import { objectMembers } from '../../src/engine/exact-json.ts';
 import type { AskedQuestion } from '../../src/engine/question.ts';
 import type { Mode } from '../../src/engine/store.ts';
-import { defineStream, type Rollup, type Stream } from '../../src/engine/stream.ts';
+import type { Rollup, Stream } from '../../src/engine/stream.ts';
 
 export class Random {
   #state: number;
@@ -43,68 +43,6 @@ export class Random {
     return [...chosen];
   }
 }
-
-const saleFields: StreamDeclaration['fields'] = {
-  id: { type: 'text', required: true },
-  at: { type: 'timestamp', required: true },
-  customer: { type: 'text' },
-  kind: { type: 'text', one_of: ['data', 'voice', 'Ünï'], default: 'data' },
-  amount: { type: 'decimal', precision: 18, scale: 2, required: true },
-  wide: { type: 'decimal', precision: 38, scale: 10 },
-  used: { type: 'integer' },
-  flag: { type: 'boolean' },
-  due: { type: 'date' },
-  ref: { type: 'uuid' },
-  data: { type: 'json' },
-};
-
-const saleRollups: StreamDeclaration['rollups'] = {
-  daily: { every: 'day', by: ['customer', 'kind'], sum: ['amount', 'used', 'wide'] },
-  madrid: { every: 'day', tz: 'Europe/Madrid', by: ['kind', 'due'], sum: ['amount'] },
-  hourly: { every: 'hour', by: ['flag'], sum: ['used', 'amount'] },
-  weekly: { every: 'week', by: ['used'], sum: ['wide'] },
-  total: { every: 'all', by: ['kind', 'ref', 'used'], sum: ['amount', 'wide'] },
-};
-
-const sales = defineStream('sales', {
-  id: 'id',
-  time: 'at',
-  fields: saleFields,
-  rollups: saleRollups,
-  future_tolerance: '30 days',
-});
-/** The same later: with a new field, and new rollups over what is there. */
-export const laterSales = defineStream('sales', {
-  ...sales.declaration,
-  fields: { extra: { type: 'integer' }, ...saleFields },
-  rollups: {
-    ...saleRollups,
-    monthly: { every: 'month', by: ['extra', 'customer'], sum: ['amount'] },
-    minutes: { every: 'minute', tz: 'Asia/Kathmandu', sum: ['used'] },
-  },
-});
-/** Records with no id of their own, by date, kept for a while. */
-const clicks = defineStream('clicks', {
-  time: 'seen',
-  fields: {
-    seen: { type: 'date', required: true },
-    page: { type: 'text' },
-    hits: { type: 'integer', required: true, min: 0 },
-  },
-  rollups: { pages: { every: 'month', by: ['page'], sum: ['hits'] } },
-  retention: { records: '60 days' },
-});
-/** Reference data with no time. */
-const places = defineStream('places', {
-  id: 'key',
-  fields: {
-    key: { type: 'uuid', required: true },
-    name: { type: 'text', min_length: 1, max_length: 6 },
-    size: { type: 'decimal', precision: 10, scale: 9 },
-  },
-  rollups: { names: { every: 'all', by: ['name'], sum: ['size'] } },
-});
-export const randomStreams: Stream[] = [sales, clicks, places];
 
 const uuid = (n: number): string => `0000000${n}-aAbb-4cCc-8ddd-eeeeeeeeee0${n}`;
 const names = ['ann', 'bob', 'Zoë', '', 'a_b%', '名'];
@@ -396,4 +334,23 @@ const isNumeric =
 
 function written(members: Map<string, string>): string {
   return `{${[...members].map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
+}
+
+/** Records as a table. What is no object, or names what is no field, cannot stand in one and is left out. */
+export function asCsv(stream: Stream, records: string[]): string {
+  const names = stream.fields.map(({ name }) => name);
+  const lines = records.flatMap((text) => {
+    const members = objectMembers(text);
+    if (!members || members.repeated || [...members.members.keys()].some((name) => !names.includes(name)))
+      return [];
+    const cells = names.map((name) => {
+      const value = members.members.get(name) ?? 'null';
+      if (value === 'null') return '';
+      const cell =
+        value.startsWith('"') && stream.field(name)!.type !== 'json' ? (JSON.parse(value) as string) : value;
+      return `"${cell.replaceAll('"', '""').replaceAll('\0', '')}"`;
+    });
+    return [cells.join(',')];
+  });
+  return [names.join(','), ...lines].join('\n');
 }

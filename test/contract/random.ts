@@ -7,21 +7,13 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect } from 'vitest';
 import { rejectsStream } from '../../src/engine/built-in-streams.ts';
 import { formatTimestamp } from '../../src/engine/calendar.ts';
-import { objectMembers } from '../../src/engine/exact-json.ts';
 import type { AskedQuestion } from '../../src/engine/question.ts';
-import type { Answer, Delivery, Entry, Mode } from '../../src/engine/store.ts';
-import type { Stream } from '../../src/engine/stream.ts';
+import type { Delivery, Mode } from '../../src/engine/store.ts';
 import { openMemoryStore } from '../../src/stores/memory/index.ts';
-import {
-  byName,
-  delivery,
-  fileContent,
-  rule,
-  type StoreUnderTest,
-  scratchDirectory,
-  Trial,
-} from './harness.ts';
-import { laterSales, Random, RandomWork, randomStreams } from './random-work.ts';
+import { comparable, settled } from './comparable.ts';
+import { delivery, fileContent, rule, type StoreUnderTest, scratchDirectory, Trial } from './harness.ts';
+import { laterSales, randomStreams } from './random-streams.ts';
+import { asCsv, Random, RandomWork } from './random-work.ts';
 
 const given = process.env.TALLYBOOK_TEST_SEED;
 const oracle: StoreUnderTest = {
@@ -304,60 +296,4 @@ class Comparison {
     await this.#expected.verified();
     await this.#tested.verified();
   }
-}
-
-/** An answer, or the code of the error in its place. */
-async function settled(answer: Promise<Answer>): Promise<Record<string, unknown>> {
-  try {
-    return { ...byName(await answer) };
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === undefined || code === 'bad_question') throw error;
-    return { code };
-  }
-}
-
-/** Entries without what is a store's own: seqs become positions, and so do the ids of rejects, which hold one. */
-function comparable(stream: Stream, entries: Entry[]): unknown[] {
-  const positions = new Map(entries.map(({ seq }, position) => [seq, position]));
-  const values = (entry: Entry) =>
-    stream === rejectsStream
-      ? ['', ...entry.values.slice(1, 11), originalOf(entry), entry.values[12]]
-      : entry.values;
-  return entries.map((entry, position) => ({
-    ...entry,
-    seq: position,
-    reverses: entry.reverses === null ? null : (positions.get(entry.reverses) ?? 'elsewhere'),
-    id: stream === rejectsStream ? '' : entry.id,
-    values: values(entry),
-  }));
-}
-
-/** The original of a reject. A conflict of a file keeps its content, not its bytes; a missing cell may be a null. */
-function originalOf({ values }: Entry): string | null {
-  const field = (name: string) => values[rejectsStream.fields.findIndex((one) => one.name === name)]!;
-  const original = field('original');
-  if (field('import') === null || original === null) return original;
-  if (field('code') === 'conflict') return 'content';
-  const members = [...(objectMembers(original)?.members ?? [])].filter(([, value]) => value !== 'null');
-  return members.length === 0 ? original : JSON.stringify(members.toSorted());
-}
-
-/** Records as a table. What is no object, or names what is no field, cannot stand in one and is left out. */
-function asCsv(stream: Stream, records: string[]): string {
-  const names = stream.fields.map(({ name }) => name);
-  const lines = records.flatMap((text) => {
-    const members = objectMembers(text);
-    if (!members || members.repeated || [...members.members.keys()].some((name) => !names.includes(name)))
-      return [];
-    const cells = names.map((name) => {
-      const value = members.members.get(name) ?? 'null';
-      if (value === 'null') return '';
-      const cell =
-        value.startsWith('"') && stream.field(name)!.type !== 'json' ? (JSON.parse(value) as string) : value;
-      return `"${cell.replaceAll('"', '""').replaceAll('\0', '')}"`;
-    });
-    return [cells.join(',')];
-  });
-  return [names.join(','), ...lines].join('\n');
 }

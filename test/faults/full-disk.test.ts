@@ -22,10 +22,18 @@ describe.skipIf(!mounts)('a full disk (needs root on Linux, to mount a small tmp
     served = await serve(join(root, 'data'));
     const declaration = {
       id: 'id',
-      fields: { id: { type: 'text', required: true }, note: { type: 'text' }, amount: { type: 'integer', required: true } },
+      fields: {
+        id: { type: 'text', required: true },
+        note: { type: 'text' },
+        amount: { type: 'integer', required: true },
+      },
       rollups: { total: { every: 'all', sum: ['amount'] } },
     };
-    const put = await fetch(`${served.url}/v1/streams/facts`, { method: 'PUT', headers: json, body: JSON.stringify(declaration) });
+    const put = await fetch(`${served.url}/v1/streams/facts`, {
+      method: 'PUT',
+      headers: json,
+      body: JSON.stringify(declaration),
+    });
     expect(put.ok, await put.text()).toBe(true);
   }, 60_000);
   afterAll(async () => {
@@ -46,7 +54,11 @@ describe.skipIf(!mounts)('a full disk (needs root on Linux, to mount a small tmp
     }
     expect(refused, 'the disk must fill up').toBe(3);
     const tooMuch = Array.from({ length: 60_000 }, (_, i) => line(`import-${i}`)).join('\n');
-    const imported = await fetch(`${served!.url}/v1/imports?stream=facts&wait=60`, { method: 'POST', headers: ndjson, body: tooMuch });
+    const imported = await fetch(`${served!.url}/v1/imports?stream=facts&wait=60`, {
+      method: 'POST',
+      headers: ndjson,
+      body: tooMuch,
+    });
     const state = (await imported.json()) as { status?: string | number };
     expect(['failed', 507], JSON.stringify(state)).toContain(state.status);
     expect(await sums()).toEqual([acknowledged, String(acknowledged)]);
@@ -68,12 +80,20 @@ const json = { 'content-type': 'application/json' };
 const ndjson = { 'content-type': 'application/x-ndjson' };
 /** Random notes, since equal ones would take no room. */
 const line = (id: string): string =>
-  JSON.stringify({ id, note: Array.from({ length: 40 }, () => Math.random().toString(36).slice(2)).join(''), amount: 1 });
+  JSON.stringify({
+    id,
+    note: Array.from({ length: 40 }, () => Math.random().toString(36).slice(2)).join(''),
+    amount: 1,
+  });
 
 /** Returns how many were acknowledged: all, or none. */
 async function send(batch: number, records: number): Promise<number> {
   const body = Array.from({ length: records }, (_, i) => line(`${batch}-${i}`)).join('\n');
-  const response = await fetch(`${served!.url}/v1/streams/facts/records`, { method: 'POST', headers: ndjson, body });
+  const response = await fetch(`${served!.url}/v1/streams/facts/records`, {
+    method: 'POST',
+    headers: ndjson,
+    body,
+  });
   const answer = (await response.json()) as { accepted?: number; code?: string; detail?: string };
   if (response.status === 200) return answer.accepted!;
   expect([response.status, answer.code], JSON.stringify(answer)).toEqual([507, 'storage_full']);

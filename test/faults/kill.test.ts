@@ -49,47 +49,67 @@ interface Known {
   amounts: Set<string>;
 }
 
-test(`nothing acknowledged is lost or doubled by kill -9 (${rounds} rounds)`, async () => {
-  let acknowledged = 0;
-  let importsWhole = 0;
-  for (let round = 1; round <= rounds; round++) {
-    const { url } = served!;
-    const known = new Map<string, Known>();
-    const stop = new AbortController();
-    const importing = startImport(url, round);
-    const writers = Array.from({ length: 8 }, (_, writer) => write(url, round, writer, known, stop.signal));
-    await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 1400));
-    await served!.kill();
-    stop.abort();
-    await Promise.all([...writers, importing]);
-    served = await serve(join(root, 'data'));
-    const standing = await recordsOf(served.url, round);
-    for (const [id, { acknowledged: must, amounts }] of known) {
-      const amount = standing.get(id);
-      if (must) expect(amount, `round ${round}: ${id} was acknowledged`).toBeDefined();
-      if (amount !== undefined) expect([...amounts], `round ${round}: ${id}`).toContain(amount);
-      if (must) acknowledged++;
+test(
+  `nothing acknowledged is lost or doubled by kill -9 (${rounds} rounds)`,
+  async () => {
+    let acknowledged = 0;
+    let importsWhole = 0;
+    for (let round = 1; round <= rounds; round++) {
+      const { url } = served!;
+      const known = new Map<string, Known>();
+      const stop = new AbortController();
+      const importing = startImport(url, round);
+      const writers = Array.from({ length: 8 }, (_, writer) => write(url, round, writer, known, stop.signal));
+      await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 1400));
+      await served!.kill();
+      stop.abort();
+      await Promise.all([...writers, importing]);
+      served = await serve(join(root, 'data'));
+      const standing = await recordsOf(served.url, round);
+      for (const [id, { acknowledged: must, amounts }] of known) {
+        const amount = standing.get(id);
+        if (must) expect(amount, `round ${round}: ${id} was acknowledged`).toBeDefined();
+        if (amount !== undefined) expect([...amounts], `round ${round}: ${id}`).toContain(amount);
+        if (must) acknowledged++;
+      }
+      for (const id of standing.keys())
+        expect(known.has(id), `round ${round}: ${id} was never sent`).toBe(true);
+      const imported = await count(served.url, `where=kind=imported&where=round=${round}`);
+      expect([0, importRows], `round ${round}: the import is whole or absent`).toContain(imported);
+      if (imported > 0) importsWhole++;
+      const checks = (await (await fetch(`${served.url}/v1/admin/verify`, { method: 'POST' })).json()) as {
+        checks: { ok: boolean }[];
+      };
+      expect(checks.checks.length).toBeGreaterThan(0);
+      expect(
+        checks.checks.filter(({ ok }) => !ok),
+        `round ${round}`,
+      ).toEqual([]);
     }
-    for (const id of standing.keys()) expect(known.has(id), `round ${round}: ${id} was never sent`).toBe(true);
-    const imported = await count(served.url, `where=kind=imported&where=round=${round}`);
-    expect([0, importRows], `round ${round}: the import is whole or absent`).toContain(imported);
-    if (imported > 0) importsWhole++;
-    const checks = (await (await fetch(`${served.url}/v1/admin/verify`, { method: 'POST' })).json()) as { checks: { ok: boolean }[] };
-    expect(checks.checks.length).toBeGreaterThan(0);
-    expect(checks.checks.filter(({ ok }) => !ok), `round ${round}`).toEqual([]);
-  }
-  console.info(`${rounds} kills: ${acknowledged} acknowledged records, ${importsWhole} imports whole, ${rounds - importsWhole} absent`);
-  expect(acknowledged).toBeGreaterThan(0);
-}, 60_000 + rounds * 20_000);
+    console.info(
+      `${rounds} kills: ${acknowledged} acknowledged records, ${importsWhole} imports whole, ${rounds - importsWhole} absent`,
+    );
+    expect(acknowledged).toBeGreaterThan(0);
+  },
+  60_000 + rounds * 20_000,
+);
 
-async function write(url: string, round: number, writer: number, known: Map<string, Known>, stop: AbortSignal): Promise<void> {
+async function write(
+  url: string,
+  round: number,
+  writer: number,
+  known: Map<string, Known>,
+  stop: AbortSignal,
+): Promise<void> {
   for (let n = 0; !stop.aborted; n++) {
     const id = (i: number) => `r${round}-w${writer}-${n}-${i}`;
     const many = writer % 2 === 0 ? 40 : 1;
     const amounts = Array.from({ length: many }, () => cents(1 + Math.floor(Math.random() * 9_999)));
     const ids = amounts.map((_, i) => id(i));
     const records = ids.map((each, i) => recordOf(each, round, amounts[i]!));
-    ids.forEach((each, i) => known.set(each, { acknowledged: false, amounts: new Set([amounts[i]!]) }));
+    ids.forEach((each, i) => {
+      known.set(each, { acknowledged: false, amounts: new Set([amounts[i]!]) });
+    });
     const body = many === 1 ? records[0]! : records.join('\n');
     const type = many === 1 ? 'application/json' : 'application/x-ndjson';
     if (!(await sent(`${url}/v1/streams/facts/records`, 'POST', type, body))) return;
@@ -100,13 +120,22 @@ async function write(url: string, round: number, writer: number, known: Map<stri
       const corrected = cents(10_000 + Math.floor(Math.random() * 9_999));
       const entry = known.get(ids[0]!)!;
       entry.amounts.add(corrected);
-      if (!(await sent(`${url}/v1/streams/facts/records/${ids[0]}`, 'PUT', 'application/json', recordOf(ids[0]!, round, corrected)))) return;
+      if (
+        !(await sent(
+          `${url}/v1/streams/facts/records/${ids[0]}`,
+          'PUT',
+          'application/json',
+          recordOf(ids[0]!, round, corrected),
+        ))
+      )
+        return;
       entry.amounts = new Set([corrected]);
     }
   }
 }
 
-const cents = (amount: number): string => `${Math.floor(amount / 100)}.${String(amount % 100).padStart(2, '0')}`.replace(/\.?0+$/, '');
+const cents = (amount: number): string =>
+  `${Math.floor(amount / 100)}.${String(amount % 100).padStart(2, '0')}`.replace(/\.?0+$/, '');
 const recordOf = (id: string, round: number, amount: string): string =>
   `{"id":"${id}","at":"2026-10-05T06:00:00Z","round":${round},"kind":"sent","amount":"${amount}"}`;
 
@@ -125,14 +154,18 @@ async function sent(url: string, method: string, type: string, body: string): Pr
 
 async function startImport(url: string, round: number): Promise<void> {
   const lines = ['id,at,round,kind,amount'];
-  for (let i = 0; i < importRows; i++) lines.push(`i${round}-${i},2026-10-06T06:00:00Z,${round},imported,1.25`);
+  for (let i = 0; i < importRows; i++)
+    lines.push(`i${round}-${i},2026-10-06T06:00:00Z,${round},imported,1.25`);
   const path = join(root, 'import.csv');
   writeFileSync(path, lines.join('\n'));
   await fetch(`${url}/v1/imports?stream=facts&name=round-${round}.csv&wait=60`, {
     method: 'POST',
     headers: { 'content-type': 'text/csv' },
     body: lines.join('\n'),
-  }).then((r) => r.text(), () => undefined);
+  }).then(
+    (r) => r.text(),
+    () => undefined,
+  );
 }
 
 async function recordsOf(url: string, round: number): Promise<Map<string, string>> {
@@ -141,7 +174,10 @@ async function recordsOf(url: string, round: number): Promise<Map<string, string
   let cursor = '';
   for (;;) {
     const response = await fetch(first + cursor);
-    const page = (await response.json()) as { records: { id: string; record: { amount: string } }[]; next?: string };
+    const page = (await response.json()) as {
+      records: { id: string; record: { amount: string } }[];
+      next?: string;
+    };
     expect(response.status, JSON.stringify(page)).toBe(200);
     for (const { id, record } of page.records) {
       expect(standing.has(id), `${id} stands twice`).toBe(false);

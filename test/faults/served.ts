@@ -19,7 +19,18 @@ export async function serve(directory: string, ...options: string[]): Promise<Se
   const port = await freePort();
   const child = spawn(
     process.execPath,
-    [binary, 'serve', '--data', directory, '--host', '127.0.0.1', '--port', String(port), '--no-auth', ...options],
+    [
+      binary,
+      'serve',
+      '--data',
+      directory,
+      '--host',
+      '127.0.0.1',
+      '--port',
+      String(port),
+      '--no-auth',
+      ...options,
+    ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   let log = '';
@@ -46,7 +57,10 @@ export async function serve(directory: string, ...options: string[]): Promise<Se
 async function untilReady(url: string, child: ChildProcess, log: () => string): Promise<void> {
   for (let i = 0; i < 600; i++) {
     if (child.exitCode !== null) throw new Error(`serve ended with ${child.exitCode}: ${log()}`);
-    const ready = await fetch(`${url}/readyz`).then((r) => r.ok, () => false);
+    const ready = await fetch(`${url}/readyz`).then(
+      (r) => r.ok,
+      () => false,
+    );
     if (ready) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

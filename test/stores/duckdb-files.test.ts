@@ -30,8 +30,22 @@ async function take(name: string, format: FileFormat, content: string | Buffer):
   writeFileSync(path, content);
   const [receipt] = await store.publish([
     {
-      stream: notes, mode: 'insert', source: 'test', reason: undefined, allVerdicts: true,
-      content: { kind: 'file', path, format, compression: 'none', idPrefix: name, import: undefined, onProgress: () => undefined, signal: undefined, alongside: undefined },
+      stream: notes,
+      mode: 'insert',
+      source: 'test',
+      reason: undefined,
+      allVerdicts: true,
+      content: {
+        kind: 'file',
+        path,
+        format,
+        compression: 'none',
+        idPrefix: name,
+        import: undefined,
+        onProgress: () => undefined,
+        signal: undefined,
+        alongside: undefined,
+      },
     },
   ]);
   return receipt!;
@@ -40,22 +54,42 @@ async function take(name: string, format: FileFormat, content: string | Buffer):
 const json = (id: string, note: string): string => JSON.stringify({ id, note });
 
 // Lengths around the limit, and far beyond what the reader buffers.
-test.each([limits.record_bytes + 1, 3_000_000, 100_000_000])('a line of %d bytes is a reject, and the lines around it count', async (length) => {
-  const lines = [json(`a${length}`, 'x'), `{"id":"${'"x'.repeat(length / 2)}`, json(`b${length}`, 'y'), json(`c${length}`, 'z')];
-  const receipt = await take(`long-${length}.ndjson`, 'ndjson', lines.join('\n'));
-  expect(receipt).toMatchObject({ received: 4, accepted: 3, rejected: 1 });
-  expect(receipt.verdicts.find(({ verdict }) => verdict === 'rejected')).toMatchObject({ code: 'unreadable' });
-  const csv = ['id,note', `d${length},x`, `e${length},"${'y"'.repeat(length / 2)}`, `f${length},z`].join('\n');
-  const cells = await take(`long-${length}.csv`, 'csv', csv);
-  expect(cells).toMatchObject({ received: 3, accepted: 2, rejected: 1 });
-}, 60_000);
+test.each([limits.record_bytes + 1, 3_000_000, 100_000_000])(
+  'a line of %d bytes is a reject, and the lines around it count',
+  async (length) => {
+    const lines = [
+      json(`a${length}`, 'x'),
+      `{"id":"${'"x'.repeat(length / 2)}`,
+      json(`b${length}`, 'y'),
+      json(`c${length}`, 'z'),
+    ];
+    const receipt = await take(`long-${length}.ndjson`, 'ndjson', lines.join('\n'));
+    expect(receipt).toMatchObject({ received: 4, accepted: 3, rejected: 1 });
+    expect(receipt.verdicts.find(({ verdict }) => verdict === 'rejected')).toMatchObject({
+      code: 'unreadable',
+    });
+    const csv = ['id,note', `d${length},x`, `e${length},"${'y"'.repeat(length / 2)}`, `f${length},z`].join(
+      '\n',
+    );
+    const cells = await take(`long-${length}.csv`, 'csv', csv);
+    expect(cells).toMatchObject({ received: 3, accepted: 2, rejected: 1 });
+  },
+  60_000,
+);
 
 test('lines up to the limit count, whatever blocks they cover', async () => {
   const note = 'n'.repeat(60_000);
-  const lines = Array.from({ length: 60 }, (_, i) => `{"id":"wide${i}"${' '.repeat(i % 3 === 0 ? 1_900_000 : 10)},"note":"${note}"}`);
+  const lines = Array.from(
+    { length: 60 },
+    (_, i) => `{"id":"wide${i}"${' '.repeat(i % 3 === 0 ? 1_900_000 : 10)},"note":"${note}"}`,
+  );
   expect(await take('wide.ndjson', 'ndjson', lines.join('\n'))).toMatchObject({ received: 60, accepted: 60 });
 }, 60_000);
 
 test('nothing is left of temporary files', () => {
-  expect(readdirSync(join(root, 'data', 'tmp')).filter((name) => !name.startsWith('staging.duckdb') && !name.startsWith('duckdb_temp'))).toEqual([]);
+  expect(
+    readdirSync(join(root, 'data', 'tmp')).filter(
+      (name) => !name.startsWith('staging.duckdb') && !name.startsWith('duckdb_temp'),
+    ),
+  ).toEqual([]);
 });

@@ -18,7 +18,8 @@ export const seqsPerRow = 2n;
 /** Stands for 'no import' in `incoming`. */
 export const noImport = -1;
 const importOrNull = 'nullif(i.import, -1)';
-const list = (fields: Field[], prefix = ''): string => (fields.length === 0 ? '' : `, ${columnList(fields, prefix)}`);
+const list = (fields: Field[], prefix = ''): string =>
+  fields.length === 0 ? '' : `, ${columnList(fields, prefix)}`;
 
 function entryColumns(stream: Stream): string {
   return `(_seq, _part, _sign, _reverses, _hash, _id${list(storedFields(stream))})`;
@@ -74,7 +75,9 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
     return `(${number}, ${literal(refusal.code)}, ${field === undefined ? 'null' : literal(field)}, ${literal(before)}, ${middle === undefined ? 'null' : literal(middle)}, ${after === undefined ? 'null' : literal(after)})`;
   });
   const special = `(-2, 'conflict', null, ${literal(recordMessages.conflict)}, null, null), (-3, 'not_found', null, ${literal(recordMessages.not_found)}, null, null)`;
-  const fields = storedFields(rejectsStream).map((field) => quote(field.name)).join(', ');
+  const fields = storedFields(rejectsStream)
+    .map((field) => quote(field.name))
+    .join(', ');
   const canonical = `to_json(struct_pack(${stream.fields.map((f) => `${quote(f.name)} := ${f === stream.id ? 't._id' : `t.${quote(f.name)}`}::varchar`).join(', ')}))::varchar`;
   return `insert into ${entriesOf(rejectsStream)}
       (_seq, _part, _sign, _reverses, _hash, _id, ${fields})
@@ -112,7 +115,13 @@ export function appendRollupOfEntries(stream: Stream, rollup: Rollup): string {
   return appendRollup(stream, rollup, entriesOf(stream), range, 'false');
 }
 
-export function appendRollup(stream: Stream, rollup: Rollup, from: string, where: string, dropped: string): string {
+export function appendRollup(
+  stream: Stream,
+  rollup: Rollup,
+  from: string,
+  where: string,
+  dropped: string,
+): string {
   return `insert into ${rollupOf(stream, rollup)} ${rollupSums(stream, rollup, from, where, dropped)}`;
 }
 
@@ -120,11 +129,22 @@ export function appendRollup(stream: Stream, rollup: Rollup, from: string, where
  * The rows of a rollup, recounted from entries.
  * @param signed false where all rows count as they are: half the work
  */
-export function rollupSums(stream: Stream, rollup: Rollup, from: string, where: string, dropped: string, signed = true): string {
-  const bucket = bucketType(rollup) ? [bucketExpression(`e.${quote(stream.time!.name)}`, rollup.every, rollup.tz)] : [];
+export function rollupSums(
+  stream: Stream,
+  rollup: Rollup,
+  from: string,
+  where: string,
+  dropped: string,
+  signed = true,
+): string {
+  const bucket = bucketType(rollup)
+    ? [bucketExpression(`e.${quote(stream.time!.name)}`, rollup.every, rollup.tz)]
+    : [];
   const idOrField = (field: Field) => (field === stream.id ? `e._id` : `e.${quote(field.name)}`);
   const keys = [...bucket, ...rollup.by.map(idOrField)];
-  const sums = rollup.sum.flatMap((field, i) => sumParts(field, idOrField(field), signed).map((part, j) => `${part} as _s${i}_${j}`));
+  const sums = rollup.sum.flatMap((field, i) =>
+    sumParts(field, idOrField(field), signed).map((part, j) => `${part} as _s${i}_${j}`),
+  );
   const kept = rollup.sum.flatMap((field, i) => keptParts(field, `_s${i}_0`, `_s${i}_1`));
   const names = keys.map((_, i) => `_k${i}`);
   return `select ${[...names, ...kept, '_n', dropped].join(', ')}
@@ -135,14 +155,17 @@ export function rollupSums(stream: Stream, rollup: Rollup, from: string, where: 
 }
 
 /** Digits (in units of the last decimal) up to which 128-bit sums of many values cannot overflow. */
-const wideLimit = (field: Field): string => `cast('1e${28 - scaleOf(field)}' as decimal(38, ${scaleOf(field)}))`;
+const wideLimit = (field: Field): string =>
+  `cast('1e${28 - scaleOf(field)}' as decimal(38, ${scaleOf(field)}))`;
 const inUnits = (value: string): string => `cast(replace(cast(${value} as varchar), '.', '') as bignum)`;
 
 /** A sum with sign over many entries: one part for narrow fields, two (ordinary and huge values) for wide ones. */
 function sumParts(field: Field, value: string, signed: boolean): string[] {
   if (isNarrow(field)) {
     if (!signed) return [`coalesce(sum(${value}), 0)`];
-    return [`coalesce(sum(${value}) filter (where e._sign = 1), 0) - coalesce(sum(${value}) filter (where e._sign = -1), 0)`];
+    return [
+      `coalesce(sum(${value}) filter (where e._sign = 1), 0) - coalesce(sum(${value}) filter (where e._sign = -1), 0)`,
+    ];
   }
   const ordinary = `abs(${value}) < ${wideLimit(field)}`;
   if (!signed) {
@@ -151,7 +174,8 @@ function sumParts(field: Field, value: string, signed: boolean): string[] {
       `sum(case when not ${ordinary} then ${inUnits(value)} end)`,
     ];
   }
-  const part = (sign: number, term: string, when: string) => `coalesce(sum(${term}) filter (where e._sign = ${sign} and ${when}), 0)`;
+  const part = (sign: number, term: string, when: string) =>
+    `coalesce(sum(${term}) filter (where e._sign = ${sign} and ${when}), 0)`;
   return [
     `${part(1, value, ordinary)} - ${part(-1, value, ordinary)}`,
     `sum(case when not ${ordinary} then case when e._sign = 1 then ${inUnits(value)} else -${inUnits(value)} end end)`,
@@ -185,11 +209,15 @@ export function rollupDifferences(stream: Stream, rollup: Rollup): string {
   const columns = [...keys, ...names, '_count', '_dropped'];
   const total = (field: Field, i: number) => {
     const [kept, over] = [sumColumn(field), overflowColumn(field)];
-    const amount = isNarrow(field) ? `coalesce(${kept}, 0) + coalesce(${over}, 0)` : `${inUnits(kept)} + coalesce(${over}, cast(0 as bignum))`;
+    const amount = isNarrow(field)
+      ? `coalesce(${kept}, 0) + coalesce(${over}, 0)`
+      : `${inUnits(kept)} + coalesce(${over}, cast(0 as bignum))`;
     return `sum(case when _side = 1 then ${amount} else -(${amount}) end) as _d${i}`;
   };
   const nothing = (field: Field) => (isNarrow(field) ? '0' : 'cast(0 as bignum)');
-  const differs = [...rollup.sum.map((field, i) => `_d${i} <> ${nothing(field)}`), '_records <> 0'].join(' or ');
+  const differs = [...rollup.sum.map((field, i) => `_d${i} <> ${nothing(field)}`), '_records <> 0'].join(
+    ' or ',
+  );
   return `select count(*)::double from (
     select ${[...keys, ...rollup.sum.map(total), 'sum(_side * _count) as _records'].join(', ')} from (
       select ${columns.join(', ')}, 1 as _side from ${rollupOf(stream, rollup)} where not _dropped
@@ -201,9 +229,10 @@ export function rollupDifferences(stream: Stream, rollup: Rollup): string {
 function keptParts(field: Field, sum: string, huge: string): string[] {
   if (isNarrow(field)) {
     const scale = scaleOf(field);
-    const fits = field.type === 'integer'
-      ? `${sum} between -9000000000000000000 and 9000000000000000000`
-      : `abs(${sum}) < cast('1e${18 - scale}' as decimal(38, ${scale}))`;
+    const fits =
+      field.type === 'integer'
+        ? `${sum} between -9000000000000000000 and 9000000000000000000`
+        : `abs(${sum}) < cast('1e${18 - scale}' as decimal(38, ${scale}))`;
     const type = field.type === 'integer' ? 'bigint' : `decimal(18, ${scale})`;
     return [`case when ${fits} then ${sum} else 0 end::${type}`, `case when not (${fits}) then ${sum} end`];
   }

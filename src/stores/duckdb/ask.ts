@@ -7,7 +7,7 @@ import type { Measure, Question } from '../../engine/question.ts';
 import type { Answer, Column } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
-import { Parameters, comparison, dimensionSql, outputSql, selectionSql, trimDecimal } from './conditions.ts';
+import { comparison, dimensionSql, outputSql, Parameters, selectionSql, trimDecimal } from './conditions.ts';
 import type { Connection } from './connection.ts';
 import { entriesOf, fieldValue, quote, rollupOf, sqlType } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
@@ -20,7 +20,9 @@ export async function ask(connection: Connection, plan: Plan, hasReversals: bool
     const { question, rollup, stream } = plan;
     const parameters = new Parameters();
     const known = await knownCondition(connection, question.knownAt);
-    const sql = rollup ? rollupQuestion(stream, rollup, question, parameters) : ledgerQuestion(stream, question, known, hasReversals, parameters);
+    const sql = rollup
+      ? rollupQuestion(stream, rollup, question, parameters)
+      : ledgerQuestion(stream, question, known, hasReversals, parameters);
     const rows = await connection.askOnce(sql, parameters.values);
     const more = rows.length > question.limit;
     return {
@@ -44,19 +46,34 @@ interface Grouping {
   records: string;
 }
 
-function ledgerQuestion(stream: Stream, question: Question, known: string, hasReversals: boolean, parameters: Parameters): string {
+function ledgerQuestion(
+  stream: Stream,
+  question: Question,
+  known: string,
+  hasReversals: boolean,
+  parameters: Parameters,
+): string {
   // What a sum cannot take back (the smallest, the largest, distinct values) is asked of the records that stand.
-  const standing = hasReversals && question.measures.some((m) => m.name === 'min' || m.name === 'max' || m.name === 'count_distinct');
+  const standing =
+    hasReversals &&
+    question.measures.some((m) => m.name === 'min' || m.name === 'max' || m.name === 'count_distinct');
   const signed = hasReversals && !standing;
   const conditions = known === '' || standing ? [] : [known];
-  return statement(question, {
-    from: `${standing ? standingEntries(stream, known) : entriesOf(stream)} e`,
-    conditions: [...conditions, ...selectionSql(stream, question, parameters)],
-    bucket: question.every === 'all' ? undefined : bucketExpression(`e.${quote(stream.time!.name)}`, question.every, question.tz),
-    dimensions: question.by.map((dimension) => dimensionSql(stream, dimension, parameters)),
-    measures: question.measures.map((measure) => ledgerMeasure(stream, measure, signed)),
-    records: signed ? 'sum(e._sign)' : 'count(*)',
-  }, parameters);
+  return statement(
+    question,
+    {
+      from: `${standing ? standingEntries(stream, known) : entriesOf(stream)} e`,
+      conditions: [...conditions, ...selectionSql(stream, question, parameters)],
+      bucket:
+        question.every === 'all'
+          ? undefined
+          : bucketExpression(`e.${quote(stream.time!.name)}`, question.every, question.tz),
+      dimensions: question.by.map((dimension) => dimensionSql(stream, dimension, parameters)),
+      measures: question.measures.map((measure) => ledgerMeasure(stream, measure, signed)),
+      records: signed ? 'sum(e._sign)' : 'count(*)',
+    },
+    parameters,
+  );
 }
 
 function ledgerMeasure(stream: Stream, measure: Measure, signed: boolean): string {
@@ -66,7 +83,10 @@ function ledgerMeasure(stream: Stream, measure: Measure, signed: boolean): strin
     case 'sum':
       return signedSum(value, signed);
     case 'avg':
-      return average(signedSum(value, signed), signed ? `coalesce(sum(e._sign) filter (where ${value} is not null), 0)` : `count(${value})`);
+      return average(
+        signedSum(value, signed),
+        signed ? `coalesce(sum(e._sign) filter (where ${value} is not null), 0)` : `count(${value})`,
+      );
     case 'count_distinct':
       return `count(distinct ${value})`;
     default:
@@ -92,11 +112,15 @@ function rollupQuestion(stream: Stream, rollup: Rollup, question: Question, para
   const local = { ...stream, id: undefined } as Stream; // a rollup keeps the id, too, under its own name
   const conditions = selectionSql(local, { ...question, from: undefined, to: undefined }, parameters);
   const bucket = bucketType(rollup);
-  for (const [edge, sign] of [[question.from, '>='], [question.to, '<']] as const) {
+  for (const [edge, sign] of [
+    [question.from, '>='],
+    [question.to, '<'],
+  ] as const) {
     if (edge === undefined || !bucket) continue;
-    const value = bucket === 'date'
-      ? parameters.add(formatBucket(edge, rollup.every, rollup.tz), 'date')
-      : `make_timestamp(${parameters.add(edge, 'bigint')})`;
+    const value =
+      bucket === 'date'
+        ? parameters.add(formatBucket(edge, rollup.every, rollup.tz), 'date')
+        : `make_timestamp(${parameters.add(edge, 'bigint')})`;
     conditions.push(`e._bucket ${sign} ${value}`);
   }
   const sumOf = (measure: Measure): string => {
@@ -112,22 +136,34 @@ function rollupQuestion(stream: Stream, rollup: Rollup, question: Question, para
     const whole = scaleOf(field) === 0 ? `cast(sum(${over}) as varchar)` : text;
     return `(${kept} + case when count(${over}) = 0 then 0 else cast(${whole} as ${sqlType(field).replace(/\(\d+/, '(38')}) end)`;
   };
-  return statement(question, {
-    from: `${rollupOf(stream, rollup)} e`,
-    conditions,
-    bucket: question.every === 'all' ? undefined : coarserBucket('e._bucket', rollup.every, question.every, question.tz),
-    dimensions: question.by.map((dimension) => asRow(dimension.field.name)),
-    measures: question.measures.map((measure) => {
-      if (measure.name === 'count') return 'coalesce(sum(e._count), 0)::bigint';
-      return measure.name === 'sum' ? sumOf(measure) : average(sumOf(measure), 'coalesce(sum(e._count), 0)');
-    }),
-    records: 'sum(e._count)',
-  }, parameters);
+  return statement(
+    question,
+    {
+      from: `${rollupOf(stream, rollup)} e`,
+      conditions,
+      bucket:
+        question.every === 'all'
+          ? undefined
+          : coarserBucket('e._bucket', rollup.every, question.every, question.tz),
+      dimensions: question.by.map((dimension) => asRow(dimension.field.name)),
+      measures: question.measures.map((measure) => {
+        if (measure.name === 'count') return 'coalesce(sum(e._count), 0)::bigint';
+        return measure.name === 'sum'
+          ? sumOf(measure)
+          : average(sumOf(measure), 'coalesce(sum(e._count), 0)');
+      }),
+      records: 'sum(e._count)',
+    },
+    parameters,
+  );
 }
 
 function statement(question: Question, grouping: Grouping, parameters: Parameters): string {
   const { bucket, dimensions, measures, conditions, records } = grouping;
-  const keys = [...(bucket ? [`${bucket} as b`] : []), ...dimensions.map((dimension, i) => `${dimension} as d${i}`)];
+  const keys = [
+    ...(bucket ? [`${bucket} as b`] : []),
+    ...dimensions.map((dimension, i) => `${dimension} as d${i}`),
+  ];
   const grouped = keys.length > 0;
   const having = [
     ...(grouped ? [`${records} <> 0`] : []),
@@ -135,8 +171,18 @@ function statement(question: Question, grouping: Grouping, parameters: Parameter
       const { name, field } = question.measures[measure]!;
       const raw = measures[measure]!;
       const asNumber = name === 'avg' ? 'decimal(38, 12)' : 'decimal(38, 10)';
-      if (name === 'avg') return comparison(raw, operator, values.map((v) => scaledForAverage(v, scaleOf(field!))), 'hugeint', parameters);
-      const type = (name === 'min' || name === 'max') && field!.type !== 'integer' && field!.type !== 'decimal' ? sqlType(field!) : numberType(values, asNumber);
+      if (name === 'avg')
+        return comparison(
+          raw,
+          operator,
+          values.map((v) => scaledForAverage(v, scaleOf(field!))),
+          'hugeint',
+          parameters,
+        );
+      const type =
+        (name === 'min' || name === 'max') && field!.type !== 'integer' && field!.type !== 'decimal'
+          ? sqlType(field!)
+          : numberType(values, asNumber);
       return comparison(raw, operator, values, type, parameters);
     }),
   ];
@@ -145,8 +191,12 @@ function statement(question: Question, grouping: Grouping, parameters: Parameter
     const dimension = question.by.findIndex((d) => d.text === name);
     return dimension >= 0 ? `d${dimension}` : `m${question.measures.findIndex((m) => m.text === name)}`;
   };
-  const order = question.order.map(({ column, descending }) => `${columnOf(column)} ${descending ? 'desc' : 'asc'} nulls last`);
-  const bucketOut = bucket && (question.every === 'hour' || question.every === 'minute' ? 'epoch_us(b)' : 'cast(b as varchar)');
+  const order = question.order.map(
+    ({ column, descending }) => `${columnOf(column)} ${descending ? 'desc' : 'asc'} nulls last`,
+  );
+  const bucketOut =
+    bucket &&
+    (question.every === 'hour' || question.every === 'minute' ? 'epoch_us(b)' : 'cast(b as varchar)');
   const output = [
     ...question.by.map((d, i) => outputSql(`d${i}`, d.path.length > 0 ? 'text' : d.field.type)),
     ...(bucketOut ? [bucketOut] : []),
@@ -188,7 +238,15 @@ function measureOutput(measure: Measure, column: string): string {
 }
 
 function answerColumns(question: Question): Column[] {
-  const bucket: Column[] = question.every === 'all' ? [] : [{ name: question.every, type: question.every === 'hour' || question.every === 'minute' ? 'timestamp' : 'date' }];
+  const bucket: Column[] =
+    question.every === 'all'
+      ? []
+      : [
+          {
+            name: question.every,
+            type: question.every === 'hour' || question.every === 'minute' ? 'timestamp' : 'date',
+          },
+        ];
   const measureType = ({ name, field }: Measure): FieldType | 'count' =>
     name === 'count' || name === 'count_distinct' ? 'count' : name === 'avg' ? 'decimal' : field!.type;
   return [
@@ -198,7 +256,10 @@ function answerColumns(question: Question): Column[] {
   ];
 }
 
-function readRow(question: Question, row: (string | number | bigint | boolean | null)[]): (string | number | boolean | null)[] {
+function readRow(
+  question: Question,
+  row: (string | number | bigint | boolean | null)[],
+): (string | number | boolean | null)[] {
   const hasBucket = question.every !== 'all';
   const byCount = question.by.length;
   return row.map((value, i) => {
@@ -208,7 +269,9 @@ function readRow(question: Question, row: (string | number | bigint | boolean | 
     }
     if (i < byCount) {
       const { field, path } = question.by[i]!;
-      return field.type === 'decimal' && path.length === 0 ? trimDecimal(String(value)) : (value as string | boolean);
+      return field.type === 'decimal' && path.length === 0
+        ? trimDecimal(String(value))
+        : (value as string | boolean);
     }
     const { name, field } = question.measures[i - byCount - (hasBucket ? 1 : 0)]!;
     if (name === 'count' || name === 'count_distinct') return Number(value);

@@ -4,7 +4,9 @@ import { literal } from './names.ts';
 
 /** The local time of an instant (both as timestamps without zone; the instant in UTC). */
 function localTime(instant: string, zone: string): string {
-  return zone === 'UTC' ? `${instant}::timestamp` : `timezone(${literal(zone)}, ${instant}::timestamp at time zone 'UTC')`;
+  return zone === 'UTC'
+    ? `${instant}::timestamp`
+    : `timezone(${literal(zone)}, ${instant}::timestamp at time zone 'UTC')`;
 }
 
 /** A date (days and longer, on which the bucket starts there) or an instant (hours and minutes). */

@@ -11,13 +11,13 @@ import { dateGrammar, timestampGrammar } from '../../engine/calendar.ts';
 import { numberGrammar } from '../../engine/decimal.ts';
 import { minifyJson } from '../../engine/exact-json.ts';
 import {
-  type Field,
-  type ValueCode,
   defaultRaw,
+  type Field,
   refusalMessage,
   stringTypes,
   textMax,
   uuidGrammar,
+  type ValueCode,
 } from '../../engine/field-types.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Stream } from '../../engine/stream.ts';
@@ -70,7 +70,8 @@ function decimalPattern({ precision, scale }: { precision: number; scale: number
 function typedValue(field: Field, text: string, kind: RawKind): string {
   /** For cells, numbers with an exponent have another chance; JSON records with such numbers are rewritten first. */
   const number = (pattern: string) => {
-    const cast = (value: string) => `when ${matches(value, pattern)} then try_cast(${value} as ${sqlType(field)})`;
+    const cast = (value: string) =>
+      `when ${matches(value, pattern)} then try_cast(${value} as ${sqlType(field)})`;
     const exponent = `when (contains(${text}, 'e') or contains(${text}, 'E')) and ${matches(text, numberGrammar)} then case ${cast(`plain_number(${text})`)} end`;
     return `case ${cast(text)} ${kind === 'cell' ? exponent : ''} end`;
   };
@@ -84,7 +85,8 @@ function typedValue(field: Field, text: string, kind: RawKind): string {
     case 'boolean':
       return `case ${text} when 'true' then true when 'false' then false end`;
     case 'timestamp': {
-      const common = '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?Z?';
+      const common =
+        '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?Z?';
       return `case when ${matches(text, common)} then try_cast(${text} as timestamp) when ${matches(text, timestampGrammar)} then any_timestamp(${text}) end`;
     }
     case 'date':
@@ -93,7 +95,9 @@ function typedValue(field: Field, text: string, kind: RawKind): string {
       return `case when ${matches(text, uuidGrammar)} then try_cast(${text} as uuid) end`;
     case 'json':
       // As DuckDB writes it where no number can be harmed; else blanks outside of strings go, \\1 is a string or nothing.
-      return kind === 'json' ? text : `case
+      return kind === 'json'
+        ? text
+        : `case
         when not regexp_matches(${text}, '[\\s\\\\]') then ${text}
         when json_valid(${text}) and not regexp_matches(${text}, '[0-9][.eE]|-0') then json(${text})::varchar
         else regexp_replace(${text}, '("(?:[^"\\\\]|\\\\.)*")|\\s+', '\\1', 'g') end`;
@@ -129,7 +133,14 @@ const refusalCodes: ValueCode[] = [
   'not_one_of',
 ];
 /** Numbers of refusals that concern the record as a whole; those of fields follow. */
-export const recordRefusals = { unreadable: 0, repeated_field: 1, unknown_field: 2, too_old: 3, in_future: 4, unreadable_row: 5 } as const;
+export const recordRefusals = {
+  unreadable: 0,
+  repeated_field: 1,
+  unknown_field: 2,
+  too_old: 3,
+  in_future: 4,
+  unreadable_row: 5,
+} as const;
 /** Not a refusal: the record must be read again, exactly (see stage.ts). */
 export const readExactly = -1;
 const firstFieldRefusal = 10;
@@ -155,9 +166,13 @@ export function fieldSql(
   const quoted = `starts_with(${raw}, '"')`;
   const unquoted = `(${raw} ->> '$')`;
   const textSql =
-    kind === 'cell' ? raw
-    : field.type === 'json' ? (exact ? unquoted : `${raw}::varchar`)
-    : `case when ${quoted} then ${unquoted}${isText ? '' : ` else ${raw}::varchar`} end`;
+    kind === 'cell'
+      ? raw
+      : field.type === 'json'
+        ? exact
+          ? unquoted
+          : `${raw}::varchar`
+        : `case when ${quoted} then ${unquoted}${isText ? '' : ` else ${raw}::varchar`} end`;
   const fallback = field.default === undefined ? undefined : defaultValue(field);
   const refuse = (code: ValueCode) => String(refusalNumber(index, code));
   const conditions: [string, ValueCode][] = [];
@@ -170,32 +185,48 @@ export function fieldSql(
       conditions.push([`strlen(${text}) > ${max} and length(${text}) > ${max}`, 'bad_length']);
       if (field.min_length) conditions.push([`length(${text}) < ${field.min_length}`, 'bad_length']);
       if (field.pattern) conditions.push([`not ${matches(text, field.pattern)}`, 'pattern_mismatch']);
-      if (field.one_of) conditions.push([`${text} not in (${field.one_of.map(literal).join(', ')})`, 'not_one_of']);
+      if (field.one_of)
+        conditions.push([`${text} not in (${field.one_of.map(literal).join(', ')})`, 'not_one_of']);
       break;
     }
     case 'json':
       conditions.push([`length(${text}) > ${limits.json_characters}`, 'bad_length']);
       if (kind === 'cell') {
         // DuckDB's JSON is lenient: it takes NaN, Infinity and a comma before a closing bracket.
-        conditions.push([`${text} is not null and (not json_valid(${text}) or regexp_matches(${text}, '(?i)(^|[:,\\[])\\s*-?(nan|inf)|,\\s*[}\\]]'))`, 'invalid_value']);
+        conditions.push([
+          `${text} is not null and (not json_valid(${text}) or regexp_matches(${text}, '(?i)(^|[:,\\[])\\s*-?(nan|inf)|,\\s*[}\\]]'))`,
+          'invalid_value',
+        ]);
       }
       break;
     default: {
-      const plain = kind === 'cell' ? `case when ${matches(text, numberGrammar)} then plain_number(${text}) end` : text;
+      const plain =
+        kind === 'cell' ? `case when ${matches(text, numberGrammar)} then plain_number(${text}) end` : text;
       if (field.type === 'integer') {
-        conditions.push([`${text} is not null and ${value} is null and ${matches(plain, '-?[0-9]+(\\.0+)?')}`, 'out_of_range']);
+        conditions.push([
+          `${text} is not null and ${value} is null and ${matches(plain, '-?[0-9]+(\\.0+)?')}`,
+          'out_of_range',
+        ]);
       }
       if (field.type === 'decimal') {
         const tooMany = `-?0*[1-9][0-9]{${field.precision - field.scale},}(\\.[0-9]+)?`;
-        conditions.push([`${text} is not null and ${value} is null and ${matches(plain, tooMany)}`, 'out_of_range']);
+        conditions.push([
+          `${text} is not null and ${value} is null and ${matches(plain, tooMany)}`,
+          'out_of_range',
+        ]);
       }
       conditions.push([`${text} is not null and ${value} is null`, 'invalid_value']);
       if (field.type === 'timestamp') {
-        conditions.push([`${value} not between timestamp '0001-01-01 00:00:00' and timestamp '9999-12-31 23:59:59.999999'`, 'invalid_value']);
+        conditions.push([
+          `${value} not between timestamp '0001-01-01 00:00:00' and timestamp '9999-12-31 23:59:59.999999'`,
+          'invalid_value',
+        ]);
       }
       if (field.type === 'integer' || field.type === 'decimal') {
-        if (field.min !== undefined) conditions.push([`${value} < ${boundLiteral(field.min)}`, 'out_of_range']);
-        if (field.max !== undefined) conditions.push([`${value} > ${boundLiteral(field.max)}`, 'out_of_range']);
+        if (field.min !== undefined)
+          conditions.push([`${value} < ${boundLiteral(field.min)}`, 'out_of_range']);
+        if (field.max !== undefined)
+          conditions.push([`${value} > ${boundLiteral(field.max)}`, 'out_of_range']);
       }
     }
   }
@@ -205,12 +236,18 @@ export function fieldSql(
     text: textSql,
     value: fallback === undefined ? typed : `case when ${raw} is null then ${fallback} else ${typed} end`,
     fine: fineValue(stream, field, text, value),
-    refusal: conditions.length === 0 ? 'null' : `case ${conditions.map(([when, code]) => `when ${when} then ${refuse(code)}`).join(' ')} end`,
+    refusal:
+      conditions.length === 0
+        ? 'null'
+        : `case ${conditions.map(([when, code]) => `when ${when} then ${refuse(code)}`).join(' ')} end`,
   };
 }
 
 function fineValue(stream: Stream, field: Field, text: string, value: string): string {
-  const bounded = 'min' in field || 'max' in field || (field.type === 'text' && (field.pattern !== undefined || field.min_length !== undefined));
+  const bounded =
+    'min' in field ||
+    'max' in field ||
+    (field.type === 'text' && (field.pattern !== undefined || field.min_length !== undefined));
   if (bounded || field.type === 'json') return 'false';
   if (field.type === 'timestamp') return `year(${value}) between 1 and 9999`;
   if (field.type !== 'text') return `${value} is not null`;
@@ -219,12 +256,16 @@ function fineValue(stream: Stream, field: Field, text: string, value: string): s
 }
 
 function textLimit(stream: Stream, field: Field & { type: 'text' }): number {
-  return field === stream.id ? Math.min(field.max_length ?? limits.id_characters, limits.id_characters) : textMax(field);
+  return field === stream.id
+    ? Math.min(field.max_length ?? limits.id_characters, limits.id_characters)
+    : textMax(field);
 }
 
 function defaultValue(field: Field): string {
   const text = literal(field.type === 'json' ? minifyJson(defaultRaw(field).text) : defaultRaw(field).text);
-  return field.type === 'text' || field.type === 'json' ? text : typedValue(field, `${text}::varchar`, 'cell');
+  return field.type === 'text' || field.type === 'json'
+    ? text
+    : typedValue(field, `${text}::varchar`, 'cell');
 }
 
 /** What a refusal number stands for. `message` takes the value that was found. */
@@ -241,7 +282,11 @@ export function refusalOf(
     case recordRefusals.repeated_field:
       return { code: 'unreadable', field: undefined, message: recordMessages.repeated_field };
     case recordRefusals.unknown_field:
-      return { code: 'unknown_field', field: undefined, message: (found) => recordMessages.unknown_field(found, names) };
+      return {
+        code: 'unknown_field',
+        field: undefined,
+        message: (found) => recordMessages.unknown_field(found, names),
+      };
     case recordRefusals.too_old:
       return { code: 'too_old', field: stream.time?.name, message: recordMessages.too_old };
     case recordRefusals.in_future:

@@ -22,9 +22,22 @@ export function dimensionSql(stream: Stream, { field, path }: Dimension, paramet
   return `json_extract_string(${value}, ${parameters.add(pointer, 'varchar')})`;
 }
 
-const signs: Partial<Record<Operator, string>> = { eq: '=', gt: '>', gte: '>=', lt: '<', lte: '<=', like: 'like' };
+const signs: Partial<Record<Operator, string>> = {
+  eq: '=',
+  gt: '>',
+  gte: '>=',
+  lt: '<',
+  lte: '<=',
+  like: 'like',
+};
 
-export function comparison(value: string, operator: Operator, texts: string[], type: string, parameters: Parameters): string {
+export function comparison(
+  value: string,
+  operator: Operator,
+  texts: string[],
+  type: string,
+  parameters: Parameters,
+): string {
   switch (operator) {
     case 'is_null':
       return `${value} is null`;
@@ -33,15 +46,26 @@ export function comparison(value: string, operator: Operator, texts: string[], t
     case 'ne':
       return `${value} is distinct from ${parameters.add(texts[0]!, type)}`;
     case 'in':
-      return texts.length === 0 ? 'false' : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
+      return texts.length === 0
+        ? 'false'
+        : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
     default:
       return `${value} ${signs[operator]} ${parameters.add(texts[0]!, type)}`;
   }
 }
 
 /** The type in which a field's values are compared: decimals with all their digits, whatever the bound has. */
-export function conditionSql(stream: Stream, { dimension, operator, values }: Condition, parameters: Parameters): string {
-  const type = dimension.path.length > 0 ? 'varchar' : dimension.field.type === 'decimal' ? `decimal(38, ${dimension.field.scale})` : sqlType(dimension.field);
+export function conditionSql(
+  stream: Stream,
+  { dimension, operator, values }: Condition,
+  parameters: Parameters,
+): string {
+  const type =
+    dimension.path.length > 0
+      ? 'varchar'
+      : dimension.field.type === 'decimal'
+        ? `decimal(38, ${dimension.field.scale})`
+        : sqlType(dimension.field);
   return comparison(dimensionSql(stream, dimension, parameters), operator, values, type, parameters);
 }
 
@@ -50,8 +74,10 @@ export function selectionSql(stream: Stream, selection: Selection, parameters: P
   const conditions = selection.where.map((condition) => conditionSql(stream, condition, parameters));
   if (stream.time) {
     const time = `e.${quote(stream.time.name)}::timestamp`;
-    if (selection.from !== undefined) conditions.push(`${time} >= make_timestamp(${parameters.add(selection.from, 'bigint')})`);
-    if (selection.to !== undefined) conditions.push(`${time} < make_timestamp(${parameters.add(selection.to, 'bigint')})`);
+    if (selection.from !== undefined)
+      conditions.push(`${time} >= make_timestamp(${parameters.add(selection.from, 'bigint')})`);
+    if (selection.to !== undefined)
+      conditions.push(`${time} < make_timestamp(${parameters.add(selection.to, 'bigint')})`);
   }
   return conditions;
 }
@@ -61,7 +87,8 @@ export function outputSql(value: string, type: string): string {
   if (type === 'timestamp') return `strftime(${value}, '%Y-%m-%dT%H:%M:%S.%fZ')`;
   if (type === 'boolean') return value;
   // The driver drops a byte-order mark at the start of a text; two of them leave one.
-  if (type === 'text' || type === 'json') return `case when starts_with(${value}, '\ufeff') then '\ufeff' || ${value} else ${value} end`;
+  if (type === 'text' || type === 'json')
+    return `case when starts_with(${value}, '\ufeff') then '\ufeff' || ${value} else ${value} end`;
   return `cast(${value} as varchar)`;
 }
 

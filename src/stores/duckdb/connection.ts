@@ -9,7 +9,12 @@
  *    that was empty then, it finds nothing ever after (duckdb issues 23704 and 24182). So the store switches
  *    the optimizer `statistics_propagation` off (see index.ts); questions are no slower for it.
  */
-import type { DuckDBConnection, DuckDBInstance, DuckDBPreparedStatement, DuckDBResult } from '@duckdb/node-api';
+import type {
+  DuckDBConnection,
+  DuckDBInstance,
+  DuckDBPreparedStatement,
+  DuckDBResult,
+} from '@duckdb/node-api';
 import { TallybookError } from '../../engine/errors.ts';
 import { stagingMacros } from './casts.ts';
 
@@ -189,12 +194,25 @@ function bind(statement: DuckDBPreparedStatement, parameters: readonly Parameter
 /** DuckDB's errors that have a meaning of their own for the user; all others stay what they are: defects of ours. */
 function asTallybookError(error: unknown): unknown {
   const message = error instanceof Error ? error.message : String(error);
-  if (/no space left|disk (is )?full|could not (write|allocate).*(space|block)|max_temp_directory_size|ENOSPC/i.test(message)) {
+  if (
+    /no space left|disk (is )?full|could not (write|allocate).*(space|block)|max_temp_directory_size|ENOSPC/i.test(
+      message,
+    )
+  ) {
     const detail = `the disk is full, and nothing of this was kept; make room, then send it again (${message.split('\n')[0]})`;
     return new TallybookError('storage_full', detail, { cause: error });
   }
-  if (/could not convert string "[-0-9.]+" to DECIMAL\(38|overflow in .*(addition|sum|subtract|cast)|overflow on|out of range.*(sum|decimal|hugeint)/i.test(message) && !/invalid input/i.test(message)) {
-    return new TallybookError('sum_out_of_range', 'a sum has more than 38 digits; ask about fewer records at a time', { cause: error });
+  if (
+    /could not convert string "[-0-9.]+" to DECIMAL\(38|overflow in .*(addition|sum|subtract|cast)|overflow on|out of range.*(sum|decimal|hugeint)/i.test(
+      message,
+    ) &&
+    !/invalid input/i.test(message)
+  ) {
+    return new TallybookError(
+      'sum_out_of_range',
+      'a sum has more than 38 digits; ask about fewer records at a time',
+      { cause: error },
+    );
   }
   return error;
 }

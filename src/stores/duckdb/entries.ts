@@ -2,7 +2,7 @@
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import type { EntriesRequest, Entry, Fate, FateLine } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
-import { Parameters, outputSql, selectionSql, trimDecimal } from './conditions.ts';
+import { outputSql, Parameters, selectionSql, trimDecimal } from './conditions.ts';
 import type { Connection, Row } from './connection.ts';
 import { duplicatesOf, entriesOf, fieldValue } from './names.ts';
 import { knownCondition } from './snapshot.ts';
@@ -16,7 +16,10 @@ function entrySelect(stream: Stream): string {
 }
 
 async function readEntries(connection: Connection, stream: Stream, rows: Row[]): Promise<Entry[]> {
-  const parts = await readParts(connection, rows.map((row) => row[1] as number));
+  const parts = await readParts(
+    connection,
+    rows.map((row) => row[1] as number),
+  );
   return rows.map((row) => ({
     seq: row[0] as string,
     ...parts.get(row[1] as number)!,
@@ -38,10 +41,18 @@ async function readParts(connection: Connection, numbers: number[]): Promise<Map
     `select part::double, batch::double, strftime(recorded_at, '%Y-%m-%dT%H:%M:%S.%fZ'), source, import::double, reason
      from parts where part in (${[...new Set(numbers)].join(', ')})`,
   );
-  return new Map(rows.map(([part, batch, recordedAt, source, importId, reason]) => [
-    part as number,
-    { batch: batch as number, recorded_at: recordedAt as string, source: source as string, import: importId as number | null, reason: reason as string | null },
-  ]));
+  return new Map(
+    rows.map(([part, batch, recordedAt, source, importId, reason]) => [
+      part as number,
+      {
+        batch: batch as number,
+        recorded_at: recordedAt as string,
+        source: source as string,
+        import: importId as number | null,
+        reason: reason as string | null,
+      },
+    ]),
+  );
 }
 
 export async function listEntries(connection: Connection, request: EntriesRequest): Promise<Entry[]> {
@@ -51,7 +62,8 @@ export async function listEntries(connection: Connection, request: EntriesReques
     const known = await knownCondition(connection, request.knownAt);
     const conditions = selectionSql(stream, request, parameters);
     if (known !== '' && !standing) conditions.push(known);
-    if (after !== undefined) conditions.push(`e._seq ${newestFirst ? '<' : '>'} ${parameters.add(after, 'bigint')}`);
+    if (after !== undefined)
+      conditions.push(`e._seq ${newestFirst ? '<' : '>'} ${parameters.add(after, 'bigint')}`);
     const rows = await connection.askOnce(
       `${entrySelect(stream)} from ${standing ? standingEntries(stream, known) : entriesOf(stream)} e
        ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
@@ -69,33 +81,64 @@ export async function fateOf(connection: Connection, stream: Stream, id: string)
       [id],
     );
     const entries = await readEntries(connection, stream, found);
-    const reversed = new Map(entries.flatMap((entry) => (entry.reverses === null ? [] : [[entry.reverses, entry] as const])));
+    const reversed = new Map(
+      entries.flatMap((entry) => (entry.reverses === null ? [] : [[entry.reverses, entry] as const])),
+    );
     const lines: [order: number, line: FateLine][] = [];
-    const common = ({ batch, recorded_at, source, import: importId, reason }: Entry) => ({ batch, recorded_at, source, import: importId, reason });
+    const common = ({ batch, recorded_at, source, import: importId, reason }: Entry) => ({
+      batch,
+      recorded_at,
+      source,
+      import: importId,
+      reason,
+    });
     for (const [i, entry] of entries.entries()) {
       const next = entries[i + 1];
       const before = entries[i - 1];
       if (entry.sign === 1) {
         // A reversal right before, in the same batch and row, makes a correction; its seq is one less.
-        const corrects = before?.sign === -1 && before.batch === entry.batch && BigInt(before.seq) + 1n === BigInt(entry.seq);
-        lines.push([Number(entry.seq), { verdict: corrects ? 'corrected' : 'accepted', ...common(entry), values: entry.values }]);
-      } else if (!(next?.sign === 1 && next.batch === entry.batch && BigInt(entry.seq) + 1n === BigInt(next.seq))) {
+        const corrects =
+          before?.sign === -1 &&
+          before.batch === entry.batch &&
+          BigInt(before.seq) + 1n === BigInt(entry.seq);
+        lines.push([
+          Number(entry.seq),
+          { verdict: corrects ? 'corrected' : 'accepted', ...common(entry), values: entry.values },
+        ]);
+      } else if (
+        !(next?.sign === 1 && next.batch === entry.batch && BigInt(entry.seq) + 1n === BigInt(next.seq))
+      ) {
         lines.push([Number(entry.seq), { verdict: 'retracted', ...common(entry), values: entry.values }]);
       }
     }
     lines.push(...(await repeats(connection, stream, entries)), ...(await refusals(connection, stream, id)));
-    lines.sort(([a, x], [b, y]) => (x.recorded_at < y.recorded_at ? -1 : x.recorded_at > y.recorded_at ? 1 : a - b));
-    return { standing: entries.findLast((entry) => entry.sign === 1 && !reversed.has(entry.seq)) ?? null, lines: lines.map(([, line]) => line) };
+    lines.sort(([a, x], [b, y]) =>
+      x.recorded_at < y.recorded_at ? -1 : x.recorded_at > y.recorded_at ? 1 : a - b,
+    );
+    return {
+      standing: entries.findLast((entry) => entry.sign === 1 && !reversed.has(entry.seq)) ?? null,
+      lines: lines.map(([, line]) => line),
+    };
   });
 }
 
-async function repeats(connection: Connection, stream: Stream, entries: Entry[]): Promise<[number, FateLine][]> {
+async function repeats(
+  connection: Connection,
+  stream: Stream,
+  entries: Entry[],
+): Promise<[number, FateLine][]> {
   if (entries.length === 0) return [];
   const rows = await connection.askOnce(
     `select _part::double from ${duplicatesOf(stream)} where _seq in (${entries.map((entry) => entry.seq).join(', ')})`,
   );
-  const parts = await readParts(connection, rows.map(([part]) => part as number));
-  return rows.map(([part]) => [Number.MAX_SAFE_INTEGER, { verdict: 'duplicate', ...parts.get(part as number)!, values: null }]);
+  const parts = await readParts(
+    connection,
+    rows.map(([part]) => part as number),
+  );
+  return rows.map(([part]) => [
+    Number.MAX_SAFE_INTEGER,
+    { verdict: 'duplicate', ...parts.get(part as number)!, values: null },
+  ]);
 }
 
 /** Conflicts and rejects of the id stand in the stream of rejects. */
@@ -110,7 +153,12 @@ async function refusals(connection: Connection, stream: Stream, id: string): Pro
     Number.MAX_SAFE_INTEGER,
     {
       verdict: entry.values[code] === 'conflict' ? 'conflict' : 'rejected',
-      batch: entry.batch, recorded_at: entry.recorded_at, source: entry.source, import: entry.import, reason: entry.values[code] ?? null, values: null,
+      batch: entry.batch,
+      recorded_at: entry.recorded_at,
+      source: entry.source,
+      import: entry.import,
+      reason: entry.values[code] ?? null,
+      values: null,
     },
   ]);
 }

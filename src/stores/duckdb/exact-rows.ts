@@ -45,7 +45,11 @@ export function foundExactly(stream: Stream, line: string, refusal: number): str
 }
 
 /** Puts such values into rows of a stage, by `_n`. */
-export async function putFound(connection: Connection, table: string, found: Map<number, string>): Promise<void> {
+export async function putFound(
+  connection: Connection,
+  table: string,
+  found: Map<number, string>,
+): Promise<void> {
   if (found.size === 0) return;
   const rows = [...found].map(([n, text]) => ({ n, text }));
   await connection.run(

@@ -40,11 +40,16 @@ export class IdFilter {
   /** Segments being filled from uncovered ranges, apart from the one that takes new entries. */
   #open: Segment | undefined;
 
-  /** Adds the hash of a record, whose entries may have the seqs `seq` and `seq` + 1. Returns the ranges in which the id may stand; empty: it is surely new. */
+  /**
+   * Adds the hash of a record, whose entries may have the seqs `seq` and `seq` + 1. Returns the ranges in which the id
+   * may stand; undefined: it is surely new.
+   */
   addAndFind(low: number, high: number, seq: bigint): SeqRange[] | undefined {
     let found: SeqRange[] | undefined;
     for (const segment of this.#segments) {
-      if (holds(segment, low, high)) (found ??= []).push({ from: segment.from, to: segment.to });
+      if (!holds(segment, low, high)) continue;
+      found ??= [];
+      found.push({ from: segment.from, to: segment.to });
     }
     if (!this.#open || this.#open.hashes >= this.#open.capacity) {
       this.#open = newSegment(seq, (this.#open?.capacity ?? 0) * 4);

@@ -10,8 +10,18 @@ import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
 import { type Micros, nowMicros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
-import type { BacksUp, Check, Delivery, EntriesRequest, Entry, Fate, Answer, Store, StreamState } from '../../engine/store.ts';
 import type { Plan } from '../../engine/plan.ts';
+import type {
+  Answer,
+  BacksUp,
+  Check,
+  Delivery,
+  EntriesRequest,
+  Entry,
+  Fate,
+  Store,
+  StreamState,
+} from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { Receipt } from '../../engine/verdicts.ts';
 import { appendRollup } from './append.ts';
@@ -23,8 +33,8 @@ import { LedgerState } from './ledger-state.ts';
 import { Lock } from './lock.ts';
 import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
+import { publishTexts, type TextDelivery } from './publish.ts';
 import { type FileDelivery, publishFile } from './publish-file.ts';
-import { type TextDelivery, publishTexts } from './publish.ts';
 import { ReadPool } from './read-pool.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
 import { backUp, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
@@ -50,7 +60,11 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await rm(spill, { recursive: true, force: true });
   } catch (error) {
-    throw new TallybookError('directory_unusable', `${directory} cannot be used: ${(error as Error).message}`, { cause: error });
+    throw new TallybookError(
+      'directory_unusable',
+      `${directory} cannot be used: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
   const instance = await openInstance(join(directory, `${database}.duckdb`), {
     memory_limit: options.memoryLimit ?? memoryLimitDefault,
@@ -70,9 +84,18 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     await checkVersion(writer, directory);
     await writer.execute(bookTables);
     await mkdir(spill, { recursive: true });
-    await writer.execute(`attach ${literal(join(spill, 'staging.duckdb'))} as staging; attach ':memory:' as memory_staging`);
-    const [last] = await writer.rows('select coalesce(max(batch), 0)::double, coalesce(max(part), 0)::double, coalesce(epoch_us(max(recorded_at)), 0) from parts');
-    const state = new LedgerState(Number(last![0]), Number(last![1]), BigInt(last![2] as bigint), options.clock ?? nowMicros);
+    await writer.execute(
+      `attach ${literal(join(spill, 'staging.duckdb'))} as staging; attach ':memory:' as memory_staging`,
+    );
+    const [last] = await writer.rows(
+      'select coalesce(max(batch), 0)::double, coalesce(max(part), 0)::double, coalesce(epoch_us(max(recorded_at)), 0) from parts',
+    );
+    const state = new LedgerState(
+      Number(last![0]),
+      Number(last![1]),
+      BigInt(last![2] as bigint),
+      options.clock ?? nowMicros,
+    );
     return new DuckDBStore(instance, writer, state, spill);
   } catch (error) {
     instance.closeSync();
@@ -87,29 +110,47 @@ async function openInstance(path: string, settings: Record<string, string>): Pro
     const message = (error as Error).message;
     const holder = /lock.*?PID (\d+)/is.exec(message)?.[1];
     if (holder || /could not set lock/i.test(message)) {
-      throw new TallybookError('directory_in_use', `${path} is in use by ${holder ? `process ${holder}` : 'another process'}; stop it, or name another directory with --data`, { cause: error });
+      throw new TallybookError(
+        'directory_in_use',
+        `${path} is in use by ${holder ? `process ${holder}` : 'another process'}; stop it, or name another directory with --data`,
+        { cause: error },
+      );
     }
-    throw new TallybookError('directory_unusable', `${path} cannot be opened: ${message.split('\n')[0]}`, { cause: error });
+    throw new TallybookError('directory_unusable', `${path} cannot be opened: ${message.split('\n')[0]}`, {
+      cause: error,
+    });
   }
 }
 
 async function checkVersion(connection: Connection, directory: string): Promise<void> {
-  const tables = await connection.rows("select 1 from duckdb_tables() where table_name = 'book' and schema_name = 'main'");
+  const tables = await connection.rows(
+    "select 1 from duckdb_tables() where table_name = 'book' and schema_name = 'main'",
+  );
   await connection.execute(bookTables);
   if (tables.length === 0) {
     await setBook(connection, 'schema_version', String(schemaVersion));
     await setBook(connection, 'hash_of_tallybook', await hashOfTallybook(connection));
     return;
   }
-  const book = new Map((await connection.rows('select key, value from book')).map(([key, value]) => [key as string, value as string]));
+  const book = new Map(
+    (await connection.rows('select key, value from book')).map(([key, value]) => [
+      key as string,
+      value as string,
+    ]),
+  );
   const version = Number(book.get('schema_version'));
   if (version > schemaVersion) {
-    throw new TallybookError('newer_database', `${directory} was written by a newer Tallybook (schema ${version}, this one knows ${schemaVersion}); use that version or a newer one`);
+    throw new TallybookError(
+      'newer_database',
+      `${directory} was written by a newer Tallybook (schema ${version}, this one knows ${schemaVersion}); use that version or a newer one`,
+    );
   }
   // The hash function belongs to DuckDB; should a new version change it, the hashes are computed anew.
   const hash = await hashOfTallybook(connection);
   if (book.get('hash_of_tallybook') !== hash) {
-    for (const [schema] of await connection.rows("select schema_name from duckdb_tables() where table_name = 'entries' and schema_name like 'stream_%'")) {
+    for (const [schema] of await connection.rows(
+      "select schema_name from duckdb_tables() where table_name = 'entries' and schema_name like 'stream_%'",
+    )) {
       await connection.execute(`update ${quote(schema as string)}.entries set _hash = hash(_id)`);
     }
     await setBook(connection, 'hash_of_tallybook', hash);
@@ -163,7 +204,9 @@ class DuckDBStore implements Store, BacksUp {
       if (deliveries.length > 1) throw new Error('a delivery with a file travels alone');
       return [await this.#publishFile(file as FileDelivery)];
     }
-    const receipts = await this.#lock.run(() => publishTexts(this.#writer, this.#parts, this.#state, deliveries as TextDelivery[]));
+    const receipts = await this.#lock.run(() =>
+      publishTexts(this.#writer, this.#parts, this.#state, deliveries as TextDelivery[]),
+    );
     this.#coverFilters();
     this.#compactLater(deliveries);
     return receipts;
@@ -172,15 +215,20 @@ class DuckDBStore implements Store, BacksUp {
   async #publishFile(delivery: FileDelivery): Promise<Receipt> {
     // Started under the lock, so that it never starts while tables are changed.
     const { working } = await this.#lock.run(async () => {
-      const publishing = publishFile({
-        connect: () => Connection.open(this.#instance),
-        writer: this.#writer,
-        lock: this.#lock,
-        state: this.#state,
-        nextNumber: () => ++this.#fileNumber,
-        spillDirectory: this.#spill,
-      }, delivery);
-      const settled: Promise<unknown> = publishing.catch(() => undefined).finally(() => this.#files.delete(settled));
+      const publishing = publishFile(
+        {
+          connect: () => Connection.open(this.#instance),
+          writer: this.#writer,
+          lock: this.#lock,
+          state: this.#state,
+          nextNumber: () => ++this.#fileNumber,
+          spillDirectory: this.#spill,
+        },
+        delivery,
+      );
+      const settled: Promise<unknown> = publishing
+        .catch(() => undefined)
+        .finally(() => this.#files.delete(settled));
       this.#files.add(settled);
       return { working: publishing };
     });
@@ -192,7 +240,9 @@ class DuckDBStore implements Store, BacksUp {
 
   ask(plan: Plan): Promise<Answer> {
     this.#checkOpen();
-    return this.#readers.use((connection) => ask(connection, plan, this.#state.books(plan.stream).hasReversals));
+    return this.#readers.use((connection) =>
+      ask(connection, plan, this.#state.books(plan.stream).hasReversals),
+    );
   }
 
   entries(request: EntriesRequest): Promise<Entry[]> {
@@ -232,7 +282,8 @@ class DuckDBStore implements Store, BacksUp {
     return this.#readers.use((connection) =>
       connection.transaction(async () => {
         const checks: Check[] = [];
-        for (const { stream, droppedBefore } of streams) checks.push(...(await verifyStream(connection, stream, droppedBefore !== undefined)));
+        for (const { stream, droppedBefore } of streams)
+          checks.push(...(await verifyStream(connection, stream, droppedBefore !== undefined)));
         return checks;
       }),
     );
@@ -240,7 +291,9 @@ class DuckDBStore implements Store, BacksUp {
 
   backup(directory: string): Promise<void> {
     this.#checkOpen();
-    return this.#tending.run(() => this.#readers.use((connection) => backUp(connection, database, directory)));
+    return this.#tending.run(() =>
+      this.#readers.use((connection) => backUp(connection, database, directory)),
+    );
   }
 
   async close(): Promise<void> {
@@ -265,7 +318,9 @@ class DuckDBStore implements Store, BacksUp {
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
       await Promise.all(this.#files);
-      const done = await this.#lock.run(async () => (this.#files.size > 0 ? undefined : { value: await work() }));
+      const done = await this.#lock.run(async () =>
+        this.#files.size > 0 ? undefined : { value: await work() },
+      );
       if (done) return done.value;
     }
   }
@@ -276,21 +331,36 @@ class DuckDBStore implements Store, BacksUp {
     await connection.transaction(async () => {
       await connection.execute(streamTables(stream));
       const schema = schemaOf(stream).slice(1, -1);
-      const existing = await connection.askOnce('select column_name from duckdb_columns() where schema_name = $1 and table_name = $2', [schema, 'entries']);
+      const existing = await connection.askOnce(
+        'select column_name from duckdb_columns() where schema_name = $1 and table_name = $2',
+        [schema, 'entries'],
+      );
       const columns = new Set(existing.map(([name]) => name as string));
       for (const field of storedFields(stream)) {
-        if (!columns.has(field.name)) await connection.execute(`alter table ${entries} add column ${quote(field.name)} ${sqlType(field)}`);
+        if (!columns.has(field.name))
+          await connection.execute(
+            `alter table ${entries} add column ${quote(field.name)} ${sqlType(field)}`,
+          );
       }
       for (const rollup of stream.rollups) {
-        const table = await connection.askOnce('select 1 from duckdb_tables() where schema_name = $1 and table_name = $2', [schema, `rollup_${rollup.name}`]);
+        const table = await connection.askOnce(
+          'select 1 from duckdb_tables() where schema_name = $1 and table_name = $2',
+          [schema, `rollup_${rollup.name}`],
+        );
         if (table.length > 0) continue;
         await connection.execute(rollupTable(stream, rollup));
         await connection.execute(appendRollup(stream, rollup, entries, '', 'false'));
         const dropped = this.#state.streams.get(stream.name)?.droppedBefore;
-        if (dropped !== undefined) await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, String(dropped));
+        if (dropped !== undefined)
+          await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, String(dropped));
       }
     });
-    const book = new Map((await connection.rows('select key, value from book')).map(([key, value]) => [key as string, value as string]));
+    const book = new Map(
+      (await connection.rows('select key, value from book')).map(([key, value]) => [
+        key as string,
+        value as string,
+      ]),
+    );
     const before = book.get(`dropped_before ${stream.name}`);
     const known = this.#state.streams.get(stream.name);
     if (known) known.stream = stream;
@@ -303,11 +373,19 @@ class DuckDBStore implements Store, BacksUp {
   }
 
   async #readBooks(stream: Stream, droppedBefore: Micros | undefined): Promise<void> {
-    const [row] = await this.#writer.askOnce(`select coalesce(max(_seq), 0), coalesce(min(_sign), 1)::integer from ${entriesOf(stream)}`);
+    const [row] = await this.#writer.askOnce(
+      `select coalesce(max(_seq), 0), coalesce(min(_sign), 1)::integer from ${entriesOf(stream)}`,
+    );
     const last = BigInt(row![0] as bigint);
     const filter = new IdFilter();
     if (last > 0n) filter.leaveUncovered({ from: 0n, to: last });
-    this.#state.streams.set(stream.name, { stream, nextSeq: last + 1n, filter, hasReversals: row![1] === -1, droppedBefore });
+    this.#state.streams.set(stream.name, {
+      stream,
+      nextSeq: last + 1n,
+      filter,
+      hasReversals: row![1] === -1,
+      droppedBefore,
+    });
   }
 
   /** Brings the filters of known ids up to date, in the background. Until then, what is missing is scanned. */
@@ -318,7 +396,10 @@ class DuckDBStore implements Store, BacksUp {
     this.#covering = this.#readers
       .use(async (connection) => {
         for (const { stream, filter } of behind) {
-          await filter.cover((range) => readHashes(connection, stream, range), () => this.#closed);
+          await filter.cover(
+            (range) => readHashes(connection, stream, range),
+            () => this.#closed,
+          );
         }
       })
       .catch(() => undefined) // exactness does not depend on it; the next publish tries again
@@ -331,7 +412,12 @@ class DuckDBStore implements Store, BacksUp {
   #compactLater(deliveries: Delivery[]): void {
     if (this.#compacting || this.#closed || this.#files.size > 0) return;
     const streams = new Set(deliveries.map((delivery) => delivery.stream));
-    const due = [...streams].filter((stream) => stream.rollups.length > 0 && this.#state.books(stream).nextSeq - (this.#compactedAt.get(stream.name) ?? 0n) > this.#compactEvery(stream));
+    const due = [...streams].filter(
+      (stream) =>
+        stream.rollups.length > 0 &&
+        this.#state.books(stream).nextSeq - (this.#compactedAt.get(stream.name) ?? 0n) >
+          this.#compactEvery(stream),
+    );
     if (due.length === 0) return;
     this.#compacting = this.#tending
       .run(async () => {
@@ -365,9 +451,19 @@ class DuckDBStore implements Store, BacksUp {
   }
 }
 
-async function* readHashes(connection: Connection, stream: Stream, range: SeqRange): AsyncIterable<Uint32Array> {
-  const result = await connection.stream(`select _hash from ${entriesOf(stream)} where _seq between ${range.from} and ${range.to}`);
-  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+async function* readHashes(
+  connection: Connection,
+  stream: Stream,
+  range: SeqRange,
+): AsyncIterable<Uint32Array> {
+  const result = await connection.stream(
+    `select _hash from ${entriesOf(stream)} where _seq between ${range.from} and ${range.to}`,
+  );
+  for (
+    let chunk = await result.fetchChunk();
+    chunk && chunk.rowCount > 0;
+    chunk = await result.fetchChunk()
+  ) {
     const { items } = chunk.getColumnVector(0) as DuckDBVector & { items: BigUint64Array };
     // A copy: the memory of the driver's vectors lives only as long as they.
     yield new Uint32Array(items.buffer, items.byteOffset, items.length * 2).slice();

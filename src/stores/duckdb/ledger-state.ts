@@ -4,7 +4,7 @@
  */
 import type { Micros } from '../../engine/calendar.ts';
 import type { Stream } from '../../engine/stream.ts';
-import { IdFilter } from './id-filter.ts';
+import type { IdFilter } from './id-filter.ts';
 
 export interface StreamBooks {
   stream: Stream;

@@ -20,9 +20,19 @@ const newLine = 0x0a;
  * Returns the path of a file without over-long lines: the same one, or a copy at `copyPath`.
  * @param separator of cells; what is left of a line gets too many of them to pass for a row
  */
-export async function withoutLongLines(path: string, copyPath: string, separator: string, signal?: AbortSignal): Promise<string> {
+export async function withoutLongLines(
+  path: string,
+  copyPath: string,
+  separator: string,
+  signal?: AbortSignal,
+): Promise<string> {
   if (!(await mayHaveLongLines(path))) return path;
-  await pipeline(createReadStream(path, { highWaterMark: blockBytes }), (blocks) => cutLongLines(blocks, separator), createWriteStream(copyPath, { mode: 0o600 }), { ...(signal ? { signal } : {}) });
+  await pipeline(
+    createReadStream(path, { highWaterMark: blockBytes }),
+    (blocks) => cutLongLines(blocks, separator),
+    createWriteStream(copyPath, { mode: 0o600 }),
+    { ...(signal ? { signal } : {}) },
+  );
   return copyPath;
 }
 
@@ -56,7 +66,10 @@ async function* cutLongLines(blocks: AsyncIterable<Buffer>, separator: string): 
       if (!long && bytes > limits.record_bytes) {
         long = true;
         // Without quotes and separators: it must not open a quote that swallows the lines behind it.
-        const start = Buffer.concat(held).subarray(0, keptBytes).toString('latin1').replace(/[^\x20-\x7e]|["',\t]/g, ' ');
+        const start = Buffer.concat(held)
+          .subarray(0, keptBytes)
+          .toString('latin1')
+          .replace(/[^\x20-\x7e]|["',\t]/g, ' ');
         yield Buffer.concat([note, Buffer.from(start + separator.repeat(limits.stream_fields_max + 1))]);
         held = [];
       }

@@ -14,7 +14,8 @@ export function literal(text: string): string {
 export const schemaOf = (stream: Stream): string => quote(`stream_${stream.name}`);
 export const entriesOf = (stream: Stream): string => `${schemaOf(stream)}.entries`;
 export const duplicatesOf = (stream: Stream): string => `${schemaOf(stream)}.duplicates`;
-export const rollupOf = (stream: Stream, rollup: Rollup): string => `${schemaOf(stream)}.${quote(`rollup_${rollup.name}`)}`;
+export const rollupOf = (stream: Stream, rollup: Rollup): string =>
+  `${schemaOf(stream)}.${quote(`rollup_${rollup.name}`)}`;
 
 /** The fields that have a column of their own: all but the id, which is `_id`. */
 export function storedFields(stream: Stream): Field[] {

@@ -9,7 +9,15 @@ import { firstInstant, formatTimestamp, lastInstant, type Micros } from '../../e
 import { limits } from '../../engine/limits.ts';
 import type { Delivery, Texts } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
-import { type Receipt, type Verdict, type VerdictCounts, type VerdictName, countOfVerdict, noCounts, recordMessages } from '../../engine/verdicts.ts';
+import {
+  countOfVerdict,
+  noCounts,
+  type Receipt,
+  recordMessages,
+  type Verdict,
+  type VerdictCounts,
+  type VerdictName,
+} from '../../engine/verdicts.ts';
 import {
   appendAccepted,
   appendDuplicates,
@@ -27,9 +35,16 @@ import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import type { SeqRange } from './id-filter.ts';
 import type { LedgerState } from './ledger-state.ts';
 import { quote, storedFields } from './names.ts';
-import { type PartTables, knownSelect, knownTable, resolvedColumns, resolvedSelect } from './resolve.ts';
-import { needsFallback, recordSeparator, stageIdsSql, stageTable, stageTextsSql, undecodableMark } from './stage.ts';
+import { knownSelect, knownTable, type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { retractedId } from './retracted-id.ts';
+import {
+  needsFallback,
+  recordSeparator,
+  stageIdsSql,
+  stageTable,
+  stageTextsSql,
+  undecodableMark,
+} from './stage.ts';
 
 export interface BatchStamp {
   batch: number;
@@ -45,7 +60,8 @@ export function timeBounds(stream: Stream, state: LedgerState): { horizon: Micro
   const now = state.now();
   const { droppedBefore } = state.books(stream);
   const kept = stream.retention === undefined ? undefined : now - stream.retention;
-  const horizon = kept === undefined || (droppedBefore !== undefined && droppedBefore > kept) ? droppedBefore : kept;
+  const horizon =
+    kept === undefined || (droppedBefore !== undefined && droppedBefore > kept) ? droppedBefore : kept;
   return {
     horizon: horizon ?? firstInstant,
     latest: stream.futureTolerance === undefined ? lastInstant : now + stream.futureTolerance,
@@ -97,7 +113,9 @@ export class PartWriter {
     let refused = rows.bad.size > 0;
     if (suspects) {
       await this.#resolve(deliveries[0]!, suspects);
-      const resolved = await this.#connection.rows(`select r._n, r.verdict, t._id from resolved r join ${tables.stage} t using (_n)`);
+      const resolved = await this.#connection.rows(
+        `select r._n, r.verdict, t._id from resolved r join ${tables.stage} t using (_n)`,
+      );
       for (const [n, verdict, id] of resolved) {
         verdicts.set(n as number, verdict as string);
         rows.ids.set(n as number, id as string | null);
@@ -115,7 +133,8 @@ export class PartWriter {
       refused ||= kinds.has('conflict') || kinds.has('not_found');
     } else if (count > rows.bad.size) {
       await this.#connection.run(appendNew(stream, tables));
-      for (const rollup of stream.rollups) await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
+      for (const rollup of stream.rollups)
+        await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
     }
     // What the part before has resolved must not be taken for this one's.
     if (refused && !suspects) await this.#connection.run('delete from resolved');
@@ -123,34 +142,72 @@ export class PartWriter {
     const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
     await this.#connection.run(`delete from ${tables.stage}`);
     await this.#book(receipts);
-    await this.#takeBackReplayed(deliveries, stamp, (n) => rows.bad.has(n) || verdicts.get(n) === 'conflict' || verdicts.get(n) === 'not_found');
+    await this.#takeBackReplayed(
+      deliveries,
+      stamp,
+      (n) => rows.bad.has(n) || verdicts.get(n) === 'conflict' || verdicts.get(n) === 'not_found',
+    );
     return receipts;
   }
 
-  async #stage(deliveries: TextDelivery[], stamp: BatchStamp, part: number, base: bigint, count: number): Promise<StagedRows> {
+  async #stage(
+    deliveries: TextDelivery[],
+    stamp: BatchStamp,
+    part: number,
+    base: bigint,
+    count: number,
+  ): Promise<StagedRows> {
     const { stream, mode, source, reason } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
     const common = {
-      part, batch: stamp.batch, stream: stream.name, mode, reason: reason ?? '', received: count,
-      base, last: base + BigInt(count) * seqsPerRow - 1n, source, import: noImport,
-      recorded_at: stamp.recordedAt, ...timeBounds(stream, this.#state),
+      part,
+      batch: stamp.batch,
+      stream: stream.name,
+      mode,
+      reason: reason ?? '',
+      received: count,
+      base,
+      last: base + BigInt(count) * seqsPerRow - 1n,
+      source,
+      import: noImport,
+      recorded_at: stamp.recordedAt,
+      ...timeBounds(stream, this.#state),
     };
     const withIds = deliveries.some((delivery) => delivery.allVerdicts);
     if (mode === 'retract') {
       const ids = texts.map((text) => retractedId(stream, text) ?? null);
-      await this.#connection.bring({ ...common, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) });
+      await this.#connection.bring({
+        ...common,
+        texts: JSON.stringify(ids),
+        fallbacks: JSON.stringify(texts),
+      });
       return StagedRows.read(await this.#connection.result(stageIdsSql(tables.stage), []), withIds);
     }
-    const fallbackIds = needsFallback(stream) ? deliveries.flatMap((delivery) => delivery.content.fallbackIds) : [];
-    await this.#connection.bring({ ...common, texts: texts.join(recordSeparator), fallbacks: JSON.stringify(fallbackIds) });
-    const rows = await StagedRows.read(await this.#connection.result(stageTextsSql(stream, tables.stage, false), []), withIds);
+    const fallbackIds = needsFallback(stream)
+      ? deliveries.flatMap((delivery) => delivery.content.fallbackIds)
+      : [];
+    await this.#connection.bring({
+      ...common,
+      texts: texts.join(recordSeparator),
+      fallbacks: JSON.stringify(fallbackIds),
+    });
+    const rows = await StagedRows.read(
+      await this.#connection.result(stageTextsSql(stream, tables.stage, false), []),
+      withIds,
+    );
     await this.#readExactly(stream, rows, texts, fallbackIds, common);
     await this.#findExactly(stream, rows, texts);
     return rows;
   }
 
-  async #readExactly(stream: Stream, rows: StagedRows, texts: string[], fallbackIds: string[], common: Omit<Incoming, 'texts' | 'fallbacks'>): Promise<void> {
+  async #readExactly(
+    stream: Stream,
+    rows: StagedRows,
+    texts: string[],
+    fallbackIds: string[],
+    common: Omit<Incoming, 'texts' | 'fallbacks'>,
+  ): Promise<void> {
     const { tables, exact } = this.#tables.get(stream.name)!;
     const again = [...rows.bad].filter(([, bad]) => bad === readExactly).map(([n]) => n);
     if (again.length === 0) return;
@@ -160,7 +217,10 @@ export class PartWriter {
       texts: again.map((n) => rewriteExactly(stream, texts[n]!)).join(recordSeparator),
       fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
     });
-    const exactRows = await StagedRows.read(await this.#connection.result(stageTextsSql(stream, exact, true), [again.join(',')]), true);
+    const exactRows = await StagedRows.read(
+      await this.#connection.result(stageTextsSql(stream, exact, true), [again.join(',')]),
+      true,
+    );
     await this.#connection.run(replaceByExact(stream, tables.stage, '_n', exact));
     rows.replace(exactRows);
   }
@@ -202,7 +262,10 @@ export class PartWriter {
     await this.#connection.run('delete from suspects');
     await this.#connection.run(`delete from ${tables.known}`);
     await this.#connection.run('delete from resolved');
-    await this.#connection.run("insert into suspects select distinct unnest(string_split($1, ','))::ubigint, true", suspects.hashes.join(','));
+    await this.#connection.run(
+      "insert into suspects select distinct unnest(string_split($1, ','))::ubigint, true",
+      suspects.hashes.join(','),
+    );
     const known = `insert into ${tables.known} ${knownSelect(stream, tables.suspects, '_seq between $1::bigint and $2::bigint and')}`;
     for (const { from, to } of suspects.ranges) await this.#connection.run(known, from, to);
     await this.#connection.run(`insert into resolved ${resolvedSelect(stream, mode, tables)}`);
@@ -222,25 +285,44 @@ export class PartWriter {
     }
     await this.#connection.run(
       appendRejects(stream, tables),
-      first, starts.join(','), mode,
-      formatTimestamp(horizon), formatTimestamp(latest), replayed.join(','),
+      first,
+      starts.join(','),
+      mode,
+      formatTimestamp(horizon),
+      formatTimestamp(latest),
+      replayed.join(','),
     );
     this.#state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(count) - 1n });
   }
 
-  #receipts(deliveries: TextDelivery[], rows: StagedRows, resolved: Map<number, string>, stamp: BatchStamp): Receipt[] {
+  #receipts(
+    deliveries: TextDelivery[],
+    rows: StagedRows,
+    resolved: Map<number, string>,
+    stamp: BatchStamp,
+  ): Receipt[] {
     const { stream } = deliveries[0]!;
     const bounds = timeBounds(stream, this.#state);
     let start = 0;
     return deliveries.map((delivery) => {
       const count = delivery.content.texts.length;
       const receipt: Receipt = {
-        batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt), received: count, ...noCounts(), verdicts: [],
+        batch: stamp.batch,
+        recorded_at: formatTimestamp(stamp.recordedAt),
+        received: count,
+        ...noCounts(),
+        verdicts: [],
       };
       const most = delivery.allVerdicts ? limits.receipt_verdicts_all : limits.receipt_verdicts;
       for (let index = 0; index < count; index++) {
         const n = start + index;
-        const verdict = verdictOf(stream, rows.bad.get(n), resolved.get(n), () => rows.found.get(n) ?? null, bounds);
+        const verdict = verdictOf(
+          stream,
+          rows.bad.get(n),
+          resolved.get(n),
+          () => rows.found.get(n) ?? null,
+          bounds,
+        );
         receipt[countOfVerdict[verdict.verdict]]++;
         if ((delivery.allVerdicts || verdict.verdict !== 'accepted') && receipt.verdicts.length < most) {
           receipt.verdicts.push({ index, id: rows.ids.get(n) ?? null, ...verdict });
@@ -252,7 +334,11 @@ export class PartWriter {
   }
 
   /** Rejects that were replayed and now pass, or stand already, leave their list in this same batch. */
-  async #takeBackReplayed(deliveries: TextDelivery[], stamp: BatchStamp, failed: (n: number) => boolean): Promise<void> {
+  async #takeBackReplayed(
+    deliveries: TextDelivery[],
+    stamp: BatchStamp,
+    failed: (n: number) => boolean,
+  ): Promise<void> {
     const ids: string[] = [];
     let start = 0;
     for (const { content } of deliveries) {
@@ -262,10 +348,19 @@ export class PartWriter {
       start += content.texts.length;
     }
     if (ids.length === 0) return;
-    await this.write([{
-      stream: rejectsStream, mode: 'retract', source: deliveries[0]!.source, reason: 'replayed', allVerdicts: false,
-      content: { kind: 'texts', texts: ids.map((id) => JSON.stringify(id)), fallbackIds: ids },
-    }], stamp);
+    await this.write(
+      [
+        {
+          stream: rejectsStream,
+          mode: 'retract',
+          source: deliveries[0]!.source,
+          reason: 'replayed',
+          allVerdicts: false,
+          content: { kind: 'texts', texts: ids.map((id) => JSON.stringify(id)), fallbackIds: ids },
+        },
+      ],
+      stamp,
+    );
   }
 
   /** The line of the part in the table `parts`. */
@@ -273,7 +368,8 @@ export class PartWriter {
     const sum = (key: keyof VerdictCounts) => receipts.reduce((total, receipt) => total + receipt[key], 0);
     const counts = partCounts.map(sum);
     // Nearly always all are accepted; without parameters the statement keeps its plan.
-    if (counts[0] === receipts.reduce((total, receipt) => total + receipt.received, 0)) await this.#connection.run(bookAccepted);
+    if (counts[0] === receipts.reduce((total, receipt) => total + receipt.received, 0))
+      await this.#connection.run(bookAccepted);
     else await this.#connection.run(bookPart, ...counts);
   }
 }
@@ -283,11 +379,24 @@ const partHead = `insert into parts
 /** Parameters: the counts, in the order of `partCounts`. */
 export const bookPart = `${partHead}, $1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint from incoming`;
 const bookAccepted = `${partHead}, received, 0, 0, 0, 0, 0 from incoming`;
-export const partCounts = ['accepted', 'duplicates', 'corrected', 'conflicts', 'rejected', 'retracted'] as const;
+export const partCounts = [
+  'accepted',
+  'duplicates',
+  'corrected',
+  'conflicts',
+  'rejected',
+  'retracted',
+] as const;
 
 /** Puts rows that were read exactly in the place of those that were marked. */
 export function replaceByExact(stream: Stream, stage: string, n: string, exact: string): string {
-  const columns = ['_id', '_hash', ...storedFields(stream).map((field) => quote(field.name)), '_bad', '_found'];
+  const columns = [
+    '_id',
+    '_hash',
+    ...storedFields(stream).map((field) => quote(field.name)),
+    '_bad',
+    '_found',
+  ];
   return `update ${stage} set ${columns.map((column) => `${column} = x.${column}`).join(', ')} from ${exact} x where ${stage}.${n} = x._n`;
 }
 
@@ -309,24 +418,36 @@ export function verdictOf(
     const bound = formatTimestamp(refusal.code === 'too_old' ? bounds.horizon : bounds.latest);
     const value = found() ?? 'null';
     const field = refusal.code === 'unknown_field' ? value : refusal.field;
-    return { verdict: 'rejected', code: refusal.code, ...(field === undefined ? {} : { field }), message: refusal.message(value, bound) };
+    return {
+      verdict: 'rejected',
+      code: refusal.code,
+      ...(field === undefined ? {} : { field }),
+      message: refusal.message(value, bound),
+    };
   }
-  if (resolved === 'conflict') return { verdict: 'conflict', code: 'conflict', message: recordMessages.conflict };
-  if (resolved === 'not_found') return { verdict: 'rejected', code: 'not_found', message: recordMessages.not_found };
+  if (resolved === 'conflict')
+    return { verdict: 'conflict', code: 'conflict', message: recordMessages.conflict };
+  if (resolved === 'not_found')
+    return { verdict: 'rejected', code: 'not_found', message: recordMessages.not_found };
   return { verdict: (resolved ?? 'accepted') as VerdictName };
 }
 
 function prepareTexts(content: Texts): string[] {
-  if (!content.undecodable && !content.texts.some((text) => text.includes(recordSeparator))) return content.texts;
+  if (!content.undecodable && !content.texts.some((text) => text.includes(recordSeparator)))
+    return content.texts;
   return content.texts.map((text, i) => {
-    const base64 = content.undecodable?.get(i) ?? (text.includes(recordSeparator) ? Buffer.from(text).toString('base64') : undefined);
+    const base64 =
+      content.undecodable?.get(i) ??
+      (text.includes(recordSeparator) ? Buffer.from(text).toString('base64') : undefined);
     return base64 === undefined ? text : undecodableMark + base64;
   });
 }
 
 /** At most a handful of ranges: each costs a statement. */
 function mergeRanges(ranges: SeqRange[]): SeqRange[] {
-  const sorted = ranges.map((range) => ({ ...range })).sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+  const sorted = ranges
+    .map((range) => ({ ...range }))
+    .sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   const merged: SeqRange[] = [];
   for (const range of sorted) {
     const last = merged.at(-1);
@@ -356,10 +477,17 @@ class StagedRows {
     const rows = new StagedRows();
     for (const chunk of await result.fetchAllChunks()) {
       const [n, hash, bad, found, id] = [0, 1, 2, 3, 4].map((column) => chunk.getColumnVector(column)) as [
-        DuckDBVector & { items: Int32Array }, DuckDBVector & { items: BigUint64Array }, DuckDBVector, DuckDBVector, DuckDBVector,
+        DuckDBVector & { items: Int32Array },
+        DuckDBVector & { items: BigUint64Array },
+        DuckDBVector,
+        DuckDBVector,
+        DuckDBVector,
       ];
       const { buffer, byteOffset, length } = hash.items;
-      rows.#hashes.push({ n: n.items.slice(), words: new Uint32Array(buffer, byteOffset, length * 2).slice() });
+      rows.#hashes.push({
+        n: n.items.slice(),
+        words: new Uint32Array(buffer, byteOffset, length * 2).slice(),
+      });
       for (let i = 0; i < length; i++) {
         const position = n.items[i]!;
         const number = bad.getItem(i) as number | null;

@@ -20,7 +20,8 @@ import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Delivery, File, Progress, StandingOfImport } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
-import { type Receipt, type Verdict, countOfVerdict, noCounts } from '../../engine/verdicts.ts';
+import { unpackFile } from '../../engine/unpack.ts';
+import { countOfVerdict, noCounts, type Receipt, type Verdict } from '../../engine/verdicts.ts';
 import {
   appendAccepted,
   appendDuplicates,
@@ -33,14 +34,21 @@ import {
   seqsPerRow,
 } from './append.ts';
 import { readExactly, recordRefusals } from './casts.ts';
-import { Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
-import { unpackFile } from '../../engine/unpack.ts';
 import type { LedgerState } from './ledger-state.ts';
 import type { Lock } from './lock.ts';
-import { entriesOf, literal, quote, storedFields } from './names.ts';
-import { type BatchStamp, PartWriter, bookPart, partCounts, replaceByExact, timeBounds, verdictOf } from './part.ts';
 import { withoutLongLines } from './long-lines.ts';
+import { entriesOf, literal, quote, storedFields } from './names.ts';
+import {
+  type BatchStamp,
+  bookPart,
+  PartWriter,
+  partCounts,
+  replaceByExact,
+  timeBounds,
+  verdictOf,
+} from './part.ts';
 import { type FileSource, fileSource } from './read-file.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { needsFallback, recordSeparator, stageFileSql, stageTable, stageTextsSql } from './stage.ts';
@@ -108,7 +116,13 @@ class FileWork {
 
   #tablesIn(database: string): PartTables {
     const table = (name: string) => `${database}.main.${name}_${this.#number}`;
-    return { stage: table('stage'), n: 'rowid', suspects: table('suspects'), known: entriesOf(this.#stream), resolved: table('resolved') };
+    return {
+      stage: table('stage'),
+      n: 'rowid',
+      suspects: table('suspects'),
+      known: entriesOf(this.#stream),
+      resolved: table('resolved'),
+    };
   }
 
   get #raw(): string {
@@ -143,7 +157,9 @@ class FileWork {
   }
 
   async #stageStanding(importId: number): Promise<void> {
-    const fields = storedFields(this.#stream).map((field) => `, ${quote(field.name)}`).join('');
+    const fields = storedFields(this.#stream)
+      .map((field) => `, ${quote(field.name)}`)
+      .join('');
     await this.#connection.execute(`create table ${this.#tables.stage} as
       select null::varchar as _line, _id, _hash${fields}, null::smallint as _bad, null::varchar as _found
       from ${standingEntries(this.#stream, '')} e
@@ -152,7 +168,10 @@ class FileWork {
 
   async #stageRecords(file: File): Promise<void> {
     if (this.#delivery.mode === 'retract') {
-      throw new TallybookError('unsupported_format', 'retractions come as records in a request, not as a file');
+      throw new TallybookError(
+        'unsupported_format',
+        'retractions come as records in a request, not as a file',
+      );
     }
     const path = await this.#plainFile(file);
     if ((await stat(path)).size <= memoryFileBytes) this.#tables = this.#tablesIn('memory_staging');
@@ -168,7 +187,9 @@ class FileWork {
     } else {
       select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
     }
-    await this.#connection.execute(stageFileSql(this.#stream, this.#tables.stage, { kind: source.kind, select }));
+    await this.#connection.execute(
+      stageFileSql(this.#stream, this.#tables.stage, { kind: source.kind, select }),
+    );
     if (!needsFallback(this.#stream)) await this.#noteUnreadable(source, this.#tables.stage);
     await this.#readAgainExactly();
     if (this.#unreadable > 0) {
@@ -192,7 +213,14 @@ class FileWork {
       plain = temporary('unpacked');
       await unpackFile(path, plain, compression, signal);
     }
-    return format === 'parquet' ? plain : withoutLongLines(plain, temporary('cut'), format === 'csv' ? ',' : format === 'tsv' ? '\t' : '', signal);
+    return format === 'parquet'
+      ? plain
+      : withoutLongLines(
+          plain,
+          temporary('cut'),
+          format === 'csv' ? ',' : format === 'tsv' ? '\t' : '',
+          signal,
+        );
   }
 
   /**
@@ -231,14 +259,18 @@ class FileWork {
     const chunk = 10_000;
     for (let from = -1; ; ) {
       const rows = await this.#connection.askOnce(
-        `select rowid::bigint, _line, _id from ${stage} where _bad = ${readExactly} and rowid > ${from} order by rowid limit ${chunk}`);
+        `select rowid::bigint, _line, _id from ${stage} where _bad = ${readExactly} and rowid > ${from} order by rowid limit ${chunk}`,
+      );
       if (rows.length === 0) break;
       from = Number(rows.at(-1)![0]);
       await this.#bring(0, 0, 0n, 0n, {
         texts: rows.map(([, line]) => rewriteExactly(stream, line as string)).join(recordSeparator),
         fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([, , id]) => id) : []),
       });
-      await this.#connection.run(stageTextsSql(stream, 'exact', true), rows.map(([n]) => String(n)).join(','));
+      await this.#connection.run(
+        stageTextsSql(stream, 'exact', true),
+        rows.map(([n]) => String(n)).join(','),
+      );
       const lines = new Map(rows.map(([n, line]) => [Number(n), line as string]));
       const refused = await this.#connection.rows('select _n, _bad from exact where _bad is not null');
       const found = refused.flatMap(([n, bad]) => {
@@ -273,7 +305,13 @@ class FileWork {
         await this.#following('publishing', () => this.#append(part, base, resolved));
         const end = async () => {
           if (!locked && (await this.#touched(watch.parts.get(this.#stream.name) ?? []))) return undefined;
-          return this.#commit({ batch, recordedAt: state.nextInstant(), parts: [{ stream: this.#stream, part }] }, part, base, resolved, partWriter);
+          return this.#commit(
+            { batch, recordedAt: state.nextInstant(), parts: [{ stream: this.#stream, part }] },
+            part,
+            base,
+            resolved,
+            partWriter,
+          );
         };
         const receipt = locked ? await end() : await lock.run(end);
         if (!receipt) await this.#connection.run('rollback');
@@ -296,9 +334,11 @@ class FileWork {
       select _hash, true as repeated from ${stage} where _bad is null group by _hash having count(*) > 1`);
     if (!empty) {
       // To take records back, every one must be looked up; else those that the ledger knows.
-      await this.#connection.execute(this.#delivery.mode === 'retract'
-        ? `insert into ${suspects} select distinct _hash, false from ${stage} where _bad is null`
-        : `insert into ${suspects} select distinct _hash, false from ${entriesOf(this.#stream)} where _hash in (select _hash from ${stage} where _bad is null)`);
+      await this.#connection.execute(
+        this.#delivery.mode === 'retract'
+          ? `insert into ${suspects} select distinct _hash, false from ${stage} where _bad is null`
+          : `insert into ${suspects} select distinct _hash, false from ${entriesOf(this.#stream)} where _hash in (select _hash from ${stage} where _bad is null)`,
+      );
     }
     const count = await this.#count(`select count(*) from ${suspects}`);
     if (count === 0) return undefined;
@@ -306,20 +346,48 @@ class FileWork {
     const slices = BigInt(Math.ceil(count / sliceRows));
     const width = (1n << 64n) / slices;
     for (let i = 0n; i < slices; i++) {
-      const slice = slices === 1n ? 'true' : `_hash between ${i * width} and ${i === slices - 1n ? (1n << 64n) - 1n : (i + 1n) * width - 1n}`;
-      await this.#connection.execute(`insert into ${resolved} ${resolvedSelect(this.#stream, this.#delivery.mode, this.#tables, slice)}`);
+      const slice =
+        slices === 1n
+          ? 'true'
+          : `_hash between ${i * width} and ${i === slices - 1n ? (1n << 64n) - 1n : (i + 1n) * width - 1n}`;
+      await this.#connection.execute(
+        `insert into ${resolved} ${resolvedSelect(this.#stream, this.#delivery.mode, this.#tables, slice)}`,
+      );
     }
-    const counts = await this.#connection.askOnce(`select verdict, count(*)::double from ${resolved} group by verdict`);
+    const counts = await this.#connection.askOnce(
+      `select verdict, count(*)::double from ${resolved} group by verdict`,
+    );
     return new Map(counts.map(([verdict, rows]) => [verdict as string, rows as number]));
   }
 
   /** Lays down what the statements of this part have in common; temporary tables may be written in any transaction. */
-  async #bring(batch: number, part: number, base: bigint, recordedAt: bigint, content = { texts: '', fallbacks: '' }): Promise<void> {
-    const { source, mode, reason, content: { import: importId } } = this.#delivery;
+  async #bring(
+    batch: number,
+    part: number,
+    base: bigint,
+    recordedAt: bigint,
+    content = { texts: '', fallbacks: '' },
+  ): Promise<void> {
+    const {
+      source,
+      mode,
+      reason,
+      content: { import: importId },
+    } = this.#delivery;
     await this.#connection.bring({
-      part, batch, stream: this.#stream.name, mode, reason: reason ?? '', received: this.#rows,
-      base, last: base + BigInt(this.#rows) * seqsPerRow, source, import: importId ?? noImport,
-      recorded_at: recordedAt, ...timeBounds(this.#stream, this.#context.state), ...content,
+      part,
+      batch,
+      stream: this.#stream.name,
+      mode,
+      reason: reason ?? '',
+      received: this.#rows,
+      base,
+      last: base + BigInt(this.#rows) * seqsPerRow,
+      source,
+      import: importId ?? noImport,
+      recorded_at: recordedAt,
+      ...timeBounds(this.#stream, this.#context.state),
+      ...content,
     });
   }
 
@@ -327,19 +395,22 @@ class FileWork {
     await this.#bring(0, part, base, 0n);
     if (!resolved) {
       await this.#connection.run(appendNew(this.#stream, this.#tables));
-      for (const rollup of this.#stream.rollups) await this.#connection.run(appendRollupOfNew(this.#stream, rollup, this.#tables));
+      for (const rollup of this.#stream.rollups)
+        await this.#connection.run(appendRollupOfNew(this.#stream, rollup, this.#tables));
       return;
     }
     const of = (verdict: string) => resolved.get(verdict) ?? 0;
     const unresolved = this.#rows - [...resolved.values()].reduce((a, b) => a + b, 0);
     const accepted = unresolved + of('accepted') + of('corrected') > 0;
-    if (this.#delivery.mode !== 'retract' && accepted) await this.#connection.run(appendAccepted(this.#stream, this.#tables));
+    if (this.#delivery.mode !== 'retract' && accepted)
+      await this.#connection.run(appendAccepted(this.#stream, this.#tables));
     if (of('corrected') + of('retracted') > 0) {
       this.#context.state.books(this.#stream).hasReversals = true;
       await this.#connection.run(appendReversals(this.#stream, this.#tables));
     }
     if (of('duplicate') > 0) await this.#connection.run(appendDuplicates(this.#stream, this.#tables));
-    for (const rollup of this.#stream.rollups) await this.#connection.run(appendRollupOfEntries(this.#stream, rollup));
+    for (const rollup of this.#stream.rollups)
+      await this.#connection.run(appendRollupOfEntries(this.#stream, rollup));
   }
 
   /** Whether parts that were committed since the comparison hold an id of this file. */
@@ -351,7 +422,13 @@ class FileWork {
     return rows.length > 0;
   }
 
-  async #commit(stamp: BatchStamp, part: number, base: bigint, resolved: Map<string, number> | undefined, partWriter: PartWriter): Promise<Receipt> {
+  async #commit(
+    stamp: BatchStamp,
+    part: number,
+    base: bigint,
+    resolved: Map<string, number> | undefined,
+    partWriter: PartWriter,
+  ): Promise<Receipt> {
     const { state } = this.#context;
     const { mode, content } = this.#delivery;
     this.#checkAbort();
@@ -361,19 +438,33 @@ class FileWork {
       const first = state.reserveSeqs(rejectsStream, BigInt(this.#rows));
       const { horizon, latest } = timeBounds(this.#stream, state);
       // Without suspects there is no table of verdicts; an empty one stands in for it.
-      if (!resolved) await this.#connection.execute('create temp table if not exists no_verdicts (_n integer, verdict varchar, prev_seq bigint, prev_n integer)');
+      if (!resolved)
+        await this.#connection.execute(
+          'create temp table if not exists no_verdicts (_n integer, verdict varchar, prev_seq bigint, prev_n integer)',
+        );
       const tables = resolved ? this.#tables : { ...this.#tables, resolved: 'no_verdicts' };
-      await this.#connection.run(appendRejects(this.#stream, tables, this.#place('n')), first, '0', mode, formatTimestamp(horizon), formatTimestamp(latest), '');
+      await this.#connection.run(
+        appendRejects(this.#stream, tables, this.#place('n')),
+        first,
+        '0',
+        mode,
+        formatTimestamp(horizon),
+        formatTimestamp(latest),
+        '',
+      );
       state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(this.#rows) });
     }
     await this.#connection.run(bookPart, ...partCounts.map((key) => receipt[key]));
     if (content.alongside) {
       const delivery = content.alongside(receipt);
-      if (delivery.content.kind !== 'texts') throw new Error('what is published alongside a file must be texts');
+      if (delivery.content.kind !== 'texts')
+        throw new Error('what is published alongside a file must be texts');
       await partWriter.write([{ ...delivery, content: delivery.content }], stamp);
     }
     await this.#connection.run('commit');
-    state.books(this.#stream).filter.leaveUncovered({ from: base, to: base + BigInt(this.#rows) * seqsPerRow });
+    state
+      .books(this.#stream)
+      .filter.leaveUncovered({ from: base, to: base + BigInt(this.#rows) * seqsPerRow });
     state.committed(stamp.parts);
     return receipt;
   }
@@ -384,10 +475,17 @@ class FileWork {
 
   async #receipt(stamp: BatchStamp, resolved: Map<string, number> | undefined): Promise<Receipt> {
     const { stage } = this.#tables;
-    const receipt: Receipt = { ...this.#emptyReceipt(), batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt), received: this.#rows };
+    const receipt: Receipt = {
+      ...this.#emptyReceipt(),
+      batch: stamp.batch,
+      recorded_at: formatTimestamp(stamp.recordedAt),
+      received: this.#rows,
+    };
     const resolvedRows = resolved ?? new Map<string, number>();
     for (const [verdict, count] of resolvedRows) {
-      receipt[verdict === 'not_found' ? 'rejected' : countOfVerdict[verdict as keyof typeof countOfVerdict]] += count;
+      receipt[
+        verdict === 'not_found' ? 'rejected' : countOfVerdict[verdict as keyof typeof countOfVerdict]
+      ] += count;
     }
     const bad = await this.#count(`select count(*) from ${stage} where _bad is not null`);
     receipt.rejected += bad;
@@ -400,20 +498,33 @@ class FileWork {
     const all = this.#delivery.allVerdicts;
     const { stage, resolved: table } = this.#tables;
     const most = all ? limits.receipt_verdicts_all : limits.receipt_verdicts;
-    const row = (verdict: string) => `select (${this.#place('t.rowid')})::bigint as n, t._id as id, t._bad as bad, ${verdict} as verdict, t._found as found from ${stage} t`;
+    const row = (verdict: string) =>
+      `select (${this.#place('t.rowid')})::bigint as n, t._id as id, t._bad as bad, ${verdict} as verdict, t._found as found from ${stage} t`;
     // Each side is cut by itself: a join of all rows to keep a hundred would take longer than the comparison.
     const sides = all
       ? [resolved ? `${row('r.verdict')} left join ${table} r on r._n = t.rowid` : row('null::varchar')]
       : [
           `${row('null::varchar')} where t._bad is not null order by t.rowid limit ${most}`,
-          ...(resolved ? [`${row('r.verdict')} join (select * from ${table} where verdict <> 'accepted' order by _n limit ${most}) r on r._n = t.rowid`] : []),
+          ...(resolved
+            ? [
+                `${row('r.verdict')} join (select * from ${table} where verdict <> 'accepted' order by _n limit ${most}) r on r._n = t.rowid`,
+              ]
+            : []),
         ];
-    const rows = await this.#connection.askOnce(`select * from (${sides.map((side) => `(${side})`).join(' union all ')}) order by n limit ${most}`);
+    const rows = await this.#connection.askOnce(
+      `select * from (${sides.map((side) => `(${side})`).join(' union all ')}) order by n limit ${most}`,
+    );
     const bounds = timeBounds(this.#stream, this.#context.state);
     return rows.map(([n, id, bad, verdict, found]) => ({
       index: Number(n),
       id: id as string | null,
-      ...verdictOf(this.#stream, bad === null ? undefined : Number(bad), (verdict as string | null) ?? undefined, () => found as string | null, bounds),
+      ...verdictOf(
+        this.#stream,
+        bad === null ? undefined : Number(bad),
+        (verdict as string | null) ?? undefined,
+        () => found as string | null,
+        bounds,
+      ),
     }));
   }
 
@@ -429,7 +540,13 @@ class FileWork {
   async #following<T>(step: Progress['step'], work: () => Promise<T>): Promise<T> {
     this.#checkAbort();
     const stop = new AbortController();
-    const report = () => this.#delivery.content.onProgress({ step, rows: this.#rows, bytes_done: undefined, bytes_total: undefined });
+    const report = () =>
+      this.#delivery.content.onProgress({
+        step,
+        rows: this.#rows,
+        bytes_done: undefined,
+        bytes_total: undefined,
+      });
     const following = (async () => {
       while (!stop.signal.aborted) {
         report();

@@ -4,7 +4,7 @@
  */
 import { formatTimestamp } from '../../engine/calendar.ts';
 import type { Delivery, Texts } from '../../engine/store.ts';
-import { type Receipt, noCounts } from '../../engine/verdicts.ts';
+import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
 import type { LedgerState } from './ledger-state.ts';
 import type { BatchStamp, PartWriter } from './part.ts';
@@ -23,7 +23,13 @@ export async function publishTexts(
   const parts = new Map<string, TextDelivery[]>();
   for (const delivery of deliveries) {
     if (delivery.content.texts.length === 0) {
-      receipts.set(delivery, { batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt), received: 0, ...noCounts(), verdicts: [] });
+      receipts.set(delivery, {
+        batch: stamp.batch,
+        recorded_at: formatTimestamp(stamp.recordedAt),
+        received: 0,
+        ...noCounts(),
+        verdicts: [],
+      });
       continue;
     }
     const key = JSON.stringify([delivery.stream.name, delivery.mode, delivery.source, delivery.reason]);
@@ -36,7 +42,9 @@ export async function publishTexts(
     await connection.transaction(async () => {
       for (const part of parts.values()) {
         const written = await writer.write(part, stamp);
-        part.forEach((delivery, i) => receipts.set(delivery, written[i]!));
+        part.forEach((delivery, i) => {
+          receipts.set(delivery, written[i]!);
+        });
       }
     });
     state.committed(stamp.parts);

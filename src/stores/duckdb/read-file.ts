@@ -45,7 +45,9 @@ export async function fileSource(
     };
   }
   if (format === 'parquet') {
-    const columns = await connection.askOnce(`select column_name, column_type from (describe select * from read_parquet(${literal(path)}))`);
+    const columns = await connection.askOnce(
+      `select column_name, column_type from (describe select * from read_parquet(${literal(path)}))`,
+    );
     const types = new Map(columns.map(([name, type]) => [String(name), String(type)]));
     const positions = checkHeader(stream, [...types.keys()], 'the Parquet file');
     return {
@@ -82,14 +84,21 @@ function checkHeader(stream: Stream, header: string[], what: string): (string | 
   const names = stream.fields.map((field) => field.name);
   const unknown = header.filter((name) => !stream.field(name));
   const repeated = header.filter((name, i) => header.indexOf(name) !== i);
-  const missing = stream.fields.filter((field) => field.required && !header.includes(field.name)).map((field) => field.name);
+  const missing = stream.fields
+    .filter((field) => field.required && !header.includes(field.name))
+    .map((field) => field.name);
   const faults = [
-    unknown.length > 0 ? `names ${unknown.map((name) => `"${name.slice(0, limits.found_characters)}"`).join(', ')}, which the stream ${stream.name} does not have` : '',
+    unknown.length > 0
+      ? `names ${unknown.map((name) => `"${name.slice(0, limits.found_characters)}"`).join(', ')}, which the stream ${stream.name} does not have`
+      : '',
     repeated.length > 0 ? `names ${repeated.join(', ')} more than once` : '',
     missing.length > 0 ? `lacks ${missing.join(', ')}` : '',
   ].filter((fault) => fault !== '');
   if (faults.length > 0) {
-    throw new TallybookError('unreadable_body', `${what} ${faults.join(', and ')}; expected the columns ${names.join(', ')}`);
+    throw new TallybookError(
+      'unreadable_body',
+      `${what} ${faults.join(', and ')}; expected the columns ${names.join(', ')}`,
+    );
   }
   return names.map((name) => (header.includes(name) ? name : undefined));
 }
@@ -105,21 +114,29 @@ async function readHeader(path: string, separator: string, quotes: boolean): Pro
     const lineEnd = read.indexOf('\n');
     const firstLine = lineEnd < 0 ? read : read.subarray(0, lineEnd);
     if (!isUtf8(firstLine) || firstLine.includes(0)) {
-      throw new TallybookError('unreadable_body', 'the file is no UTF-8 text; if it is packed, pack it with gzip or zstd; if it is in another encoding, save it as UTF-8');
+      throw new TallybookError(
+        'unreadable_body',
+        'the file is no UTF-8 text; if it is packed, pack it with gzip or zstd; if it is in another encoding, save it as UTF-8',
+      );
     }
     text = read.toString('utf8');
   } finally {
     await file.close();
   }
   if (text.startsWith('\ufeff')) text = text.slice(1);
-  if (text.trim() === '') throw new TallybookError('unreadable_body', 'the file is empty; expected a header row with the names of the fields');
+  if (text.trim() === '')
+    throw new TallybookError(
+      'unreadable_body',
+      'the file is empty; expected a header row with the names of the fields',
+    );
   const names: string[] = [];
   let at = 0;
   for (;;) {
     let name = '';
     if (quotes && text[at] === '"') {
       const quoted = /^"((?:[^"]|"")*)"/.exec(text.slice(at));
-      if (!quoted) throw new TallybookError('unreadable_body', 'the header row has a quote that is not closed');
+      if (!quoted)
+        throw new TallybookError('unreadable_body', 'the header row has a quote that is not closed');
       name = quoted[1]!.replaceAll('""', '"');
       at += quoted[0].length;
     } else {

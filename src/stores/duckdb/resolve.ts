@@ -45,7 +45,9 @@ export function knownSelect(stream: Stream, suspects: string, range: string): st
 
 /** Whether two rows hold the same content, field by field. */
 function same(stream: Stream, a: string, b: string): string {
-  const fields = storedFields(stream).map((field) => `${a}.${quote(field.name)} is not distinct from ${b}.${quote(field.name)}`);
+  const fields = storedFields(stream).map(
+    (field) => `${a}.${quote(field.name)} is not distinct from ${b}.${quote(field.name)}`,
+  );
   return fields.length > 0 ? `(${fields.join(' and ')})` : 'true';
 }
 

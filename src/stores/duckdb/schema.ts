@@ -52,7 +52,8 @@ export const scaleOf = (field: Field): number => (field.type === 'decimal' ? fie
 function sumColumns(field: Field): string {
   const scale = scaleOf(field);
   if (field.type === 'integer') return `${sumColumn(field)} bigint, ${overflowColumn(field)} hugeint`;
-  if (isNarrow(field)) return `${sumColumn(field)} decimal(18, ${scale}), ${overflowColumn(field)} decimal(38, ${scale})`;
+  if (isNarrow(field))
+    return `${sumColumn(field)} decimal(18, ${scale}), ${overflowColumn(field)} decimal(38, ${scale})`;
   // Beyond 38 digits only whole numbers of any length help: the sum in units of the last decimal.
   return `${sumColumn(field)} decimal(38, ${scale}), ${overflowColumn(field)} bignum`;
 }

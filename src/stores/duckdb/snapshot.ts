@@ -5,7 +5,7 @@
  * quite: a file gets its number before its commit (see publish-file.ts). So 'known at t' is: up to the highest
  * number recorded by t, without the few below it that were recorded later.
  */
-import { type Micros, formatTimestamp } from '../../engine/calendar.ts';
+import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import type { AsOf } from '../../engine/store.ts';
 import type { Connection } from './connection.ts';
 
@@ -29,5 +29,7 @@ export async function knownCondition(connection: Connection, knownAt: Micros | u
     knownAt,
   );
   const [last, later] = rows[0]! as unknown as [bigint, { items: string[] } | null];
-  return later && later.items.length > 0 ? `(_part <= ${last} and _part not in (${later.items.join(', ')}))` : `_part <= ${last}`;
+  return later && later.items.length > 0
+    ? `(_part <= ${last} and _part not in (${later.items.join(', ')}))`
+    : `_part <= ${last}`;
 }

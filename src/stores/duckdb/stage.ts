@@ -11,7 +11,14 @@
  */
 import { limits } from '../../engine/limits.ts';
 import type { Stream } from '../../engine/stream.ts';
-import { type FieldSql, type RawKind, fieldSql, readExactly, recordRefusals, refusalNumbers } from './casts.ts';
+import {
+  type FieldSql,
+  fieldSql,
+  type RawKind,
+  readExactly,
+  recordRefusals,
+  refusalNumbers,
+} from './casts.ts';
 import { columnList, literal, quote, sqlType, storedFields } from './names.ts';
 
 /** Separates records in one parameter. It cannot occur in JSON text, where control characters are escaped. */
@@ -35,7 +42,9 @@ const prefixed = (list: string): string => (list === '' ? '' : `, ${list}`);
  */
 export function stageTextsSql(stream: Stream, table: string, exact: boolean): string {
   const texts = `string_split(texts, ${literal(recordSeparator)})`;
-  const position = exact ? "unnest(string_split($1, ','))::integer" : `(generate_subscripts(${texts}, 1) - 1)::integer`;
+  const position = exact
+    ? "unnest(string_split($1, ','))::integer"
+    : `(generate_subscripts(${texts}, 1) - 1)::integer`;
   const fallback = needsFallback(stream) ? `unnest(from_json(fallbacks, '["VARCHAR"]'))` : 'null::varchar';
   const lines = `select unnest(${texts}) as line, ${fallback} as fallback, ${position} as n, horizon, latest from incoming`;
   return `insert into ${table} (_n, ${stageColumns(stream)})
@@ -98,12 +107,24 @@ function judgedSelect(
   leading: string,
   keepLines: boolean,
 ): string {
-  const fields = stream.fields.map((_, i) => fieldSql(stream, i, kind, exact, { raw: `r${i}`, text: `t${i}`, value: `v${i}` }));
+  const fields = stream.fields.map((_, i) =>
+    fieldSql(stream, i, kind, exact, { raw: `r${i}`, text: `t${i}`, value: `v${i}` }),
+  );
   const idIndex = stream.id ? stream.fields.indexOf(stream.id) : -1;
   const timeIndex = stream.time ? stream.fields.indexOf(stream.time) : -1;
-  const id = idIndex < 0 ? 'fallback' : stream.id!.required ? `v${idIndex}::varchar` : `coalesce(v${idIndex}, fallback)`;
-  const stored = storedFields(stream).map((field) => `v${stream.fields.indexOf(field)} as ${quote(field.name)}`);
-  const original = kind === 'json' ? 'line' : `to_json(struct_pack(${stream.fields.map((f, i) => `${quote(f.name)} := r${i}`).join(', ')}))::varchar`;
+  const id =
+    idIndex < 0
+      ? 'fallback'
+      : stream.id!.required
+        ? `v${idIndex}::varchar`
+        : `coalesce(v${idIndex}, fallback)`;
+  const stored = storedFields(stream).map(
+    (field) => `v${stream.fields.indexOf(field)} as ${quote(field.name)}`,
+  );
+  const original =
+    kind === 'json'
+      ? 'line'
+      : `to_json(struct_pack(${stream.fields.map((f, i) => `${quote(f.name)} := r${i}`).join(', ')}))::varchar`;
   return `
     with ${input},
     texts as (select *, ${fields.map((f, i) => `${f.text} as t${i}`).join(', ')} from raws),
@@ -149,7 +170,9 @@ function unknownNames(stream: Stream): string {
 function mayBeHarmed(stream: Stream): string {
   if (stream.fields.some((field) => field.type === 'json')) return 'true';
   const numbers = stream.fields.flatMap((field, i) =>
-    field.type === 'integer' || field.type === 'decimal' ? [`coalesce(regexp_matches(r${i}, '^-?[0-9]+[.eE]|[eE]'), false)`] : [],
+    field.type === 'integer' || field.type === 'decimal'
+      ? [`coalesce(regexp_matches(r${i}, '^-?[0-9]+[.eE]|[eE]'), false)`]
+      : [],
   );
   return [...numbers, "contains(line, ',}')", "contains(line, ', }')", "contains(line, ',]')"].join(' or ');
 }
@@ -160,7 +183,12 @@ function mayBeHarmed(stream: Stream): string {
  * fraction that ends in 0, and -0.
  */
 function exactPattern(stream: Stream): string {
-  const always = ['[0-9.]{17}', '[:,\\[]\\s*"?-?[0-9]+(\\.[0-9]+)?[eE]', '[:,\\[]\\s*-?([Nn][aA]|[Ii][nN])', ',\\s*[}\\]]'];
+  const always = [
+    '[0-9.]{17}',
+    '[:,\\[]\\s*"?-?[0-9]+(\\.[0-9]+)?[eE]',
+    '[:,\\[]\\s*-?([Nn][aA]|[Ii][nN])',
+    ',\\s*[}\\]]',
+  ];
   const json = ['\\.[0-9]+0\\s*[,}\\]]', '[:,\\[]\\s*-0\\s*[,}\\]]'];
   return (stream.fields.some((field) => field.type === 'json') ? [...always, ...json] : always).join('|');
 }
@@ -179,7 +207,10 @@ function found(stream: Stream, timeIndex: number): string {
     const [first, last] = [numbers[6 * i + recordRefusalCount]!, numbers[6 * i + recordRefusalCount + 5]!];
     return `when bad2 between ${first} and ${last} then ${cut(`r${i}::varchar`)}`;
   });
-  const time = timeIndex < 0 ? '' : `when bad2 in (${recordRefusals.too_old}, ${recordRefusals.in_future}) then strftime(v${timeIndex}::timestamp, '%Y-%m-%dT%H:%M:%S.%fZ')`;
+  const time =
+    timeIndex < 0
+      ? ''
+      : `when bad2 in (${recordRefusals.too_old}, ${recordRefusals.in_future}) then strftime(v${timeIndex}::timestamp, '%Y-%m-%dT%H:%M:%S.%fZ')`;
   return `case
       when bad2 = ${recordRefusals.repeated_field} then list_extract(list_filter(names, lambda name: len(list_filter(names, lambda other: other = name)) > 1), 1)
       when bad2 = ${recordRefusals.unknown_field} then ${cut(`list_extract(${unknownNames(stream)}, 1)`)}

@@ -23,7 +23,9 @@ export async function dropRecords(connection: Connection, stream: Stream, before
       const takenOut = `(select * replace (-_sign as _sign) from ${entries} where ${old})`;
       await connection.execute(appendRollup(stream, rollup, takenOut, '', 'false'));
     }
-    await connection.execute(`delete from ${duplicatesOf(stream)} where _seq in (select _seq from ${entries} where ${old})`);
+    await connection.execute(
+      `delete from ${duplicatesOf(stream)} where _seq in (select _seq from ${entries} where ${old})`,
+    );
     const rows = await connection.askOnce(`select count(*)::double from ${entries} where ${old}`);
     await connection.execute(`delete from ${entries} where ${old}`);
     await setBook(connection, `dropped_before ${stream.name}`, String(before));
@@ -50,41 +52,72 @@ export async function compactRollup(connection: Connection, stream: Stream, roll
   });
 }
 
-export async function verifyStream(connection: Connection, stream: Stream, dropped: boolean): Promise<Check[]> {
+export async function verifyStream(
+  connection: Connection,
+  stream: Stream,
+  dropped: boolean,
+): Promise<Check[]> {
   const entries = entriesOf(stream);
   const number = async (sql: string): Promise<number> => Number((await connection.askOnce(sql))[0]![0] ?? 0);
   const checks: Check[] = [];
   const check = (name: string, bad: number, what: string) =>
-    checks.push({ check: name, stream: stream.name, ok: bad === 0, detail: bad === 0 ? 'ok' : `${bad} ${what}` });
+    checks.push({
+      check: name,
+      stream: stream.name,
+      ok: bad === 0,
+      detail: bad === 0 ? 'ok' : `${bad} ${what}`,
+    });
 
   check(
     'an id has at most one standing record',
-    await number(`select count(*)::double from (select _id from ${standingEntries(stream, '')} group by _hash, _id having count(*) > 1)`),
+    await number(
+      `select count(*)::double from (select _id from ${standingEntries(stream, '')} group by _hash, _id having count(*) > 1)`,
+    ),
     'ids with more than one',
   );
   check(
     'every entry of sign -1 takes back one record of the same id',
-    await number(`select count(*)::double from ${entries} r left join ${entries} e on e._seq = r._reverses and e._sign = 1 and e._id = r._id where r._sign = -1 and e._seq is null`)
-      + (await number(`select count(*)::double from (select _reverses from ${entries} where _sign = -1 group by _reverses having count(*) > 1)`)),
+    (await number(
+      `select count(*)::double from ${entries} r left join ${entries} e on e._seq = r._reverses and e._sign = 1 and e._id = r._id where r._sign = -1 and e._seq is null`,
+    )) +
+      (await number(
+        `select count(*)::double from (select _reverses from ${entries} where _sign = -1 group by _reverses having count(*) > 1)`,
+      )),
     'that do not',
   );
-  check('seqs are unique', await number(`select (count(*) - count(distinct _seq))::double from ${entries}`), 'used twice');
-  check('hashes match ids', await number(`select count(*)::double from ${entries} where _hash <> hash(_id)`), 'that do not');
+  check(
+    'seqs are unique',
+    await number(`select (count(*) - count(distinct _seq))::double from ${entries}`),
+    'used twice',
+  );
+  check(
+    'hashes match ids',
+    await number(`select count(*)::double from ${entries} where _hash <> hash(_id)`),
+    'that do not',
+  );
   for (const rollup of stream.rollups) {
-    check(`rollup ${rollup.name} equals the ledger`, await number(rollupDifferences(stream, rollup)), 'keys that differ');
+    check(
+      `rollup ${rollup.name} equals the ledger`,
+      await number(rollupDifferences(stream, rollup)),
+      'keys that differ',
+    );
   }
   if (!dropped && !stream.builtIn) {
-    const [added, taken, repeated] = (await connection.askOnce(
-      `select coalesce(sum(accepted + corrected), 0)::double, coalesce(sum(corrected + retracted), 0)::double, coalesce(sum(duplicates), 0)::double
+    const [added, taken, repeated] = (
+      await connection.askOnce(
+        `select coalesce(sum(accepted + corrected), 0)::double, coalesce(sum(corrected + retracted), 0)::double, coalesce(sum(duplicates), 0)::double
        from parts where stream = $1::varchar`,
-      [stream.name],
-    ))[0] as [number, number, number];
+        [stream.name],
+      )
+    )[0] as [number, number, number];
     const difference = async (sql: string, expected: number) => Math.abs((await number(sql)) - expected);
-    check('receipts add up to the entries',
-      (await difference(`select count(*)::double from ${entries} where _sign = 1`, added))
-        + (await difference(`select count(*)::double from ${entries} where _sign = -1`, taken))
-        + (await difference(`select count(*)::double from ${duplicatesOf(stream)}`, repeated)),
-      'more or fewer');
+    check(
+      'receipts add up to the entries',
+      (await difference(`select count(*)::double from ${entries} where _sign = 1`, added)) +
+        (await difference(`select count(*)::double from ${entries} where _sign = -1`, taken)) +
+        (await difference(`select count(*)::double from ${duplicatesOf(stream)}`, repeated)),
+      'more or fewer',
+    );
   }
   return checks;
 }
@@ -93,7 +126,10 @@ export async function verifyStream(connection: Connection, stream: Stream, dropp
 export async function backUp(connection: Connection, database: string, directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   if ((await readdir(directory)).length > 0) {
-    throw new TallybookError('directory_unusable', `${directory} is not empty; name a new directory for the backup`);
+    throw new TallybookError(
+      'directory_unusable',
+      `${directory} is not empty; name a new directory for the backup`,
+    );
   }
   const unfinished = join(directory, 'unfinished.duckdb');
   try {
