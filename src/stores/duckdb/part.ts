@@ -29,7 +29,7 @@ import {
   noImport,
   seqsPerRow,
 } from './append.ts';
-import { readExactly, refusalOf } from './casts.ts';
+import { lookClosely, refusalOf } from './casts.ts';
 import type { Connection, Incoming } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import type { SeqRange } from './id-filter.ts';
@@ -193,15 +193,15 @@ export class PartWriter {
       fallbacks: JSON.stringify(fallbackIds),
     });
     const rows = await StagedRows.read(
-      await this.#connection.result(stageTextsSql(stream, tables.stage, false), []),
+      await this.#connection.result(stageTextsSql(stream, tables.stage, 'first'), []),
       withIds,
     );
-    await this.#readExactly(stream, rows, texts, fallbackIds, common);
+    await this.#lookClosely(stream, rows, texts, fallbackIds, common);
     await this.#findExactly(stream, rows, texts);
     return rows;
   }
 
-  async #readExactly(
+  async #lookClosely(
     stream: Stream,
     rows: StagedRows,
     texts: string[],
@@ -209,7 +209,7 @@ export class PartWriter {
     common: Omit<Incoming, 'texts' | 'fallbacks'>,
   ): Promise<void> {
     const { tables, exact } = this.#tables.get(stream.name)!;
-    const again = [...rows.bad].filter(([, bad]) => bad === readExactly).map(([n]) => n);
+    const again = [...rows.bad].filter(([, bad]) => bad === lookClosely).map(([n]) => n);
     if (again.length === 0) return;
     await this.#connection.run(`delete from ${exact}`);
     await this.#connection.bring({
@@ -218,7 +218,7 @@ export class PartWriter {
       fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
     });
     const exactRows = await StagedRows.read(
-      await this.#connection.result(stageTextsSql(stream, exact, true), [again.join(',')]),
+      await this.#connection.result(stageTextsSql(stream, exact, 'close'), [again.join(',')]),
       true,
     );
     await this.#connection.run(replaceByExact(stream, tables.stage, '_n', exact));
@@ -502,7 +502,7 @@ class StagedRows {
   }
 
   replace(rows: StagedRows): void {
-    for (const [n, bad] of [...this.bad]) if (bad === readExactly) this.bad.delete(n);
+    for (const [n, bad] of [...this.bad]) if (bad === lookClosely) this.bad.delete(n);
     for (const [n, bad] of rows.bad) this.bad.set(n, bad);
     for (const [n, found] of rows.found) this.found.set(n, found);
     for (const [n, id] of rows.ids) this.ids.set(n, id);

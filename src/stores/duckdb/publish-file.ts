@@ -33,7 +33,7 @@ import {
   noImport,
   seqsPerRow,
 } from './append.ts';
-import { readExactly, recordRefusals } from './casts.ts';
+import { lookClosely, recordRefusals } from './casts.ts';
 import type { Connection } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import type { LedgerState } from './ledger-state.ts';
@@ -254,12 +254,12 @@ class FileWork {
   async #readAgainExactly(): Promise<void> {
     const { stage } = this.#tables;
     const stream = this.#stream;
-    if ((await this.#count(`select count(*) from ${stage} where _bad = ${readExactly}`)) === 0) return;
+    if ((await this.#count(`select count(*) from ${stage} where _bad = ${lookClosely}`)) === 0) return;
     await this.#connection.execute(stageTable(stream, 'exact', true));
     const chunk = 10_000;
     for (let from = -1; ; ) {
       const rows = await this.#connection.askOnce(
-        `select rowid::bigint, _line, _id from ${stage} where _bad = ${readExactly} and rowid > ${from} order by rowid limit ${chunk}`,
+        `select rowid::bigint, _line, _id from ${stage} where _bad = ${lookClosely} and rowid > ${from} order by rowid limit ${chunk}`,
       );
       if (rows.length === 0) break;
       from = Number(rows.at(-1)![0]);
@@ -268,7 +268,7 @@ class FileWork {
         fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([, , id]) => id) : []),
       });
       await this.#connection.run(
-        stageTextsSql(stream, 'exact', true),
+        stageTextsSql(stream, 'exact', 'close'),
         rows.map(([n]) => String(n)).join(','),
       );
       const lines = new Map(rows.map(([n, line]) => [Number(n), line as string]));

@@ -5,17 +5,21 @@
  * fields, `_bad` (null, or the number of the refusal: see casts.ts) and `_found` (the value that was refused).
  *
  * Numbers need care: DuckDB's JSON reader takes a number with a fraction or an exponent through a double, and so
- * would lose digits. Rows that hold a number for which that could matter are marked `readExactly`, and read again
+ * would lose digits. Rows that hold a number for which that could matter are marked `lookClosely`, and read again
  * with their numbers as strings (exact-rows.ts). All others prove to be exact: a double gives back any decimal of
  * up to 15 digits.
+ *
+ * Records in memory are staged in two looks. The first tells only which are plainly fine, nearly always all; what is
+ * not goes the way of the numbers above, and there gets its refusal. A statement that knew all refusals would take
+ * twice as long for the small batches that this is about. Files are staged in one look that does.
  */
 import { limits } from '../../engine/limits.ts';
 import type { Stream } from '../../engine/stream.ts';
 import {
   type FieldSql,
   fieldSql,
+  lookClosely,
   type RawKind,
-  readExactly,
   recordRefusals,
   refusalNumbers,
 } from './casts.ts';
@@ -38,17 +42,18 @@ const prefixed = (list: string): string => (list === '' ? '' : `, ${list}`);
 
 /**
  * Stages the texts of `incoming` (see connection.ts).
- * @param exact whether they were rewritten by exact-rows.ts; then $1 gives their positions, joined by commas
+ * @param look `first`, or `close` for texts rewritten by exact-rows.ts; then $1 gives their positions, joined by commas
  */
-export function stageTextsSql(stream: Stream, table: string, exact: boolean): string {
+export function stageTextsSql(stream: Stream, table: string, look: 'first' | 'close'): string {
   const texts = `string_split(texts, ${literal(recordSeparator)})`;
-  const position = exact
-    ? "unnest(string_split($1, ','))::integer"
-    : `(generate_subscripts(${texts}, 1) - 1)::integer`;
+  const position =
+    look === 'close'
+      ? "unnest(string_split($1, ','))::integer"
+      : `(generate_subscripts(${texts}, 1) - 1)::integer`;
   const fallback = needsFallback(stream) ? `unnest(from_json(fallbacks, '["VARCHAR"]'))` : 'null::varchar';
   const lines = `select unnest(${texts}) as line, ${fallback} as fallback, ${position} as n, horizon, latest from incoming`;
   return `insert into ${table} (_n, ${stageColumns(stream)})
-    ${judgedSelect(stream, readJson(stream, lines), 'json', exact, 'n, ', true)}
+    ${judgedSelect(stream, readJson(stream, lines), 'json', look, 'n, ', true)}
     returning _n, _hash, _bad, _found, _id`;
 }
 
@@ -96,19 +101,22 @@ export function stageFileSql(
     source.kind === 'json'
       ? readJson(stream, source.select)
       : `raws as (select null::varchar as line, fallback, n, horizon, latest, false as unreadable, null::varchar[] as names, ${stream.fields.map((_, i) => `r${i}`).join(', ')} from (${source.select}))`;
-  return `create table ${table} as ${judgedSelect(stream, input, source.kind, false, '', false)}`;
+  return `create table ${table} as ${judgedSelect(stream, input, source.kind, 'whole', '', false)}`;
 }
+
+/** The two looks at records in memory, or the one at a file. */
+type Look = 'first' | 'close' | 'whole';
 
 function judgedSelect(
   stream: Stream,
   input: string,
   kind: RawKind,
-  exact: boolean,
+  look: Look,
   leading: string,
   keepLines: boolean,
 ): string {
   const fields = stream.fields.map((_, i) =>
-    fieldSql(stream, i, kind, exact, { raw: `r${i}`, text: `t${i}`, value: `v${i}` }),
+    fieldSql(stream, i, kind, look === 'close', { raw: `r${i}`, text: `t${i}`, value: `v${i}` }),
   );
   const idIndex = stream.id ? stream.fields.indexOf(stream.id) : -1;
   const timeIndex = stream.time ? stream.fields.indexOf(stream.time) : -1;
@@ -129,32 +137,49 @@ function judgedSelect(
     with ${input},
     texts as (select *, ${fields.map((f, i) => `${f.text} as t${i}`).join(', ')} from raws),
     typed as (select *, ${fields.map((f, i) => `${f.value} as v${i}`).join(', ')} from texts),
-    judged as (select *, ${refusal(stream, fields, kind, exact)} as bad from typed),
-    timed as (select *, ${timeIndex < 0 ? 'bad' : lateness(`v${timeIndex}`)} as bad2 from judged)
+    judged as (select *, ${look === 'first' ? firstLook(stream, fields) : refusal(stream, fields, kind, look)} as bad from typed),
+    timed as (select *, ${timeIndex < 0 || look === 'first' ? 'bad' : lateness(`v${timeIndex}`)} as bad2 from judged)
     select ${leading}
       ${keepLines ? 'line' : `case when bad2 is not null then ${original} end`} as _line,
       ${id} as _id, hash(${id}) as _hash${stored.length > 0 ? `, ${stored.join(', ')}` : ''},
       bad2::smallint as _bad,
-      case when bad2 is not null then ${found(stream, timeIndex)} end as _found
+      ${look === 'first' ? 'null::varchar' : `case when bad2 is not null then ${found(stream, timeIndex)} end`} as _found
     from timed`;
 }
 
+/** The first look at a record: null where it is plainly fine. */
+function firstLook(stream: Stream, fields: FieldSql[]): string {
+  const conditions = fields.map((f) => f.fine);
+  if (stream.time) {
+    const time = `v${stream.fields.indexOf(stream.time)}`;
+    conditions.push(`${time} >= make_timestamp(horizon)`, `${time} <= make_timestamp(latest)`);
+  }
+  return `case
+      when not unreadable and not (${moreNames(stream)})
+        and not (case when ${mayBeHarmed(stream)} then regexp_matches(line, ${literal(exactPattern(stream))}) else false end)
+        and ${conditions.join(' and ')} then null
+      else ${lookClosely} end`;
+}
+
+/** Whether a JSON record names more fields than those that are declared and not null. */
+function moreNames(stream: Stream): string {
+  return `len(names) > ${stream.fields.map((_, i) => `(r${i} is not null)::integer`).join(' + ')}`;
+}
+
 /** The first refusal of a row, in the order of precedence of engine/verdicts.ts; time bounds come after. */
-function refusal(stream: Stream, fields: FieldSql[], kind: RawKind, exact: boolean): string {
-  // Nearly all records are fine: one cheap condition tells, and the long list is for the others.
+function refusal(stream: Stream, fields: FieldSql[], kind: RawKind, look: Look): string {
   const fine = fields.map((f) => f.fine).join(' and ');
   const byFields = `coalesce(${fields.map((f) => f.refusal).join(', ')}, null)`;
   if (kind === 'cell') return `case when ${fine} then null else ${byFields} end`;
-  const given = stream.fields.map((_, i) => `(r${i} is not null)::integer`).join(' + ');
-  const more = `len(names) > ${given}`;
+  const more = moreNames(stream);
   const again = `regexp_matches(line, ${literal(exactPattern(stream))})`;
   return `case
       when unreadable then ${recordRefusals.unreadable}
-      ${exact ? '' : `when case when ${mayBeHarmed(stream)} then ${again} else false end then ${readExactly}`}
+      ${look === 'close' ? '' : `when case when ${mayBeHarmed(stream)} then ${again} else false end then ${lookClosely}`}
       when ${more} and len(list_distinct(names)) < len(names) then ${recordRefusals.repeated_field}
       when ${more} and ${unknownNames(stream)} <> [] then ${recordRefusals.unknown_field}
       when ${fine} then null
-      ${exact ? '' : `when ${again} then ${readExactly}`}
+      ${look === 'close' ? '' : `when ${again} then ${lookClosely}`}
       else ${byFields} end`;
 }
 
