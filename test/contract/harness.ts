@@ -44,7 +44,8 @@ export function rule(
 ): void {
   const difference = store.differences[name];
   if (difference === undefined) test(name, check, timeout);
-  else test.skip(`${name} (not in ${store.name}: ${difference})`, check);
+  // It must differ indeed: an exception that is none any more is a failure.
+  else test.fails(`${name} (not in ${store.name}: ${difference})`, check, timeout);
 }
 
 /** A record: an object, or its text where the exact writing matters. */
