@@ -16,9 +16,11 @@ import { connectInProcess } from './in-process.ts';
 import { commandLog } from './log.ts';
 import { connectOverHttp } from './over-http.ts';
 import { runningServer } from './serve-file.ts';
+import { note } from './terminal.ts';
 
 /** How long a command waits for another one to let go of the directory. */
-const patienceMilliseconds = 10_000;
+const patienceMilliseconds = 30_000;
+const tryEveryMilliseconds = 500;
 
 export interface ConnectOptions {
   /** Make the data directory when it is not there; else that is an error. */
@@ -53,8 +55,8 @@ async function connect(
       `there is no ledger in ${data}; "tallybook serve" or "tallybook streams put" makes one, --data names another directory`,
     );
   }
-  const giveUp = Date.now() + patienceMilliseconds;
-  for (;;) {
+  const started = Date.now();
+  for (let attempt = 1; ; attempt++) {
     const server = await runningServer(data);
     if (server) return connectOverHttp({ url: server.url, key: key ?? (await adminKey(data)) });
     try {
@@ -67,8 +69,9 @@ async function connect(
       });
     } catch (error) {
       const inUse = error instanceof TallybookError && error.code === 'directory_in_use';
-      if (!inUse || Date.now() > giveUp) throw error;
-      await sleep(200);
+      if (!inUse || Date.now() > started + patienceMilliseconds) throw error;
+      if (attempt === 3) note(`Waiting for another command: ${error.message.split(';')[0]}`);
+      await sleep(tryEveryMilliseconds);
     }
   }
 }

@@ -9,15 +9,28 @@ import { note, style } from './terminal.ts';
 export interface Progress {
   /** Of the work, 0 to 1; undefined while it is not known. */
   update(fraction: number | undefined, text: string): void;
+}
+
+interface Shown extends Progress {
   end(): void;
 }
 
 const lineEveryMilliseconds = 2_000;
 const barCharacters = 24;
 
-export function showProgress(title: string, quiet: boolean): Progress {
-  if (quiet) return { update: () => undefined, end: () => undefined };
-  return process.stderr.isTTY ? bar(title) : lines(title);
+/** Shows the progress of some work while it lasts; what goes to the terminal after it stands where the bar was. */
+export async function withProgress<T>(
+  title: string,
+  quiet: boolean | undefined,
+  work: (progress: Progress) => Promise<T>,
+): Promise<T> {
+  if (quiet) return work({ update: () => undefined });
+  const shown = process.stderr.isTTY ? bar(title) : lines(title);
+  try {
+    return await work(shown);
+  } finally {
+    shown.end();
+  }
 }
 
 /** Time left, from how long the part that is done took; undefined before there is anything to judge by. */
@@ -26,7 +39,7 @@ function timeLeft(fraction: number | undefined, seconds: number): string | undef
   return `${secondsFigure(Math.ceil((seconds * (1 - fraction)) / fraction))} left`;
 }
 
-function bar(title: string): Progress {
+function bar(title: string): Shown {
   const started = performance.now();
   const format = (
     options: Options,
@@ -57,13 +70,11 @@ function bar(title: string): Progress {
   shown.start(1, 0, { text: '', known: false });
   return {
     update: (fraction, text) => shown.update(fraction ?? 0, { text, known: fraction !== undefined }),
-    end() {
-      if (shown.isActive) shown.stop();
-    },
+    end: () => shown.stop(),
   };
 }
 
-function lines(title: string): Progress {
+function lines(title: string): Shown {
   const started = performance.now();
   let last = started;
   note(`${title.trimEnd()} …`);

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, vi } from 'vitest';
+import { afterAll, afterEach, expect, vi } from 'vitest';
 import type { StreamDeclaration } from '../../src/index.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -202,6 +202,11 @@ export function file(directory: string, name: string, content: string | object):
 }
 
 const made = new Map<number, Promise<string>>();
+const templates = new Set<string>();
+
+afterAll(() => {
+  for (const directory of templates) rmSync(directory, { recursive: true, force: true });
+});
 
 /**
  * A data directory in which the stream `usage` is declared, and holds as many records as `rows` would make. Each sort
@@ -216,7 +221,7 @@ export async function ledger(directory: string, records = 0): Promise<string> {
 
 async function makeLedger(records: number): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'tallybook-test-'));
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  templates.add(directory);
   const data = join(directory, 'data');
   await done(['streams', 'put', file(directory, 'usage.json', usage), '--data', data]);
   if (records > 0)

@@ -193,12 +193,12 @@ describe('a command while a server runs', () => {
   test('waits for another command that has the directory open', async () => {
     const directory = scratch();
     const data = await ledger(directory);
-    const files = [0, 1, 2, 3].map((part) => file(directory, `${part}.csv`, rows(2_000, part * 2_000)));
+    const files = [0, 1].map((part) => file(directory, `${part}.csv`, rows(2_000, part * 2_000)));
     const receipts = await Promise.all(
       files.map((path) => json<{ receipt: { accepted: number } }>(['import', 'usage', path, '--data', data])),
     );
-    expect(receipts.map(({ receipt }) => receipt.accepted)).toEqual([2_000, 2_000, 2_000, 2_000]);
-    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 8_000 }] });
+    expect(receipts.map(({ receipt }) => receipt.accepted)).toEqual([2_000, 2_000]);
+    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 4_000 }] });
   });
 });
 

@@ -26,7 +26,7 @@ import { followImport } from '../follow-import.ts';
 import { connectTo } from '../in-process.ts';
 import { interruptible } from '../interrupt.ts';
 import { commandLog } from '../log.ts';
-import { showProgress } from '../progress.ts';
+import { withProgress } from '../progress.ts';
 import { type FileReceipt, receiptsTable } from '../receipt.ts';
 import { portOrAny, type Serving, startServing } from '../serving.ts';
 import { print, style } from '../terminal.ts';
@@ -168,8 +168,9 @@ async function load(
   heading('Files of records are made up, and imported');
   const directory = await mkdtemp(join(tmpdir(), 'tallybook-demo-'));
   try {
-    const making = showProgress('making records', quiet);
-    const files = await writeDemoFiles(directory, day, records, making, signal).finally(() => making.end());
+    const files = await withProgress('making records', quiet, (progress) =>
+      writeDemoFiles(directory, day, records, progress, signal),
+    );
     const started = performance.now();
     const receipts: FileReceipt[] = [];
     for (const file of files) receipts.push(await loadFile(connection, file, quiet, signal));
@@ -186,22 +187,13 @@ async function loadFile(
   quiet: boolean,
   signal: AbortSignal,
 ): Promise<FileReceipt> {
-  const progress = showProgress(name.padEnd(16), quiet);
   const started = performance.now();
-  try {
-    const file = { stream, path, name, format, mode: 'insert' as const, deleteFile: false };
-    const ended = await followImport(connection, file, (await stat(path)).size, progress, signal);
-    return {
-      file: name,
-      stream,
-      import: ended.id,
-      receipt: ended.counts,
-      rejects: [],
-      seconds: secondsSince(started),
-    };
-  } finally {
-    progress.end();
-  }
+  const file = { stream, path, name, format, mode: 'insert' as const, deleteFile: false };
+  const { size } = await stat(path);
+  const { id, counts } = await withProgress(name.padEnd(16), quiet, (progress) =>
+    followImport(connection, file, size, progress, signal),
+  );
+  return { file: name, stream, import: id, receipt: counts, rejects: [], seconds: secondsSince(started) };
 }
 
 function printTotals(receipts: FileReceipt[], seconds: number, again: boolean): void {

@@ -18,11 +18,11 @@ import {
 } from '../config.ts';
 import { connected } from '../connect.ts';
 import { askJson, type Connection, pages, pathOf, type Query } from '../connection.ts';
-import { perSecond, secondsFigure, secondsSince, wholeFigure } from '../figures.ts';
+import { counted, perSecond, secondsFigure, secondsSince, wholeFigure } from '../figures.ts';
 import { interruptible } from '../interrupt.ts';
-import { type Progress, showProgress } from '../progress.ts';
+import { type Progress, withProgress } from '../progress.ts';
 import { type Selection, selectionQuery, selectionSettings } from '../selection.ts';
-import { note, printJson, write } from '../terminal.ts';
+import { note, printJson, write as writeTo } from '../terminal.ts';
 
 const formats = ['csv', 'ndjson', 'json'] as const;
 type Format = (typeof formats)[number];
@@ -59,27 +59,24 @@ The export is of one moment, whatever is written meanwhile. A file appears whole
 async function exportRecords(stream: string, settings: ExportSettings): Promise<void> {
   const { output, json, quiet } = settings;
   const format = settings.format ?? formatOfOutput(output) ?? 'csv';
-  const progress = showProgress(`export of ${stream}`, quiet ?? false);
-  let started = performance.now();
-  try {
-    const { rows, asOf } = await connected(settings, (connection) => {
-      started = performance.now();
-      const work = (signal: AbortSignal) => (put: Put) =>
-        exportTo(put, connection, { stream, format, settings }, progress, signal);
-      return interruptible((signal) =>
-        (output === undefined ? toStandardOutput : toFile(output))(work(signal)),
-      );
-    });
-    progress.end();
-    const seconds = secondsSince(started);
-    if (json && output !== undefined)
-      printJson({ stream, output, format, records: rows, as_of: asOf, seconds });
-    else if (!quiet)
-      note(
-        `${wholeFigure(rows)} records in ${secondsFigure(seconds)} (${wholeFigure(perSecond(rows, seconds))} a second), as of ${asOf.recorded_at}`,
-      );
-  } finally {
-    progress.end();
+  const write = output === undefined ? toStandardOutput : toFile(output);
+  const what = { stream, format, settings };
+  const { rows, asOf, seconds } = await connected(settings, async (connection) => {
+    const started = performance.now();
+    const exported = await interruptible((signal) =>
+      withProgress(`export of ${stream}`, quiet, (progress) =>
+        write((put) => exportTo(put, connection, what, progress, signal)),
+      ),
+    );
+    return { ...exported, seconds: secondsSince(started) };
+  });
+  if (json && output !== undefined) {
+    printJson({ stream, output, format, records: rows, as_of: asOf, seconds });
+  } else if (!quiet) {
+    const rate = wholeFigure(perSecond(rows, seconds));
+    note(
+      `${counted(rows, 'record')} in ${secondsFigure(seconds)} (${rate} a second), as of ${asOf.recorded_at}`,
+    );
   }
 }
 
@@ -170,7 +167,7 @@ function linesIn(text: string): number {
 }
 
 function toStandardOutput<T>(work: (put: Put) => Promise<T>): Promise<T> {
-  return work((text) => write(text));
+  return work((text) => writeTo(text));
 }
 
 /** Writes beside the file, and gives the result its name at the end. */
@@ -182,7 +179,7 @@ function toFile(path: string): <T>(work: (put: Put) => Promise<T>) => Promise<T>
     const written = pipeline(entry, file);
     written.catch(() => undefined); // told where it is awaited
     try {
-      const result = await work((text) => write(text, entry));
+      const result = await work((text) => writeTo(text, entry));
       entry.end();
       await written;
       await rename(unfinished, path);

@@ -23,7 +23,7 @@ import { bytesFigure, secondsSince } from '../figures.ts';
 import { followImport } from '../follow-import.ts';
 import { interruptible } from '../interrupt.ts';
 import { exitCodes, usageError } from '../outcome.ts';
-import { type Progress, showProgress } from '../progress.ts';
+import { type Progress, withProgress } from '../progress.ts';
 import { type FileReceipt, printReceipt } from '../receipt.ts';
 import { printJson } from '../terminal.ts';
 
@@ -108,18 +108,10 @@ async function importOne(
   { mode, quiet }: ImportSettings,
 ): Promise<FileReceipt> {
   const title = file === '-' ? 'standard input' : basename(file);
-  const progress = showProgress(title, quiet ?? false);
+  const from: FileToImport = { stream, path: resolve(file), name: title, format, mode, deleteFile: false };
   const started = performance.now();
-  try {
-    const ended = await interruptible(async (signal) => {
-      const from: FileToImport = {
-        stream,
-        path: resolve(file),
-        name: title,
-        format,
-        mode,
-        deleteFile: false,
-      };
+  const { id, counts } = await interruptible((signal) =>
+    withProgress(title, quiet, async (progress) => {
       if (file !== '-') return followImport(connection, from, (await stat(file)).size, progress, signal);
       const directory = await mkdtemp(join(tmpdir(), 'tallybook-'));
       try {
@@ -129,19 +121,23 @@ async function importOne(
       } finally {
         await rm(directory, { recursive: true, force: true });
       }
-    });
-    progress.end();
-    const seconds = secondsSince(started);
-    const { counts } = ended;
-    const refused = counts.rejected + counts.conflicts > 0;
-    const query = { import: ended.id, page_size: rejectsShown, order: 'oldest' };
-    const { rejects } = refused
-      ? await askJson<{ rejects: Reject[] }>(connection, 'GET', '/v1/rejects', { query })
-      : { rejects: [] };
-    return { file, stream, import: ended.id, receipt: counts, rejects, seconds };
-  } finally {
-    progress.end();
-  }
+    }),
+  );
+  const seconds = secondsSince(started);
+  const refused = counts.rejected + counts.conflicts > 0;
+  return {
+    file,
+    stream,
+    import: id,
+    receipt: counts,
+    rejects: refused ? await firstRejects(connection, id) : [],
+    seconds,
+  };
+}
+
+async function firstRejects(connection: Connection, id: number): Promise<Reject[]> {
+  const query = { import: id, page_size: rejectsShown, order: 'oldest' };
+  return (await askJson<{ rejects: Reject[] }>(connection, 'GET', '/v1/rejects', { query })).rejects;
 }
 
 /** Standard input is kept in a file first: what is inside must be read more than once. */

@@ -15,9 +15,9 @@ import { connectInProcess } from '../in-process.ts';
 import { interruptible } from '../interrupt.ts';
 import { commandLog } from '../log.ts';
 import { exitCodes } from '../outcome.ts';
-import { type Progress, showProgress } from '../progress.ts';
+import { type Progress, withProgress } from '../progress.ts';
 import { note, print, printJson, style } from '../terminal.ts';
-import { printChecks, type Verification, verification } from './upkeep.ts';
+import { printChecks, verification } from './upkeep.ts';
 
 interface RestoreSettings extends LedgerSettings {
   json?: boolean;
@@ -47,8 +47,7 @@ async function restore(from: string, settings: RestoreSettings): Promise<void> {
   await checkBackup(from);
   await checkTarget(data);
   const started = performance.now();
-  const progress = showProgress('restoring', quiet ?? false);
-  try {
+  const found = await withProgress('restoring', quiet, async (progress) => {
     await interruptible((signal) => copyLedger(from, data, progress, signal));
     progress.update(1, 'verifying');
     const connection = await connectInProcess({
@@ -57,25 +56,17 @@ async function restore(from: string, settings: RestoreSettings): Promise<void> {
       threads,
       log: commandLog(),
     });
-    let found: Verification;
-    try {
-      found = await verification(connection);
-    } finally {
-      await connection.close();
-    }
-    progress.end();
-    const seconds = secondsSince(started);
-    if (json) printJson({ from, data, ...found, seconds });
-    else {
-      printChecks(found.checks, seconds);
-      print(`Restored into ${style('bold', data)} in ${secondsFigure(seconds)}.`);
-    }
-    if (!found.ok) {
-      process.exitCode = exitCodes.differences;
-      note('error: the backup holds differences; the data directory was left for you to look at');
-    }
-  } finally {
-    progress.end();
+    return verification(connection).finally(() => connection.close());
+  });
+  const seconds = secondsSince(started);
+  if (json) printJson({ from, data, ...found, seconds });
+  else {
+    printChecks(found.checks, seconds);
+    print(`Restored into ${style('bold', data)} in ${secondsFigure(seconds)}.`);
+  }
+  if (!found.ok) {
+    process.exitCode = exitCodes.differences;
+    note('The backup holds differences; the data directory was left for you to look at.');
   }
 }
 

@@ -7,7 +7,7 @@ import { connected } from '../connect.ts';
 import { askJson, type Connection } from '../connection.ts';
 import { counted, secondsFigure, secondsSince, wholeFigure } from '../figures.ts';
 import { exitCodes } from '../outcome.ts';
-import { showProgress } from '../progress.ts';
+import { withProgress } from '../progress.ts';
 import { table } from '../table.ts';
 import { print, printJson, style } from '../terminal.ts';
 
@@ -58,14 +58,11 @@ async function atWork<T>(
   work: () => Promise<T>,
 ): Promise<{ result: T; seconds: number }> {
   const started = performance.now();
-  const progress = showProgress(title, quiet ?? false);
-  const timer = setInterval(() => progress.update(undefined, ''), 250);
-  try {
-    return { result: await work(), seconds: secondsSince(started) };
-  } finally {
-    clearInterval(timer);
-    progress.end();
-  }
+  const result = await withProgress(title, quiet, async (progress) => {
+    const timer = setInterval(() => progress.update(undefined, ''), 250);
+    return work().finally(() => clearInterval(timer));
+  });
+  return { result, seconds: secondsSince(started) };
 }
 
 async function verifyLedger(settings: UpkeepSettings): Promise<void> {

@@ -11,6 +11,7 @@
  */
 import type {
   DuckDBConnection,
+  DuckDBDataChunk,
   DuckDBInstance,
   DuckDBPreparedStatement,
   DuckDBResult,
@@ -137,9 +138,9 @@ export class Connection {
     });
   }
 
-  /** Runs a statement once and gives its result piece by piece. */
-  async stream(sql: string): Promise<DuckDBResult> {
-    return this.#guard(() => this.#connection.stream(sql));
+  /** Runs a statement once, for its chunks. A streaming result would hold the database open until it is collected. */
+  async chunks(sql: string): Promise<DuckDBDataChunk[]> {
+    return this.#guard(async () => (await this.#connection.run(sql)).fetchAllChunks());
   }
 
   /** Forgets the kept statements: after a change of tables they would have to be planned again. */

@@ -58,7 +58,6 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
   const spill = join(directory, 'tmp');
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await rm(spill, { recursive: true, force: true });
   } catch (error) {
     throw new TallybookError(
       'directory_unusable',
@@ -83,6 +82,8 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     const writer = await Connection.open(instance);
     await checkVersion(writer, directory);
     await writer.execute(bookTables);
+    // Only now: another process that has the directory uses its temporary files.
+    await rm(spill, { recursive: true, force: true });
     await mkdir(spill, { recursive: true });
     await writer.execute(
       `attach ${literal(join(spill, 'staging.duckdb'))} as staging; attach ':memory:' as memory_staging`,
@@ -456,14 +457,8 @@ async function* readHashes(
   stream: Stream,
   range: SeqRange,
 ): AsyncIterable<Uint32Array> {
-  const result = await connection.stream(
-    `select _hash from ${entriesOf(stream)} where _seq between ${range.from} and ${range.to}`,
-  );
-  for (
-    let chunk = await result.fetchChunk();
-    chunk && chunk.rowCount > 0;
-    chunk = await result.fetchChunk()
-  ) {
+  const sql = `select _hash from ${entriesOf(stream)} where _seq between ${range.from} and ${range.to}`;
+  for (const chunk of await connection.chunks(sql)) {
     const { items } = chunk.getColumnVector(0) as DuckDBVector & { items: BigUint64Array };
     // A copy: the memory of the driver's vectors lives only as long as they.
     yield new Uint32Array(items.buffer, items.byteOffset, items.length * 2).slice();

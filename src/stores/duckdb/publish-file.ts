@@ -70,6 +70,7 @@ export interface FilePublishing {
 const attemptsWithoutLock = 2;
 /** Suspects that are resolved at a time: what bounds the memory of it. */
 const sliceRows = 1_000_000;
+const sampleRows = 1_000;
 /** Files up to this size are staged in memory. */
 const memoryFileBytes = 384 * 1024 * 1024;
 
@@ -332,32 +333,38 @@ class FileWork {
     const empty = this.#context.state.books(this.#stream).nextSeq === 1n;
     await this.#connection.execute(`create table ${suspects} as
       select _hash, true as repeated from ${stage} where _bad is null group by _hash having count(*) > 1`);
-    if (!empty) {
-      // To take records back, every one must be looked up; else those that the ledger knows.
-      await this.#connection.execute(
-        this.#delivery.mode === 'retract'
-          ? `insert into ${suspects} select distinct _hash, false from ${stage} where _bad is null`
-          : `insert into ${suspects} select distinct _hash, false from ${entriesOf(this.#stream)} where _hash in (select _hash from ${stage} where _bad is null)`,
-      );
+    // To take records back, every one must be looked up; a file that was sent before is mostly known.
+    const everyRow = !empty && (this.#delivery.mode === 'retract' || (await this.#mostlyKnown()));
+    if (!empty && !everyRow) {
+      await this.#connection.execute(`insert into ${suspects} select distinct _hash, false from ${entriesOf(this.#stream)}
+        where _hash in (select _hash from ${stage} where _bad is null)`);
     }
-    const count = await this.#count(`select count(*) from ${suspects}`);
+    const count = everyRow ? this.#rows : await this.#count(`select count(*) from ${suspects}`);
     if (count === 0) return undefined;
     await this.#connection.execute(`create table ${resolved} ${resolvedColumns}`);
     const slices = BigInt(Math.ceil(count / sliceRows));
     const width = (1n << 64n) / slices;
     for (let i = 0n; i < slices; i++) {
-      const slice =
-        slices === 1n
-          ? 'true'
-          : `_hash between ${i * width} and ${i === slices - 1n ? (1n << 64n) - 1n : (i + 1n) * width - 1n}`;
+      const last = i === slices - 1n ? (1n << 64n) - 1n : (i + 1n) * width - 1n;
+      const slice = slices === 1n ? 'true' : `_hash between ${i * width} and ${last}`;
       await this.#connection.execute(
-        `insert into ${resolved} ${resolvedSelect(this.#stream, this.#delivery.mode, this.#tables, slice)}`,
+        `insert into ${resolved} ${resolvedSelect(this.#stream, this.#delivery.mode, this.#tables, slice, everyRow)}`,
       );
+      this.#checkAbort();
     }
     const counts = await this.#connection.askOnce(
       `select verdict, count(*)::double from ${resolved} group by verdict`,
     );
     return new Map(counts.map(([verdict, rows]) => [verdict as string, rows as number]));
+  }
+
+  /** Whether the ledger knows most of a sample of the file: then looking for the few that it knows is in vain. */
+  async #mostlyKnown(): Promise<boolean> {
+    const sample = `(select distinct _hash from ${this.#tables.stage} where _bad is null limit ${sampleRows})`;
+    const [row] = await this.#connection.askOnce(`select (select count(*) from ${sample})::double,
+      (select count(distinct _hash) from ${entriesOf(this.#stream)} where _hash in (select _hash from ${sample}))::double`);
+    const [sampled, known] = row as [number, number];
+    return known * 2 > sampled;
   }
 
   /** Lays down what the statements of this part have in common; temporary tables may be written in any transaction. */

@@ -53,12 +53,21 @@ function same(stream: Stream, a: string, b: string): string {
 
 /**
  * @param slice a condition on `_hash`, so that a part of any size can be resolved a slice at a time, in bounded memory
+ * @param everyRow all rows are suspects; then the table of them lists only those that occur twice
+ * @param everyRow all rows are suspects; then the table of them lists only those that occur twice
  */
-export function resolvedSelect(stream: Stream, mode: Mode, tables: PartTables, slice = 'true'): string {
+export function resolvedSelect(
+  stream: Stream,
+  mode: Mode,
+  tables: PartTables,
+  slice = 'true',
+  everyRow = false,
+): string {
   const { stage, suspects, known, n } = tables;
+  const among = everyRow ? '' : `and _hash in (select _hash from ${suspects} where ${slice})`;
   const suspected = `
     suspected as (
-      select ${n} as _row, * from ${stage} where ${slice} and _bad is null and _hash in (select _hash from ${suspects} where ${slice})),
+      select ${n} as _row, * from ${stage} where ${slice} and _bad is null ${among}),
     standing as (
       select * from ${known} where ${slice} and _sign = 1
       and _seq not in (select _reverses from ${known} where _sign = -1))`;
@@ -108,7 +117,7 @@ export function resolvedSelect(stream: Stream, mode: Mode, tables: PartTables, s
     numbered as (select *, min(_row) over (partition by _hash, _id) as _first from suspected),
     latest as (
       select _hash, _id, max(_seq) as seq from ${known}
-      where ${slice} and _hash in (select _hash from ${suspects} where ${slice}) group by all)
+      where ${slice} ${among} group by all)
     select t._row,
       case
         when s._seq is not null and t._row = t._first then 'retracted'
