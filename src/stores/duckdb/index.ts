@@ -4,7 +4,7 @@
  * One connection writes, under a lock; files are published beside it on connections of their own; a few
  * connections read. DuckDB's transaction is the only durability: what is acknowledged is in its log and synced.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
@@ -24,7 +24,7 @@ import type {
 } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { Receipt } from '../../engine/verdicts.ts';
-import { appendRollup } from './append.ts';
+import { appendRollup, seqsPerRow } from './append.ts';
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
@@ -50,8 +50,10 @@ export interface DuckDBStoreOptions {
 
 const database = 'tallybook';
 const memoryLimitDefault = '1GB';
-/** A rollup is compacted when so many rows were appended, and they are a fair share of all. */
-const compactAfterRows = 200_000;
+/** A log up to this length is left for the next start. */
+const logBytesLeft = 16 * 1024 * 1024;
+/** A stream's rollups are compacted when so many records came in small batches, and they are a fair share of all. */
+const compactAfterRecords = 200_000;
 
 export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp> {
   const { directory } = options;
@@ -65,7 +67,8 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
       { cause: error },
     );
   }
-  const instance = await openInstance(join(directory, `${database}.duckdb`), {
+  const path = join(directory, `${database}.duckdb`);
+  const instance = await openInstance(path, {
     memory_limit: options.memoryLimit ?? memoryLimitDefault,
     threads: String(options.threads ?? availableParallelism()),
     temp_directory: spill,
@@ -80,6 +83,7 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
   });
   try {
     const writer = await Connection.open(instance);
+    await writer.execute('pragma disable_checkpoint_on_shutdown');
     await checkVersion(writer, directory);
     await writer.execute(bookTables);
     // Only now: another process that has the directory uses its temporary files.
@@ -97,7 +101,7 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
       BigInt(last![2] as bigint),
       options.clock ?? nowMicros,
     );
-    return new DuckDBStore(instance, writer, state, spill);
+    return new DuckDBStore(instance, writer, state, path, spill);
   } catch (error) {
     instance.closeSync();
     throw error;
@@ -166,6 +170,7 @@ class DuckDBStore implements Store, BacksUp {
   readonly backsUpToDirectory = true;
   readonly #instance: DuckDBInstance;
   readonly #writer: Connection;
+  readonly #path: string;
   readonly #spill: string;
   readonly #state: LedgerState;
   readonly #parts: PartWriter;
@@ -176,11 +181,14 @@ class DuckDBStore implements Store, BacksUp {
   #fileNumber = 0;
   #covering: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
+  /** Records that came in small batches since. */
+  readonly #sinceCompaction = new Map<Stream, number>();
   #closed = false;
 
-  constructor(instance: DuckDBInstance, writer: Connection, state: LedgerState, spill: string) {
+  constructor(instance: DuckDBInstance, writer: Connection, state: LedgerState, path: string, spill: string) {
     this.#instance = instance;
     this.#writer = writer;
+    this.#path = path;
     this.#spill = spill;
     this.#state = state;
     this.#parts = new PartWriter(writer, state);
@@ -209,7 +217,7 @@ class DuckDBStore implements Store, BacksUp {
       publishTexts(this.#writer, this.#parts, this.#state, deliveries as TextDelivery[]),
     );
     this.#coverFilters();
-    this.#compactLater(deliveries);
+    this.#compactLater(deliveries as TextDelivery[]);
     return receipts;
   }
 
@@ -235,7 +243,6 @@ class DuckDBStore implements Store, BacksUp {
     });
     const receipt = await working;
     this.#coverFilters();
-    this.#compactLater([delivery]);
     return receipt;
   }
 
@@ -304,8 +311,10 @@ class DuckDBStore implements Store, BacksUp {
     await this.#tending.run(async () => undefined);
     await this.#lock.run(async () => {
       await this.#readers.close();
-      // Leaves a database without a log to replay; if the disk is full, the log is replayed at the next start.
-      await this.#writer.execute('checkpoint').catch(() => undefined);
+      // A long log is folded in now, rather than replayed at the next start. A short one, as an import leaves it, is
+      // not worth the 2 s that this takes after 5 million records.
+      const log = await stat(`${this.#path}.wal`).catch(() => undefined);
+      if (log && log.size > logBytesLeft) await this.#writer.execute('checkpoint').catch(() => undefined);
       this.#writer.close();
       this.#instance.closeSync();
     });
@@ -409,20 +418,22 @@ class DuckDBStore implements Store, BacksUp {
       });
   }
 
-  /** Compacts rollups that have grown by many small batches, one at a time, in the background. */
-  #compactLater(deliveries: Delivery[]): void {
+  /**
+   * Compacts rollups that have grown by many small batches, one at a time, in the background. Files add a row a key,
+   * which is as compact as it gets, and wait for the hourly housekeeping.
+   */
+  #compactLater(deliveries: TextDelivery[]): void {
+    for (const { stream, content } of deliveries) {
+      this.#sinceCompaction.set(stream, (this.#sinceCompaction.get(stream) ?? 0) + content.texts.length);
+    }
     if (this.#compacting || this.#closed || this.#files.size > 0) return;
-    const streams = new Set(deliveries.map((delivery) => delivery.stream));
-    const due = [...streams].filter(
-      (stream) =>
-        stream.rollups.length > 0 &&
-        this.#state.books(stream).nextSeq - (this.#compactedAt.get(stream.name) ?? 0n) >
-          this.#compactEvery(stream),
+    const due = [...this.#sinceCompaction].filter(
+      ([stream, records]) => records > this.#compactEvery(stream),
     );
     if (due.length === 0) return;
     this.#compacting = this.#tending
       .run(async () => {
-        for (const stream of due) if (!this.#closed) await this.#compact(stream);
+        for (const [stream] of due) if (!this.#closed) await this.#compact(stream);
       })
       .catch(() => undefined) // nothing is lost: the rows are right as they are, only more of them
       .finally(() => {
@@ -430,16 +441,13 @@ class DuckDBStore implements Store, BacksUp {
       });
   }
 
-  readonly #compactedAt = new Map<string, bigint>();
-
-  /** In seqs (two a record): the more a stream holds, the rarer, so that the cost per record stays the same. */
-  #compactEvery(stream: Stream): bigint {
-    const quarter = this.#state.books(stream).nextSeq / 4n;
-    return quarter > BigInt(compactAfterRows) * 2n ? quarter : BigInt(compactAfterRows) * 2n;
+  /** The more a stream holds, the rarer, so that the cost per record stays the same. */
+  #compactEvery(stream: Stream): number {
+    return Math.max(compactAfterRecords, Number(this.#state.books(stream).nextSeq / seqsPerRow) / 4);
   }
 
   async #compact(stream: Stream): Promise<void> {
-    this.#compactedAt.set(stream.name, this.#state.books(stream).nextSeq);
+    this.#sinceCompaction.delete(stream);
     const connection = await Connection.open(this.#instance);
     try {
       for (const rollup of stream.rollups) {

@@ -360,7 +360,7 @@ class FileWork {
 
   /** Whether the ledger knows most of a sample of the file: then looking for the few that it knows is in vain. */
   async #mostlyKnown(): Promise<boolean> {
-    const sample = `(select distinct _hash from ${this.#tables.stage} where _bad is null limit ${sampleRows})`;
+    const sample = `(select _hash from ${this.#tables.stage} where _bad is null limit ${sampleRows})`;
     const [row] = await this.#connection.askOnce(`select (select count(*) from ${sample})::double,
       (select count(distinct _hash) from ${entriesOf(this.#stream)} where _hash in (select _hash from ${sample}))::double`);
     const [sampled, known] = row as [number, number];
