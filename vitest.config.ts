@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    // Processes of their own: a test may open a database, and DuckDB's threads want the cores too.
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
