@@ -45,12 +45,15 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   try {
     checkNoAuth(host, auth);
     const newKey = auth ? await tallybook.sources.ensureAdminKey(adminKeyFile(directory)) : undefined;
-    app = await openApp({ tallybook, auth });
+    const opened = await openApp({ tallybook, auth });
+    app = opened;
+    // Before it can be reached: whoever sees it serving may end it by a signal, and that is to be a clean stop.
+    const signalled = untilSignalled(() => opened.server.closeAllConnections());
     await listen(app, host, port);
     const url = reachableUrl(host, (app.server.address() as AddressInfo).port);
     await writeServeFile(directory, { url, pid: process.pid });
     tallybook.log.info({ url, host, auth, pid: process.pid }, 'listening');
-    const server = { app, tallybook, directory };
+    const server = { app, tallybook, directory, signalled };
     return {
       url,
       newKeyFile: newKey?.path,
@@ -120,16 +123,17 @@ interface Server {
   app: FastifyInstance;
   tallybook: Tallybook;
   directory: string;
+  signalled: Promise<NodeJS.Signals>;
 }
 
 async function untilStopped(server: Server): Promise<void> {
-  const signal = await untilSignalled(() => server.app.server.closeAllConnections());
+  const signal = await server.signalled;
   server.tallybook.log.info({ signal }, 'stopping');
   await stop(server);
   server.tallybook.log.info({}, 'stopped');
 }
 
-async function stop({ app, tallybook, directory }: Server): Promise<void> {
+async function stop({ app, tallybook, directory }: Omit<Server, 'signalled'>): Promise<void> {
   const deadline = setTimeout(() => {
     note(`error: not stopped within ${deadlineSeconds} s; ending now (what was acknowledged is on disk)`);
     process.exit(exitCodes.failed);

@@ -30,7 +30,8 @@ function played(checkout: string, session: string): string {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('TALLYBOOK_'));
   return execFileSync('bash', ['-c', `exec 2>&1\n${script}\ntrue`], {
     cwd: checkout,
-    env: Object.fromEntries(inherited),
+    // How much progress is told depends on how long it takes.
+    env: { ...Object.fromEntries(inherited), TALLYBOOK_QUIET: '1' },
     encoding: 'utf8',
     timeout: 110_000,
   });
@@ -43,7 +44,7 @@ function quoted(text: string): string {
 function comparable(text: string): string {
   const lines = text
     .split('\n')
-    .filter((line) => line.trim() !== '' && !/^\S+ …$/.test(line)) // progress, where it is no terminal
+    .filter((line) => line.trim() !== '')
     .map((line) =>
       line
         .replace(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?(?=Z\)| |$)/g, 'TIME')

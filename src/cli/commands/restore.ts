@@ -80,7 +80,7 @@ async function checkBackup(from: string): Promise<void> {
   if (await stat(`${ledgerFile(from)}.wal`).catch(() => undefined)) {
     throw new TallybookError(
       'directory_unusable',
-      `${from} is a data directory that is in use, or was not closed; take a backup of it with "tallybook backup DIR --data ${from}"`,
+      `${from} is a data directory with a log of its own, not a backup; take a backup of it with "tallybook backup DIR --data ${from}"`,
     );
   }
 }

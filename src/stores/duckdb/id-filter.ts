@@ -96,12 +96,6 @@ export class IdFilter {
       else range.from = part.to + 1n;
     }
   }
-
-  clear(): void {
-    this.#segments = [];
-    this.#uncovered = [];
-    this.#open = undefined;
-  }
 }
 
 function newSegment(seq: bigint, wanted: number): Segment {
