@@ -74,26 +74,25 @@ export class Connection {
   /** Lays down what the next statements read from the table `incoming`. */
   async bring(incoming: Incoming): Promise<void> {
     await this.run('delete from incoming');
-    await this.#guard(async () => {
-      const appender = await this.#connection.createAppender('incoming');
-      appender.appendBigInt(BigInt(incoming.part));
-      appender.appendBigInt(BigInt(incoming.batch));
-      appender.appendVarchar(incoming.stream);
-      appender.appendVarchar(incoming.mode);
-      appender.appendVarchar(incoming.reason);
-      appender.appendBigInt(BigInt(incoming.received));
-      appender.appendBigInt(incoming.base);
-      appender.appendBigInt(incoming.last);
-      appender.appendVarchar(incoming.source);
-      appender.appendBigInt(BigInt(incoming.import));
-      appender.appendBigInt(incoming.recorded_at);
-      appender.appendBigInt(incoming.horizon);
-      appender.appendBigInt(incoming.latest);
-      appender.appendVarchar(incoming.texts);
-      appender.appendVarchar(incoming.fallbacks);
-      appender.endRow();
-      appender.closeSync();
-    });
+    // Reading no table, this keeps its plan in spite of its parameters: 0.8 ms, where an appender takes 2.
+    await this.run(
+      'insert into incoming values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)',
+      incoming.part,
+      incoming.batch,
+      incoming.stream,
+      incoming.mode,
+      incoming.reason,
+      incoming.received,
+      incoming.base,
+      incoming.last,
+      incoming.source,
+      incoming.import,
+      incoming.recorded_at,
+      incoming.horizon,
+      incoming.latest,
+      incoming.texts,
+      incoming.fallbacks,
+    );
   }
 
   /** Runs one or more statements without parameters and without keeping them. */
