@@ -38,6 +38,7 @@ import { type FileDelivery, publishFile } from './publish-file.ts';
 import { ReadPool } from './read-pool.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
 import { backUp, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
+import { ThreadCount } from './thread-count.ts';
 
 export interface DuckDBStoreOptions {
   directory: string;
@@ -58,6 +59,7 @@ const compactAfterRecords = 200_000;
 export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp> {
   const { directory } = options;
   const spill = join(directory, 'tmp');
+  const threads = options.threads ?? availableParallelism();
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -70,7 +72,7 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
   const path = join(directory, `${database}.duckdb`);
   const instance = await openInstance(path, {
     memory_limit: options.memoryLimit ?? memoryLimitDefault,
-    threads: String(options.threads ?? availableParallelism()),
+    threads: String(threads),
     temp_directory: spill,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -101,7 +103,8 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
       BigInt(last![2] as bigint),
       options.clock ?? nowMicros,
     );
-    return new DuckDBStore(instance, writer, state, path, spill);
+    const threadCount = new ThreadCount(await Connection.open(instance), threads);
+    return new DuckDBStore(instance, writer, state, threadCount, path, spill);
   } catch (error) {
     instance.closeSync();
     throw error;
@@ -171,6 +174,7 @@ class DuckDBStore implements Store, BacksUp {
   readonly #instance: DuckDBInstance;
   readonly #writer: Connection;
   readonly #path: string;
+  readonly #threads: ThreadCount;
   readonly #spill: string;
   readonly #state: LedgerState;
   readonly #parts: PartWriter;
@@ -185,7 +189,16 @@ class DuckDBStore implements Store, BacksUp {
   readonly #sinceCompaction = new Map<Stream, number>();
   #closed = false;
 
-  constructor(instance: DuckDBInstance, writer: Connection, state: LedgerState, path: string, spill: string) {
+  constructor(
+    instance: DuckDBInstance,
+    writer: Connection,
+    state: LedgerState,
+    threads: ThreadCount,
+    path: string,
+    spill: string,
+  ) {
+    this.#threads = threads;
+    threads.calm();
     this.#instance = instance;
     this.#writer = writer;
     this.#path = path;
@@ -211,7 +224,7 @@ class DuckDBStore implements Store, BacksUp {
     const file = deliveries.find((delivery) => delivery.content.kind !== 'texts');
     if (file) {
       if (deliveries.length > 1) throw new Error('a delivery with a file travels alone');
-      return [await this.#publishFile(file as FileDelivery)];
+      return [await this.#threads.during(() => this.#publishFile(file as FileDelivery))];
     }
     const receipts = await this.#lock.run(() =>
       publishTexts(this.#writer, this.#parts, this.#state, deliveries as TextDelivery[]),
@@ -248,46 +261,48 @@ class DuckDBStore implements Store, BacksUp {
 
   ask(plan: Plan): Promise<Answer> {
     this.#checkOpen();
-    return this.#readers.use((connection) =>
+    return this.#heavyRead((connection) =>
       ask(connection, plan, this.#state.books(plan.stream).hasReversals),
     );
   }
 
   entries(request: EntriesRequest): Promise<Entry[]> {
     this.#checkOpen();
-    return this.#readers.use((connection) => listEntries(connection, request));
+    return this.#heavyRead((connection) => listEntries(connection, request));
   }
 
   fate(stream: Stream, id: string): Promise<Fate> {
     this.#checkOpen();
-    return this.#readers.use((connection) => fateOf(connection, stream, id));
+    return this.#heavyRead((connection) => fateOf(connection, stream, id));
   }
 
   tend(work: { drop: { stream: Stream; before: Micros }[]; compact: boolean }): Promise<{ dropped: number }> {
     this.#checkOpen();
-    return this.#tending.run(async () => {
-      let dropped = 0;
-      for (const { stream, before } of work.drop) {
-        const { droppedBefore } = this.#state.books(stream);
-        if (droppedBefore !== undefined && before <= droppedBefore) continue;
-        dropped += await this.#exclusively(async () => {
-          const rows = await dropRecords(this.#writer, stream, before);
-          this.#state.books(stream).droppedBefore = before;
-          return rows;
-        });
-      }
-      if (work.compact) {
-        for (const { stream } of [...this.#state.streams.values()]) await this.#compact(stream);
-        await this.#lock.run(() => this.#writer.execute('checkpoint'));
-      }
-      return { dropped };
-    });
+    return this.#threads.during(() =>
+      this.#tending.run(async () => {
+        let dropped = 0;
+        for (const { stream, before } of work.drop) {
+          const { droppedBefore } = this.#state.books(stream);
+          if (droppedBefore !== undefined && before <= droppedBefore) continue;
+          dropped += await this.#exclusively(async () => {
+            const rows = await dropRecords(this.#writer, stream, before);
+            this.#state.books(stream).droppedBefore = before;
+            return rows;
+          });
+        }
+        if (work.compact) {
+          for (const { stream } of [...this.#state.streams.values()]) await this.#compact(stream);
+          await this.#lock.run(() => this.#writer.execute('checkpoint'));
+        }
+        return { dropped };
+      }),
+    );
   }
 
   async verify(): Promise<Check[]> {
     this.#checkOpen();
     const streams = [...this.#state.streams.values()];
-    return this.#readers.use((connection) =>
+    return this.#heavyRead((connection) =>
       connection.transaction(async () => {
         const checks: Check[] = [];
         for (const { stream, droppedBefore } of streams)
@@ -299,9 +314,7 @@ class DuckDBStore implements Store, BacksUp {
 
   backup(directory: string): Promise<void> {
     this.#checkOpen();
-    return this.#tending.run(() =>
-      this.#readers.use((connection) => backUp(connection, database, directory)),
-    );
+    return this.#tending.run(() => this.#heavyRead((connection) => backUp(connection, database, directory)));
   }
 
   async close(): Promise<void> {
@@ -311,6 +324,7 @@ class DuckDBStore implements Store, BacksUp {
     await this.#tending.run(async () => undefined);
     await this.#lock.run(async () => {
       await this.#readers.close();
+      await this.#threads.close();
       // A long log is folded in now, rather than replayed at the next start. A short one, as an import leaves it, is
       // not worth the 2 s that this takes after 5 million records.
       const log = await stat(`${this.#path}.wal`).catch(() => undefined);
@@ -318,6 +332,10 @@ class DuckDBStore implements Store, BacksUp {
       this.#writer.close();
       this.#instance.closeSync();
     });
+  }
+
+  #heavyRead<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#threads.during(() => this.#readers.use(work));
   }
 
   #checkOpen(): void {
