@@ -117,15 +117,29 @@ export class Writer {
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup();
+      const others = this.#waiting.length;
       const started = performance.now();
       await this.#publish(group);
       const seconds = (performance.now() - started) / 1000;
       const records = group.reduce((sum, waiting) => sum + waiting.records, 0);
       const rate = records / Math.max(seconds, 0.0001);
       this.#rate = this.#rate === undefined ? rate : 0.8 * this.#rate + 0.2 * rate;
+      await this.#gather(group.length + others, seconds);
     }
     this.#running = false;
     for (const resolve of this.#drained.splice(0)) resolve();
+  }
+
+  /**
+   * Lets those who were just answered come back before the next commit starts: else clients that wait for each answer
+   * fall into two halves that take turns, and wait for two commits each. Bounded by a fifth of the last commit.
+   */
+  async #gather(expected: number, commitSeconds: number): Promise<void> {
+    if (expected < 2) return;
+    const end = performance.now() + commitSeconds * 200;
+    while (this.#waiting.length < expected && performance.now() < end) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #takeGroup(): Waiting[] {
