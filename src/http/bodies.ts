@@ -10,8 +10,9 @@ import type { FastifyRequest } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import { limits } from '../engine/limits.ts';
 import type { Compression } from '../engine/store.ts';
+import { checkRatio } from '../engine/unpack.ts';
 import { slowBodies, type Watched } from './slow-bodies.ts';
-import { bodyError, checkRatio, compressionOfHeader, cutOff, feed, unpacker, unpacksZstd } from './unpack.ts';
+import { bodyError, compressionOfHeader, cutOff, feed, unpacker, unpacksZstd } from './unpack.ts';
 
 export type Body =
   | { kind: 'memory'; bytes: Buffer }

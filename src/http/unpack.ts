@@ -7,7 +7,6 @@
 import type { Readable, Transform } from 'node:stream';
 import zlib from 'node:zlib';
 import { TallybookError } from '../engine/errors.ts';
-import { limits } from '../engine/limits.ts';
 import type { Compression } from '../engine/store.ts';
 
 const createZstd = (zlib as { createZstdDecompress?: () => Transform }).createZstdDecompress;
@@ -38,16 +37,6 @@ export function unpacker(compression: Exclude<Compression, 'none'>): Transform {
   if (compression === 'gzip') return zlib.createGunzip({ chunkSize: 65_536 });
   if (!createZstd) throw new Error('this Node cannot unpack zstd');
   return createZstd();
-}
-
-/** Throws `too_large` when what came out is too much for what went in. */
-export function checkRatio(packed: number, unpacked: number): void {
-  if (unpacked > limits.bomb_free_bytes && unpacked > packed * limits.unpack_ratio) {
-    throw new TallybookError(
-      'too_large',
-      `${packed} packed bytes unpack to more than ${unpacked}; at most ${limits.unpack_ratio} times as much is taken: send it unpacked, or in parts`,
-    );
-  }
 }
 
 /**

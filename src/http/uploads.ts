@@ -7,8 +7,9 @@ import type { Readable, Transform } from 'node:stream';
 import { TallybookError } from '../engine/errors.ts';
 import { compressionOfBytes } from '../engine/import-content.ts';
 import type { Compression } from '../engine/store.ts';
+import { checkRatio } from '../engine/unpack.ts';
 import { slowBodies } from './slow-bodies.ts';
-import { bodyError, checkRatio, unpacker } from './unpack.ts';
+import { bodyError, unpacker } from './unpack.ts';
 
 /** Writes an upload to a file. Throws `unreadable_body` or `too_large`; then there is no file. */
 export async function receiveUpload(

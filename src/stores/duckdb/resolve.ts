@@ -32,10 +32,7 @@ export function knownTable(stream: Stream, name: string): string {
 
 export const resolvedColumns = '(_n integer, verdict varchar, prev_seq bigint, prev_n integer)';
 
-/**
- * The entries with a suspect's hash. First the hashes alone, then the rows that are left: reading all columns of
- * 20 million entries to keep five rows would take a second.
- */
+/** The entries with a suspect's hash, as far as `range` lets it look: a condition that ends in `and`, or nothing. */
 export function knownSelect(stream: Stream, suspects: string, range: string): string {
   const fields = storedFields(stream);
   return `select _seq, _sign, _reverses, _hash, _id${fields.length > 0 ? `, ${columnList(fields)}` : ''}
