@@ -15,12 +15,14 @@ import { randomChapter } from './random.ts';
 import { rejectsChapter } from './rejects.ts';
 import { retentionChapter } from './retention.ts';
 import { sequencesChapter } from './sequences.ts';
+import { spoiltValuesChapter } from './spoilt-values.ts';
 import { valuesChapter } from './values.ts';
 import { verdictsChapter } from './verdicts.ts';
 
 export function storeContract(under: StoreUnderTest): void {
   describe(`${under.name} store`, () => {
     valuesChapter(under);
+    spoiltValuesChapter(under);
     fieldNamesChapter(under);
     sequencesChapter(under);
     verdictsChapter(under);

@@ -18,6 +18,7 @@ import type { Stream } from '../../engine/stream.ts';
 import {
   type FieldSql,
   fieldSql,
+  type Look,
   lookClosely,
   type RawKind,
   recordRefusals,
@@ -104,9 +105,6 @@ export function stageFileSql(
   return `create table ${table} as ${judgedSelect(stream, input, source.kind, 'whole', '', false)}`;
 }
 
-/** The two looks at records in memory, or the one at a file. */
-type Look = 'first' | 'close' | 'whole';
-
 function judgedSelect(
   stream: Stream,
   input: string,
@@ -116,7 +114,7 @@ function judgedSelect(
   keepLines: boolean,
 ): string {
   const fields = stream.fields.map((_, i) =>
-    fieldSql(stream, i, kind, look === 'close', { raw: `r${i}`, text: `t${i}`, value: `v${i}` }),
+    fieldSql(stream, i, kind, look, { raw: `r${i}`, text: `t${i}`, cast: `c${i}`, value: `v${i}` }),
   );
   const idIndex = stream.id ? stream.fields.indexOf(stream.id) : -1;
   const timeIndex = stream.time ? stream.fields.indexOf(stream.time) : -1;
@@ -136,7 +134,8 @@ function judgedSelect(
   return `
     with ${input},
     texts as (select *, ${fields.map((f, i) => `${f.text} as t${i}`).join(', ')} from raws),
-    typed as (select *, ${fields.map((f, i) => `${f.value} as v${i}`).join(', ')} from texts),
+    casts as (select *${fields.map((f, i) => (f.cast === undefined ? '' : `, ${f.cast} as c${i}`)).join('')} from texts),
+    typed as (select *, ${fields.map((f, i) => `${f.value} as v${i}`).join(', ')} from casts),
     judged as (select *, ${look === 'first' ? firstLook(stream, fields) : refusal(stream, fields, kind, look)} as bad from typed),
     timed as (select *, ${timeIndex < 0 || look === 'first' ? 'bad' : lateness(`v${timeIndex}`)} as bad2 from judged)
     select ${leading}
