@@ -98,13 +98,14 @@ function canonicalText(field: Field, text: string, cast: string): string {
     case 'uuid':
       return `${cast}::varchar = lower(${text})`;
     case 'timestamp': {
-      // As JavaScript writes it, or as databases do. The cast takes blanks and a sign where a digit should be.
-      const javaScript = ["'____-__-__T__:__:__.___Z'", "'____-__-__T__:__:__.______Z'"]
-        .map((shape) => `${text} like ${shape}`)
-        .join(' or ');
-      return `${text} >= '0' and ${text} < ':' and case
-        when ${javaScript} then not contains(${text}, ' ')
-        else strlen(${text}) between 19 and 26 and ${cast}::varchar = ${text} end and ${cast} is not null`;
+      // As programs write it, or as databases do. The cast takes blanks, a sign where a digit should be, and a point
+      // with nothing behind it; it drops an offset, which here is none.
+      const shaped = (...ends: string[]) =>
+        ends.map((end) => `${text} like '____-__-__T__:__:__${end}'`).join(' or ');
+      return `${text} >= '0' and ${text} < ':' and ${cast} is not null and case
+        when ${shaped('.___Z', '.______Z', '.______+00:00')} then not contains(${text}, ' ')
+        when ${shaped('Z', '+00:00')} then not contains(${text}, ' ') and not contains(${text}, '.')
+        else strlen(${text}) between 19 and 26 and ${cast}::varchar = ${text} end`;
     }
     default:
       return 'false';

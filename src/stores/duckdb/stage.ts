@@ -187,15 +187,15 @@ function unknownNames(stream: Stream): string {
 }
 
 /**
- * Which rows to read again, exactly. First a cheap look: a number of a numeric field with a fraction (not in a
- * string) or an exponent; a comma before a closing bracket, which DuckDB's reader lets pass. Records with a json
+ * Which rows to read again, exactly. First a cheap look: a number of a numeric field with a fraction, not in a string
+ * (one with an exponent has one now, or has no value yet); a comma before a closing bracket, which DuckDB's reader lets pass. Records with a json
  * field are all looked at closely, since their numbers may stand anywhere.
  */
 function mayBeHarmed(stream: Stream): string {
   if (stream.fields.some((field) => field.type === 'json')) return 'true';
   const numbers = stream.fields.flatMap((field, i) =>
     field.type === 'integer' || field.type === 'decimal'
-      ? [`coalesce(regexp_matches(r${i}, '^-?[0-9]+[.eE]|[eE]'), false)`]
+      ? [`coalesce(contains(r${i}, '.') and not starts_with(r${i}, '"'), false)`]
       : [],
   );
   return [...numbers, "contains(line, ',}')", "contains(line, ', }')", "contains(line, ',]')"].join(' or ');
