@@ -214,7 +214,6 @@ class DuckDBStore implements Store, BacksUp {
       for (const stream of streams) states.set(stream.name, await this.#prepareStream(stream));
       this.#writer.forget();
       await this.#parts.prepare(streams);
-      this.#coverFilters();
       return states;
     });
   }
@@ -229,7 +228,7 @@ class DuckDBStore implements Store, BacksUp {
     const receipts = await this.#lock.run(() =>
       publishTexts(this.#writer, this.#parts, this.#state, deliveries as TextDelivery[]),
     );
-    this.#coverFilters();
+    this.#coverFilters(deliveries);
     this.#compactLater(deliveries as TextDelivery[]);
     return receipts;
   }
@@ -254,9 +253,7 @@ class DuckDBStore implements Store, BacksUp {
       this.#files.add(settled);
       return { working: publishing };
     });
-    const receipt = await working;
-    this.#coverFilters();
-    return receipt;
+    return working;
   }
 
   ask(plan: Plan): Promise<Answer> {
@@ -416,10 +413,15 @@ class DuckDBStore implements Store, BacksUp {
     });
   }
 
-  /** Brings the filters of known ids up to date, in the background. Until then, what is missing is scanned. */
-  #coverFilters(): void {
+  /**
+   * Brings the filters of known ids up to date, in the background: of the streams that small batches are sent to, for
+   * files do not use them. Until then, what is missing is scanned.
+   */
+  #coverFilters(deliveries: Delivery[]): void {
     if (this.#covering || this.#closed) return;
-    const behind = [...this.#state.streams.values()].filter(({ filter }) => filter.uncovered.length > 0);
+    const behind = [...new Set(deliveries.map(({ stream }) => this.#state.books(stream)))].filter(
+      ({ filter }) => filter.uncovered.length > 0,
+    );
     if (behind.length === 0) return;
     this.#covering = this.#readers
       .use(async (connection) => {

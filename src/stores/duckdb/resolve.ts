@@ -48,27 +48,38 @@ function same(stream: Stream, a: string, b: string): string {
   return fields.length > 0 ? `(${fields.join(' and ')})` : 'true';
 }
 
-/**
- * @param slice a condition on `_hash`, so that a part of any size can be resolved a slice at a time, in bounded memory
- * @param everyRow all rows are suspects; then the table of them lists only those that occur twice
- * @param everyRow all rows are suspects; then the table of them lists only those that occur twice
- */
+export interface ResolveOptions {
+  /** A condition on `_hash`, so that a part of any size can be resolved a slice at a time, in bounded memory. */
+  slice?: string;
+  /** All rows are suspects; then the table of them lists only those that occur twice. */
+  everyRow?: boolean;
+  /** No hash occurs twice in the part. */
+  noRepeats?: boolean;
+  /** The ledger has taken nothing back in this stream: every entry stands. */
+  noReversals?: boolean;
+}
+
 export function resolvedSelect(
   stream: Stream,
   mode: Mode,
   tables: PartTables,
-  slice = 'true',
-  everyRow = false,
+  { slice = 'true', everyRow = false, noRepeats = false, noReversals = false }: ResolveOptions = {},
 ): string {
   const { stage, suspects, known, n } = tables;
   const among = everyRow ? '' : `and _hash in (select _hash from ${suspects} where ${slice})`;
+  const taken = noReversals ? '' : `and _seq not in (select _reverses from ${known} where _sign = -1)`;
   const suspected = `
     suspected as (
       select ${n} as _row, * from ${stage} where ${slice} and _bad is null ${among}),
-    standing as (
-      select * from ${known} where ${slice} and _sign = 1
-      and _seq not in (select _reverses from ${known} where _sign = -1))`;
+    standing as (select * from ${known} where ${slice} and _sign = 1 ${taken})`;
   const sameId = (a: string, b: string) => `${a}._hash = ${b}._hash and ${a}._id = ${b}._id`;
+  if (mode === 'insert' && noRepeats) {
+    return `with ${suspected}
+      select t._row,
+        case when s._seq is null then 'accepted' when ${same(stream, 't', 's')} then 'duplicate' else 'conflict' end,
+        s._seq, null::integer
+      from suspected t left join standing s on ${sameId('s', 't')}`;
+  }
   if (mode === 'insert') {
     return `with ${suspected},
       firsts as (
