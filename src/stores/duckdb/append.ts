@@ -1,7 +1,8 @@
 /**
  * What a part appends once its verdicts are known: entries, duplicates, rejects and rollup rows. Nothing is ever
- * updated. What is the same for a part stands in the table `incoming` (`i`, see connection.ts), and for good in
- * the table `parts`: an entry has only its number. Row n of a part takes the seq base + 2n + 1 for its record and base + 2n for taking one back.
+ * updated. What is the same for a part stands for good in the table `parts`: an entry has only its number. Row n of a part
+ * takes the seq base + 2n + 1 for its record and base + 2n for taking one back. What only some parts need stands in the
+ * table `incoming` (`i`, see connection.ts).
  */
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import type { Field } from '../../engine/field-types.ts';
@@ -14,7 +15,6 @@ import type { PartTables } from './resolve.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { undecodableMark } from './stage.ts';
 
-export const seqsPerRow = 2n;
 /** Stands for 'no import' in `incoming`. */
 export const noImport = -1;
 const importOrNull = 'nullif(i.import, -1)';
@@ -25,18 +25,25 @@ function entryColumns(stream: Stream): string {
   return `(_seq, _part, _sign, _reverses, _hash, _id${list(storedFields(stream))})`;
 }
 
+/** The seq and the part of a record; the stage of a file has only its rowid. */
+const stagedNumbers = 't._seq, t._part';
+
 /** Entries of a part in which every well-formed record is new. */
-export function appendNew(stream: Stream, { stage, n }: PartTables): string {
+export function appendNew(stream: Stream, { stage }: PartTables, numbers = stagedNumbers): string {
   return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
-    select i.base + 2 * t.${n} + 1, i.part, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
-    from ${stage} t, incoming i where t._bad is null`;
+    select ${numbers}, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
+    from ${stage} t where t._bad is null`;
 }
 
 /** The same where some were suspects: only what is accepted or corrects. */
-export function appendAccepted(stream: Stream, { stage, n, resolved }: PartTables): string {
+export function appendAccepted(
+  stream: Stream,
+  { stage, n, resolved }: PartTables,
+  numbers = stagedNumbers,
+): string {
   return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
-    select i.base + 2 * t.${n} + 1, i.part, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
-    from ${stage} t left join ${resolved} r on r._n = t.${n}, incoming i
+    select ${numbers}, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
+    from ${stage} t left join ${resolved} r on r._n = t.${n}
     where t._bad is null and coalesce(r.verdict, 'accepted') in ('accepted', 'corrected')`;
 }
 

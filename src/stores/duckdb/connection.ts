@@ -3,8 +3,9 @@
  * and kept: planning the staging of a batch takes 5 ms, running it for 32 records less than 2.
  *
  * Two things about prepared statements of DuckDB 1.5, found by trying:
- *  - One with parameters that reads a table is planned anew at each run (duckdb issue 17237). So what a batch brings
- *    is not passed as parameters but laid into a table of one row, `incoming`, from which the statements read.
+ *  - One with parameters that reads a table is planned anew at each run (duckdb issue 17237). One that
+ *    reads none keeps its plan: so a batch comes in as parameters of the statement that stages it, and what later
+ *    statements need of it stands in the stage, or in a table of one row, `incoming`.
  *  - One without parameters keeps its plan, with what the plan took from the statistics of the tables: on a table
  *    that was empty then, it finds nothing ever after (duckdb issues 23704 and 24182). So the store switches
  *    the optimizer `statistics_propagation` off (see index.ts); questions are no slower for it.
@@ -22,17 +23,9 @@ import { stagingMacros } from './casts.ts';
 export type Parameter = string | number | bigint | boolean | null | undefined;
 export type Row = (string | number | bigint | boolean | null)[];
 
-/** What a batch, or a part of it, brings along to its statements. No value is ever null. */
+/** What some statements need to know of their part: those that append other things than new records. */
 export interface Incoming {
-  /** Number of the part, and of its batch. */
   part: number;
-  batch: number;
-  stream: string;
-  mode: string;
-  /** '': none. */
-  reason: string;
-  /** Records in all. */
-  received: number;
   /** The first seq reserved for the part. */
   base: bigint;
   /** The last one. */
@@ -42,18 +35,10 @@ export interface Incoming {
   import: number;
   /** Microseconds. */
   recorded_at: bigint;
-  /** Microseconds: records before are too old, records after are in the future. */
-  horizon: bigint;
-  latest: bigint;
-  /** Records, joined; or for retractions a JSON array of ids. */
-  texts: string;
-  /** A JSON array: the ids for records without; or for retractions the records as they came. */
-  fallbacks: string;
 }
 
-const incomingTable = `create temp table incoming (part bigint, batch bigint, stream varchar, mode varchar,
-  reason varchar, received bigint, base bigint, last bigint, source varchar, import bigint,
-  recorded_at bigint, horizon bigint, latest bigint, texts varchar, fallbacks varchar)`;
+const incomingTable =
+  'create temp table incoming (part bigint, base bigint, last bigint, source varchar, import bigint, recorded_at bigint)';
 
 export class Connection {
   readonly #connection: DuckDBConnection;
@@ -72,26 +57,16 @@ export class Connection {
   }
 
   /** Lays down what the next statements read from the table `incoming`. */
-  async bring(incoming: Incoming): Promise<void> {
+  async bring({ part, base, last, source, import: importId, recorded_at }: Incoming): Promise<void> {
     await this.run('delete from incoming');
-    // Reading no table, this keeps its plan in spite of its parameters: 0.8 ms, where an appender takes 2.
     await this.run(
-      'insert into incoming values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)',
-      incoming.part,
-      incoming.batch,
-      incoming.stream,
-      incoming.mode,
-      incoming.reason,
-      incoming.received,
-      incoming.base,
-      incoming.last,
-      incoming.source,
-      incoming.import,
-      incoming.recorded_at,
-      incoming.horizon,
-      incoming.latest,
-      incoming.texts,
-      incoming.fallbacks,
+      'insert into incoming values ($1, $2, $3, $4, $5, $6)',
+      part,
+      base,
+      last,
+      source,
+      importId,
+      recorded_at,
     );
   }
 

@@ -24,7 +24,7 @@ import type {
 } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { Receipt } from '../../engine/verdicts.ts';
-import { appendRollup, seqsPerRow } from './append.ts';
+import { appendRollup } from './append.ts';
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
@@ -37,6 +37,7 @@ import { publishTexts, type TextDelivery } from './publish.ts';
 import { type FileDelivery, publishFile } from './publish-file.ts';
 import { ReadPool } from './read-pool.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
+import { seqsPerRow } from './stage.ts';
 import { backUp, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
 import { ThreadCount } from './thread-count.ts';
 

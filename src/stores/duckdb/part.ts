@@ -27,10 +27,9 @@ import {
   appendRollupOfEntries,
   appendRollupOfNew,
   noImport,
-  seqsPerRow,
 } from './append.ts';
 import { lookClosely, refusalOf } from './casts.ts';
-import type { Connection, Incoming } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import type { SeqRange } from './id-filter.ts';
 import type { LedgerState } from './ledger-state.ts';
@@ -40,6 +39,9 @@ import { retractedId } from './retracted-id.ts';
 import {
   needsFallback,
   recordSeparator,
+  type StagedContent,
+  seqsPerRow,
+  stagedParameters,
   stageIdsSql,
   stageTable,
   stageTextsSql,
@@ -107,10 +109,20 @@ export class PartWriter {
     const base = this.#state.reserveSeqs(stream, BigInt(count) * seqsPerRow);
     const part = this.#state.reservePart();
     stamp.parts.push({ stream, part });
-    const rows = await this.#stage(deliveries, stamp, part, base, count);
+    const rows = await this.#stage(deliveries, part, base);
     const suspects = this.#findSuspects(deliveries[0]!, rows, base);
     const verdicts = new Map<number, string>();
     let refused = rows.bad.size > 0;
+    if (suspects || refused) {
+      await this.#connection.bring({
+        part,
+        base,
+        last: base + BigInt(count) * seqsPerRow - 1n,
+        source: deliveries[0]!.source,
+        import: noImport,
+        recorded_at: stamp.recordedAt,
+      });
+    }
     if (suspects) {
       await this.#resolve(deliveries[0]!, suspects);
       const resolved = await this.#connection.rows(
@@ -141,7 +153,7 @@ export class PartWriter {
     if (refused) await this.#reject(deliveries, count, tables);
     const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
     await this.#connection.run(`delete from ${tables.stage}`);
-    await this.#book(receipts);
+    await book(this.#connection, deliveries[0]!, part, stamp, receipts);
     await this.#takeBackReplayed(
       deliveries,
       stamp,
@@ -150,50 +162,28 @@ export class PartWriter {
     return receipts;
   }
 
-  async #stage(
-    deliveries: TextDelivery[],
-    stamp: BatchStamp,
-    part: number,
-    base: bigint,
-    count: number,
-  ): Promise<StagedRows> {
-    const { stream, mode, source, reason } = deliveries[0]!;
+  async #stage(deliveries: TextDelivery[], part: number, base: bigint): Promise<StagedRows> {
+    const { stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
-    const common = {
-      part,
-      batch: stamp.batch,
-      stream: stream.name,
-      mode,
-      reason: reason ?? '',
-      received: count,
-      base,
-      last: base + BigInt(count) * seqsPerRow - 1n,
-      source,
-      import: noImport,
-      recorded_at: stamp.recordedAt,
-      ...timeBounds(stream, this.#state),
-    };
+    const common = { part, base, ...timeBounds(stream, this.#state) };
     const withIds = deliveries.some((delivery) => delivery.allVerdicts);
     if (mode === 'retract') {
       const ids = texts.map((text) => retractedId(stream, text) ?? null);
-      await this.#connection.bring({
-        ...common,
-        texts: JSON.stringify(ids),
-        fallbacks: JSON.stringify(texts),
-      });
-      return StagedRows.read(await this.#connection.result(stageIdsSql(tables.stage), []), withIds);
+      const content = { ...common, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) };
+      const result = await this.#connection.result(stageIdsSql(tables.stage), stagedParameters(content));
+      return StagedRows.read(result, withIds);
     }
     const fallbackIds = needsFallback(stream)
       ? deliveries.flatMap((delivery) => delivery.content.fallbackIds)
       : [];
-    await this.#connection.bring({
+    const content = {
       ...common,
       texts: texts.join(recordSeparator),
       fallbacks: JSON.stringify(fallbackIds),
-    });
+    };
     const rows = await StagedRows.read(
-      await this.#connection.result(stageTextsSql(stream, tables.stage, 'first'), []),
+      await this.#connection.result(stageTextsSql(stream, tables.stage, 'first'), stagedParameters(content)),
       withIds,
     );
     await this.#lookClosely(stream, rows, texts, fallbackIds, common);
@@ -206,19 +196,22 @@ export class PartWriter {
     rows: StagedRows,
     texts: string[],
     fallbackIds: string[],
-    common: Omit<Incoming, 'texts' | 'fallbacks'>,
+    common: Omit<StagedContent, 'texts' | 'fallbacks'>,
   ): Promise<void> {
     const { tables, exact } = this.#tables.get(stream.name)!;
     const again = [...rows.bad].filter(([, bad]) => bad === lookClosely).map(([n]) => n);
     if (again.length === 0) return;
     await this.#connection.run(`delete from ${exact}`);
-    await this.#connection.bring({
+    const content = {
       ...common,
       texts: again.map((n) => rewriteExactly(stream, texts[n]!)).join(recordSeparator),
       fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
-    });
+    };
     const exactRows = await StagedRows.read(
-      await this.#connection.result(stageTextsSql(stream, exact, 'close'), [again.join(',')]),
+      await this.#connection.result(stageTextsSql(stream, exact, 'close'), [
+        ...stagedParameters(content),
+        again.join(','),
+      ]),
       true,
     );
     await this.#connection.run(replaceByExact(stream, tables.stage, '_n', exact));
@@ -362,31 +355,31 @@ export class PartWriter {
       stamp,
     );
   }
-
-  /** The line of the part in the table `parts`. */
-  async #book(receipts: Receipt[]): Promise<void> {
-    const sum = (key: keyof VerdictCounts) => receipts.reduce((total, receipt) => total + receipt[key], 0);
-    const counts = partCounts.map(sum);
-    // Nearly always all are accepted; without parameters the statement keeps its plan.
-    if (counts[0] === receipts.reduce((total, receipt) => total + receipt.received, 0))
-      await this.#connection.run(bookAccepted);
-    else await this.#connection.run(bookPart, ...counts);
-  }
 }
 
-const partHead = `insert into parts
-  select part, batch, make_timestamp(recorded_at), stream, mode, source, nullif(import, -1), nullif(reason, '')`;
-/** Parameters: the counts, in the order of `partCounts`. */
-export const bookPart = `${partHead}, $1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint from incoming`;
-const bookAccepted = `${partHead}, received, 0, 0, 0, 0, 0 from incoming`;
-export const partCounts = [
-  'accepted',
-  'duplicates',
-  'corrected',
-  'conflicts',
-  'rejected',
-  'retracted',
-] as const;
+/** Writes the line of a part in the table `parts`. */
+export async function book(
+  connection: Connection,
+  { stream, mode, source, reason, content }: Delivery,
+  part: number,
+  { batch, recordedAt }: BatchStamp,
+  receipts: Receipt[],
+): Promise<void> {
+  const sum = (key: keyof VerdictCounts) => receipts.reduce((total, receipt) => total + receipt[key], 0);
+  await connection.run(
+    `insert into parts values ($1, $2, make_timestamp($3::bigint), $4, $5, $6, $7, $8, ${partCounts.map((_, i) => `$${9 + i}`).join(', ')})`,
+    part,
+    batch,
+    recordedAt,
+    stream.name,
+    mode,
+    source,
+    content.kind === 'texts' ? null : content.import,
+    reason,
+    ...partCounts.map(sum),
+  );
+}
+const partCounts = ['accepted', 'duplicates', 'corrected', 'conflicts', 'rejected', 'retracted'] as const;
 
 /** Puts rows that were read exactly in the place of those that were marked. */
 export function replaceByExact(stream: Stream, stage: string, n: string, exact: string): string {

@@ -31,7 +31,6 @@ import {
   appendRollupOfEntries,
   appendRollupOfNew,
   noImport,
-  seqsPerRow,
 } from './append.ts';
 import { lookClosely, recordRefusals } from './casts.ts';
 import type { Connection } from './connection.ts';
@@ -40,18 +39,18 @@ import type { LedgerState } from './ledger-state.ts';
 import type { Lock } from './lock.ts';
 import { withoutLongLines } from './long-lines.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
-import {
-  type BatchStamp,
-  bookPart,
-  PartWriter,
-  partCounts,
-  replaceByExact,
-  timeBounds,
-  verdictOf,
-} from './part.ts';
+import { type BatchStamp, book, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
 import { type FileSource, fileSource } from './read-file.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
-import { needsFallback, recordSeparator, stageFileSql, stageTable, stageTextsSql } from './stage.ts';
+import {
+  needsFallback,
+  recordSeparator,
+  seqsPerRow,
+  stagedParameters,
+  stageFileSql,
+  stageTable,
+  stageTextsSql,
+} from './stage.ts';
 import { standingEntries } from './standing.ts';
 
 export type FileDelivery = Delivery & { content: File | StandingOfImport };
@@ -264,12 +263,16 @@ class FileWork {
       );
       if (rows.length === 0) break;
       from = Number(rows.at(-1)![0]);
-      await this.#bring(0, 0, 0n, 0n, {
+      const content = {
         texts: rows.map(([, line]) => rewriteExactly(stream, line as string)).join(recordSeparator),
         fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([, , id]) => id) : []),
-      });
+        part: 0,
+        base: 0n,
+        ...timeBounds(stream, this.#context.state),
+      };
       await this.#connection.run(
         stageTextsSql(stream, 'exact', 'close'),
+        ...stagedParameters(content),
         rows.map(([n]) => String(n)).join(','),
       );
       const lines = new Map(rows.map(([n, line]) => [Number(n), line as string]));
@@ -380,40 +383,23 @@ class FileWork {
   }
 
   /** Lays down what the statements of this part have in common; temporary tables may be written in any transaction. */
-  async #bring(
-    batch: number,
-    part: number,
-    base: bigint,
-    recordedAt: bigint,
-    content = { texts: '', fallbacks: '' },
-  ): Promise<void> {
-    const {
-      source,
-      mode,
-      reason,
-      content: { import: importId },
-    } = this.#delivery;
+  async #bring(part: number, base: bigint, recordedAt: bigint): Promise<void> {
+    const { source, content } = this.#delivery;
     await this.#connection.bring({
       part,
-      batch,
-      stream: this.#stream.name,
-      mode,
-      reason: reason ?? '',
-      received: this.#rows,
       base,
       last: base + BigInt(this.#rows) * seqsPerRow,
       source,
-      import: importId ?? noImport,
+      import: content.import ?? noImport,
       recorded_at: recordedAt,
-      ...timeBounds(this.#stream, this.#context.state),
-      ...content,
     });
   }
 
   async #append(part: number, base: bigint, resolved: Map<string, number> | undefined): Promise<void> {
-    await this.#bring(0, part, base, 0n);
+    const numbers = `${base} + ${seqsPerRow} * t.rowid + 1, ${part}`;
+    await this.#bring(part, base, 0n);
     if (!resolved) {
-      await this.#connection.run(appendNew(this.#stream, this.#tables));
+      await this.#connection.run(appendNew(this.#stream, this.#tables, numbers));
       for (const rollup of this.#stream.rollups)
         await this.#connection.run(appendRollupOfNew(this.#stream, rollup, this.#tables));
       return;
@@ -422,7 +408,7 @@ class FileWork {
     const unresolved = this.#rows - [...resolved.values()].reduce((a, b) => a + b, 0);
     const accepted = unresolved + of('accepted') + of('corrected') > 0;
     if (this.#delivery.mode !== 'retract' && accepted)
-      await this.#connection.run(appendAccepted(this.#stream, this.#tables));
+      await this.#connection.run(appendAccepted(this.#stream, this.#tables, numbers));
     if (of('corrected') + of('retracted') > 0) {
       this.#context.state.books(this.#stream).hasReversals = true;
       await this.#connection.run(appendReversals(this.#stream, this.#tables));
@@ -452,7 +438,7 @@ class FileWork {
     const { mode, content } = this.#delivery;
     this.#checkAbort();
     const receipt = await this.#receipt(stamp, resolved);
-    await this.#bring(stamp.batch, part, base, stamp.recordedAt);
+    await this.#bring(part, base, stamp.recordedAt);
     if (receipt.rejected + receipt.conflicts > 0) {
       const first = state.reserveSeqs(rejectsStream, BigInt(this.#rows));
       const { horizon, latest } = timeBounds(this.#stream, state);
@@ -473,7 +459,7 @@ class FileWork {
       );
       state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(this.#rows) });
     }
-    await this.#connection.run(bookPart, ...partCounts.map((key) => receipt[key]));
+    await book(this.#connection, this.#delivery, part, stamp, [receipt]);
     if (content.alongside) {
       const delivery = content.alongside(receipt);
       if (delivery.content.kind !== 'texts')

@@ -24,8 +24,11 @@ import {
   recordRefusals,
   refusalNumbers,
 } from './casts.ts';
+import type { Parameter } from './connection.ts';
 import { columnList, literal, quote, sqlType, storedFields } from './names.ts';
 
+/** Row n of a part has the seqs base + 2n, for taking its record back, and base + 2n + 1, for the record. */
+export const seqsPerRow = 2n;
 /** Separates records in one parameter. It cannot occur in JSON text, where control characters are escaped. */
 export const recordSeparator = '\u001e';
 /** Stands before the base64 of a record that is no text. */
@@ -33,7 +36,7 @@ export const undecodableMark = '\u0001';
 
 export function stageTable(stream: Stream, name: string, temporary: boolean): string {
   const fields = storedFields(stream).map((field) => `, ${quote(field.name)} ${sqlType(field)}`);
-  return `create or replace ${temporary ? 'temp ' : ''}table ${name} (_n integer, _line varchar, _id varchar, _hash ubigint${fields.join('')}, _bad smallint, _found varchar)`;
+  return `create or replace ${temporary ? 'temp ' : ''}table ${name} (_n integer, _seq bigint, _part bigint, _line varchar, _id varchar, _hash ubigint${fields.join('')}, _bad smallint, _found varchar)`;
 }
 
 export const stageColumns = (stream: Stream): string =>
@@ -41,30 +44,52 @@ export const stageColumns = (stream: Stream): string =>
 
 const prefixed = (list: string): string => (list === '' ? '' : `, ${list}`);
 
+/** What the two statements below take, in this order. */
+export interface StagedContent {
+  /** Records, joined; or for retractions a JSON array of ids, null where none could be read. */
+  texts: string;
+  /** A JSON array: the ids for records without; or for retractions the records as they came. */
+  fallbacks: string;
+  part: number;
+  /** The first seq reserved for the part. */
+  base: bigint;
+  /** Microseconds: records before are too old, records after are in the future. */
+  horizon: bigint;
+  latest: bigint;
+}
+
+export function stagedParameters(content: StagedContent): Parameter[] {
+  return [content.texts, content.fallbacks, content.part, content.base, content.horizon, content.latest];
+}
+
+/** Reading no table, a statement keeps its plan in spite of its parameters (see connection.ts). */
+const stagedContent = `(select $1::varchar as texts, $2::varchar as fallbacks, $3::bigint as part, $4::bigint as base,
+      $5::bigint as horizon, $6::bigint as latest)`;
+
 /**
- * Stages the texts of `incoming` (see connection.ts).
- * @param look `first`, or `close` for texts rewritten by exact-rows.ts; then $1 gives their positions, joined by commas
+ * Stages texts.
+ * @param look `first`, or `close` for texts rewritten by exact-rows.ts; then $7 gives their positions, joined by commas
  */
 export function stageTextsSql(stream: Stream, table: string, look: 'first' | 'close'): string {
   const texts = `string_split(texts, ${literal(recordSeparator)})`;
   const position =
     look === 'close'
-      ? "unnest(string_split($1, ','))::integer"
+      ? "unnest(string_split($7::varchar, ','))::integer"
       : `(generate_subscripts(${texts}, 1) - 1)::integer`;
   const fallback = needsFallback(stream) ? `unnest(from_json(fallbacks, '["VARCHAR"]'))` : 'null::varchar';
-  const lines = `select unnest(${texts}) as line, ${fallback} as fallback, ${position} as n, horizon, latest from incoming`;
-  return `insert into ${table} (_n, ${stageColumns(stream)})
-    ${judgedSelect(stream, readJson(stream, lines), 'json', look, 'n, ', true)}
+  const lines = `select unnest(${texts}) as line, ${fallback} as fallback, ${position} as n, part, base, horizon, latest from ${stagedContent}`;
+  return `insert into ${table} (_n, _seq, _part, ${stageColumns(stream)})
+    ${judgedSelect(stream, readJson(stream, lines), 'json', look, `n, base + ${seqsPerRow} * n + 1, part, `, true)}
     returning _n, _hash, _bad, _found, _id`;
 }
 
-/** Stages ids to take back: `incoming` has a JSON array of them, null where none could be read, and of the texts. */
+/** Stages ids to take back. */
 export function stageIdsSql(table: string): string {
   return `insert into ${table} (_n, _line, _id, _hash, _bad)
     with ids as (
       select unnest(from_json(texts, '["VARCHAR"]')) as id, unnest(from_json(fallbacks, '["VARCHAR"]')) as line,
         (generate_subscripts(from_json(texts, '["VARCHAR"]'), 1) - 1)::integer as n
-      from incoming)
+      from ${stagedContent})
     select n, line, id, hash(id), case when id is null then ${recordRefusals.unreadable} end from ids
     returning _n, _hash, _bad, _found, _id`;
 }
@@ -79,12 +104,12 @@ function readJson(stream: Stream, lines: string): string {
   const raws = stream.fields.map((field, i) => `j.${quote(field.name)} as r${i}`);
   return `lines as (${lines}),
     parsed as (
-      select line, fallback, n, horizon, latest,
+      select *,
         case when strlen(line) <= ${limits.record_bytes} and json_valid(line) and json_type(line) = 'OBJECT'
           then json_transform(line, ${literal(structure)}) end as j
       from lines),
     raws as (
-      select line, fallback, n, horizon, latest, j is null as unreadable, case when j is not null then json_keys(line) end as names, ${raws.join(', ')}
+      select *, j is null as unreadable, case when j is not null then json_keys(line) end as names, ${raws.join(', ')}
       from parsed)`;
 }
 
