@@ -56,6 +56,7 @@ const memoryLimitDefault = '1GB';
 const logBytesLeft = 16 * 1024 * 1024;
 /** A stream's rollups are compacted when so many records came in small batches, and they are a fair share of all. */
 const compactAfterRecords = 200_000;
+const coverAfterMilliseconds = 1_000;
 
 export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp> {
   const { directory } = options;
@@ -184,6 +185,7 @@ class DuckDBStore implements Store, BacksUp {
   readonly #tending = new Lock();
   readonly #files = new Set<Promise<unknown>>();
   #fileNumber = 0;
+  #coverTimer: NodeJS.Timeout | undefined;
   #covering: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
   /** Records that came in small batches since. */
@@ -215,6 +217,7 @@ class DuckDBStore implements Store, BacksUp {
       for (const stream of streams) states.set(stream.name, await this.#prepareStream(stream));
       this.#writer.forget();
       await this.#parts.prepare(streams);
+      this.#coverSoon();
       return states;
     });
   }
@@ -229,7 +232,7 @@ class DuckDBStore implements Store, BacksUp {
     const receipts = await this.#lock.run(() =>
       publishTexts(this.#writer, this.#parts, this.#state, deliveries as TextDelivery[]),
     );
-    this.#coverFilters(deliveries);
+    this.#coverFilters(deliveries.map(({ stream }) => stream));
     this.#compactLater(deliveries as TextDelivery[]);
     return receipts;
   }
@@ -318,6 +321,7 @@ class DuckDBStore implements Store, BacksUp {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#coverTimer);
     await Promise.all([...this.#files, this.#covering, this.#compacting]);
     await this.#tending.run(async () => undefined);
     await this.#lock.run(async () => {
@@ -414,15 +418,24 @@ class DuckDBStore implements Store, BacksUp {
     });
   }
 
+  /** A server will be written to; a command that takes in a file has begun by then, and needs no filters. */
+  #coverSoon(): void {
+    clearTimeout(this.#coverTimer);
+    this.#coverTimer = setTimeout(() => {
+      if (this.#files.size === 0)
+        this.#coverFilters([...this.#state.streams.values()].map(({ stream }) => stream));
+    }, coverAfterMilliseconds).unref();
+  }
+
   /**
-   * Brings the filters of known ids up to date, in the background: of the streams that small batches are sent to, for
-   * files do not use them. Until then, what is missing is scanned.
+   * Brings the filters of known ids up to date, in the background: of streams that small batches are sent to, for files
+   * do not use them. Until then, what is missing is scanned.
    */
-  #coverFilters(deliveries: Delivery[]): void {
+  #coverFilters(streams: Stream[]): void {
     if (this.#covering || this.#closed) return;
-    const behind = [...new Set(deliveries.map(({ stream }) => this.#state.books(stream)))].filter(
-      ({ filter }) => filter.uncovered.length > 0,
-    );
+    const behind = [...new Set(streams)]
+      .map((stream) => this.#state.books(stream))
+      .filter(({ filter }) => filter.uncovered.length > 0);
     if (behind.length === 0) return;
     this.#covering = this.#readers
       .use(async (connection) => {
