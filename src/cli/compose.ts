@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Tracer } from '@opentelemetry/api';
 import type { FastifyInstance } from 'fastify';
 import type { Log, Tallybook } from '../engine/tallybook.ts';
 
@@ -47,12 +48,15 @@ export async function openTallybook({
 export async function openApp({
   tallybook,
   auth,
+  tracer,
 }: {
   tallybook: Tallybook;
   auth: boolean;
+  /** Requests are traced when it is given. */
+  tracer?: Tracer | undefined;
 }): Promise<FastifyInstance> {
   const { buildApp } = await import('../http/app.ts');
-  return buildApp({ tallybook, auth, log: tallybook.log, version: version() });
+  return buildApp({ tallybook, auth, tracer, log: tallybook.log, version: version() });
 }
 
 /** Whether a directory holds a ledger. */

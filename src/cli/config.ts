@@ -97,6 +97,22 @@ export function wantsJson(argv: readonly string[], environment: Environment = pr
   return ['1', 'true', 'yes', 'on'].includes(text.trim().toLowerCase());
 }
 
+export type TracesProtocol = 'http/protobuf' | 'http/json';
+
+/** How traces are sent, when OpenTelemetry's standard variables ask for them; undefined when they do not. */
+export function tracesProtocol(environment: Environment = process.env): TracesProtocol | undefined {
+  const given = (...names: string[]) => names.map((name) => environment[name]?.trim()).find((text) => text);
+  if (given('OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return undefined;
+  const endpoint = given('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT');
+  const exporter = given('OTEL_TRACES_EXPORTER') ?? (endpoint ? 'otlp' : 'none');
+  if (exporter === 'none') return undefined;
+  if (exporter !== 'otlp') throw usageError(`OTEL_TRACES_EXPORTER is ${exporter}; expected otlp or none`);
+  const protocol =
+    given('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL') ?? 'http/protobuf';
+  if (protocol === 'http/protobuf' || protocol === 'http/json') return protocol;
+  throw usageError(`OTEL_EXPORTER_OTLP_PROTOCOL is ${protocol}; expected http/protobuf or http/json`);
+}
+
 // --- settings that several commands share -----------------------------------------------------------------
 
 export interface LedgerSettings {

@@ -14,6 +14,7 @@ import { untilSignalled } from './interrupt.ts';
 import { exitCodes } from './outcome.ts';
 import { removeServeFile, writeServeFile } from './serve-file.ts';
 import { note } from './terminal.ts';
+import type { Tracing } from './tracing.ts';
 
 const graceSeconds = 10;
 const deadlineSeconds = 30;
@@ -25,6 +26,7 @@ export interface ServingOptions {
   /** 0 takes any that is free. */
   port: number;
   auth: boolean;
+  tracing?: Tracing | undefined;
 }
 
 export interface Serving {
@@ -40,12 +42,12 @@ export interface Serving {
 
 /** Starts to listen. When it cannot, the ledger is closed and the reason thrown. */
 export async function startServing(options: ServingOptions): Promise<Serving> {
-  const { tallybook, directory, host, port, auth } = options;
+  const { tallybook, directory, host, port, auth, tracing } = options;
   let app: FastifyInstance | undefined;
   try {
     checkNoAuth(host, auth);
     const newKey = auth ? await tallybook.sources.ensureAdminKey(adminKeyFile(directory)) : undefined;
-    const opened = await openApp({ tallybook, auth });
+    const opened = await openApp({ tallybook, auth, tracer: tracing?.tracer });
     app = opened;
     // Before it can be reached: whoever sees it serving may end it by a signal, and that is to be a clean stop.
     const signalled = untilSignalled(() => opened.server.closeAllConnections());
@@ -53,7 +55,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     const url = reachableUrl(host, (app.server.address() as AddressInfo).port);
     await writeServeFile(directory, { url, pid: process.pid });
     tallybook.log.info({ url, host, auth, pid: process.pid }, 'listening');
-    const server = { app, tallybook, directory, signalled };
+    const server = { app, tallybook, directory, tracing, signalled };
     return {
       url,
       newKeyFile: newKey?.path,
@@ -123,6 +125,7 @@ interface Server {
   app: FastifyInstance;
   tallybook: Tallybook;
   directory: string;
+  tracing: Tracing | undefined;
   signalled: Promise<NodeJS.Signals>;
 }
 
@@ -133,7 +136,7 @@ async function untilStopped(server: Server): Promise<void> {
   server.tallybook.log.info({}, 'stopped');
 }
 
-async function stop({ app, tallybook, directory }: Omit<Server, 'signalled'>): Promise<void> {
+async function stop({ app, tallybook, directory, tracing }: Omit<Server, 'signalled'>): Promise<void> {
   const deadline = setTimeout(() => {
     note(`error: not stopped within ${deadlineSeconds} s; ending now (what was acknowledged is on disk)`);
     process.exit(exitCodes.failed);
@@ -143,5 +146,6 @@ async function stop({ app, tallybook, directory }: Omit<Server, 'signalled'>): P
   await app.close();
   clearTimeout(grace);
   await tallybook.close();
+  await tracing?.stop();
   clearTimeout(deadline);
 }

@@ -3,6 +3,7 @@
  * registered by hand, in one visible list.
  */
 import { randomBytes } from 'node:crypto';
+import type { Tracer } from '@opentelemetry/api';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import { limits } from '../engine/limits.ts';
@@ -22,6 +23,7 @@ import { streamRoutes } from './routes/streams.ts';
 import { writeRoutes } from './routes/write.ts';
 import { secureHeaders } from './security-headers.ts';
 import { endAllEvents } from './server-sent-events.ts';
+import { traceRequests } from './tracing.ts';
 import { readJsonBodies, validateRequests } from './validation.ts';
 
 export interface AppOptions {
@@ -30,9 +32,17 @@ export interface AppOptions {
   auth: boolean;
   log: Log;
   version: string;
+  /** Requests are traced when it is given. */
+  tracer?: Tracer | undefined;
 }
 
-export async function buildApp({ tallybook, auth, log, version }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp({
+  tallybook,
+  auth,
+  log,
+  version,
+  tracer,
+}: AppOptions): Promise<FastifyInstance> {
   const run = randomBytes(4).toString('hex');
   let requests = 0;
   const app = Fastify({
@@ -73,6 +83,7 @@ export async function buildApp({ tallybook, auth, log, version }: AppOptions): P
     done();
   });
 
+  if (tracer) traceRequests(app, tracer);
   validateRequests(app);
   readJsonBodies(app);
   handleProblems(app, log);

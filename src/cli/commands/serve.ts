@@ -3,7 +3,14 @@ import type { Command } from 'commander';
 import type { StreamDeclaration } from '../../engine/declaration.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import { openTallybook } from '../compose.ts';
-import { jsonSetting, type LedgerSettings, ledgerSettings, portNumber, setting } from '../config.ts';
+import {
+  jsonSetting,
+  type LedgerSettings,
+  ledgerSettings,
+  portNumber,
+  setting,
+  tracesProtocol,
+} from '../config.ts';
 import { type LogFormat, serverLog } from '../log.ts';
 import { checkNoAuth, startServing } from '../serving.ts';
 import { readStreamFile } from '../stream-files.ts';
@@ -31,7 +38,8 @@ Examples:
   $ tallybook serve --no-auth                          no keys, on a loopback address only
 
 The first start writes a key that may do everything into DIR/admin.key. While it runs, all other commands with the
-same --data go through it. It stops cleanly on SIGTERM and Ctrl-C; a second one does not wait for open requests.`,
+same --data go through it. It stops cleanly on SIGTERM and Ctrl-C; a second one does not wait for open requests.
+Traces go to an OpenTelemetry collector when OTEL_EXPORTER_OTLP_ENDPOINT says where one is.`,
     );
   for (const option of ledgerSettings()) command.addOption(option);
   command
@@ -65,6 +73,7 @@ async function serve({
   json,
 }: ServeSettings): Promise<void> {
   checkNoAuth(host, auth);
+  const protocol = tracesProtocol();
   const declared = streams === undefined ? [] : await readStreamFile(streams);
   const tallybook = await openTallybook({
     directory: data,
@@ -84,6 +93,7 @@ async function serve({
     host,
     port,
     auth,
+    tracing: protocol && (await (await import('../tracing.ts')).startTracing(tallybook, protocol)),
   });
   if (json)
     printJson({ url, docs: `${url}/docs`, data, pid: process.pid, auth, admin_key_file: newKeyFile ?? null });
