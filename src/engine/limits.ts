@@ -4,6 +4,8 @@ export const limits = {
   stream_fields_max: 200,
   /** Rollups of one stream. */
   stream_rollups_max: 20,
+  /** Forms of one stream. */
+  stream_forms_max: 20,
   /** Streams of one ledger. */
   streams_max: 1_000,
   /** Length of an identifier of a stream, field or rollup (SPEC 1.1). */

@@ -78,6 +78,7 @@ const cases: Case[] = [
   ['a change of what is stored', 'PUT', '/v1/streams/clicks', declaration({ type: 'text' }), {}, 409, 'incompatible_declaration', 'cannot be removed'],
   ['an import of no stream', 'POST', '/v1/imports', 'x', csv, 400, 'bad_request', 'stream is missing'],
   ['an import of an unknown stream', 'POST', '/v1/imports?stream=none', 'x', csv, 404, 'unknown_stream', 'no stream none'],
+  ['an import in an unknown form', 'POST', '/v1/imports?stream=sales&form=till', 'x', csv, 400, 'bad_request', 'the stream sales has no form till; it has none'],
   ['an import of no format', 'POST', '/v1/imports?stream=sales', 'x', { 'content-type': 'application/octet-stream' }, 415, 'unsupported_format', 'add format='],
   ['an empty import', 'POST', '/v1/imports?stream=sales', '', csv, 400, 'unreadable_body', 'empty'],
   ['an import cut off', 'POST', '/v1/imports?stream=sales&name=a.ndjson.gz', packed.subarray(0, packed.length - 9), { 'content-type': 'application/gzip' }, 400, 'unreadable_body', 'cannot be unpacked'],

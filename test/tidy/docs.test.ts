@@ -9,6 +9,7 @@ import { exitCodes } from '../../src/cli/outcome.ts';
 import { everyNames } from '../../src/engine/calendar.ts';
 import {
   DeclarationSchema,
+  FormSchema,
   fieldSchemas,
   RollupSchema,
   type StreamDeclaration,
@@ -145,7 +146,7 @@ test('streams: every property of a declaration, a rollup and a field', () => {
   const of = (schema: { properties: object }): string[] => Object.keys(schema.properties);
   const presence = ['required', 'default'];
   expect(names(properties).sort()).toEqual(
-    [...of(DeclarationSchema), ...of(RollupSchema), ...presence].sort(),
+    [...of(DeclarationSchema), ...of(RollupSchema), ...of(FormSchema), ...presence].sort(),
   );
 
   const shown = tables('docs/streams.md', '`type`').map(([type = '', more = '']) => [

@@ -1,5 +1,5 @@
 /**
- * A part: the records of a batch that share stream, mode, source and reason. It is staged, resolved and appended
+ * A part: the records of a batch that share stream, form, mode, source and reason. It is staged, resolved and appended
  * inside a transaction that the caller holds. This is the way of records that come in memory; files go by way of
  * publish-file.ts with the same SQL.
  */
@@ -99,7 +99,7 @@ export class PartWriter {
     }
   }
 
-  /** Publishes deliveries that share stream, mode, source and reason. Returns a receipt for each. */
+  /** Publishes deliveries that share stream, form, mode, source and reason. Returns a receipt for each. */
   async write(deliveries: TextDelivery[], stamp: BatchStamp): Promise<Receipt[]> {
     const { stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
@@ -157,7 +157,7 @@ export class PartWriter {
     base: bigint,
     count: number,
   ): Promise<StagedRows> {
-    const { stream, mode, source, reason } = deliveries[0]!;
+    const { stream, form = stream, mode, source, reason } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
     const common = {
@@ -193,11 +193,11 @@ export class PartWriter {
       fallbacks: JSON.stringify(fallbackIds),
     });
     const rows = await StagedRows.read(
-      await this.#connection.result(stageTextsSql(stream, tables.stage, 'first'), []),
+      await this.#connection.result(stageTextsSql(form, tables.stage, 'first'), []),
       withIds,
     );
-    await this.#lookClosely(stream, rows, texts, fallbackIds, common);
-    await this.#findExactly(stream, rows, texts);
+    await this.#lookClosely(form, rows, texts, fallbackIds, common);
+    await this.#findExactly(form, rows, texts);
     return rows;
   }
 
@@ -272,7 +272,7 @@ export class PartWriter {
   }
 
   async #reject(deliveries: TextDelivery[], count: number, tables: PartTables): Promise<void> {
-    const { stream, mode } = deliveries[0]!;
+    const { stream, form = stream, mode } = deliveries[0]!;
     const first = this.#state.reserveSeqs(rejectsStream, BigInt(count));
     const { horizon, latest } = timeBounds(stream, this.#state);
     const starts: number[] = [];
@@ -284,7 +284,7 @@ export class PartWriter {
       start += content.texts.length;
     }
     await this.#connection.run(
-      appendRejects(stream, tables),
+      appendRejects(form, tables),
       first,
       starts.join(','),
       mode,
@@ -301,7 +301,7 @@ export class PartWriter {
     resolved: Map<number, string>,
     stamp: BatchStamp,
   ): Receipt[] {
-    const { stream } = deliveries[0]!;
+    const { stream, form = stream } = deliveries[0]!;
     const bounds = timeBounds(stream, this.#state);
     let start = 0;
     return deliveries.map((delivery) => {
@@ -317,7 +317,7 @@ export class PartWriter {
       for (let index = 0; index < count; index++) {
         const n = start + index;
         const verdict = verdictOf(
-          stream,
+          form,
           rows.bad.get(n),
           resolved.get(n),
           () => rows.found.get(n) ?? null,
