@@ -61,6 +61,7 @@ async function serve({
   streams,
   memory,
   threads,
+  systems,
   log,
   json,
 }: ServeSettings): Promise<void> {
@@ -70,6 +71,7 @@ async function serve({
     directory: data,
     memoryLimit: memory,
     threads,
+    systems,
     log: await serverLog(log),
   });
   try {
