@@ -3,7 +3,7 @@
  *
  *     import { defineStream, openTallybook } from 'tallybook';
  *
- *     export const usage = defineStream('usage', {
+ *     export const sales = defineStream('sales', {
  *       id: 'id',
  *       time: 'at',
  *       fields: {
@@ -15,11 +15,11 @@
  *     });
  *
  *     const tallybook = await openTallybook({ directory: './tallybook-data' });
- *     await tallybook.streams.put(usage.name, usage.declaration);
- *     const { rows } = await tallybook.ask('usage', { measures: ['sum(amount)'], every: 'day' });
+ *     await tallybook.streams.put(sales.name, sales.declaration);
+ *     const { rows } = await tallybook.ask('sales', { measures: ['sum(amount)'], every: 'day' });
  *     await tallybook.close();
  *
- * `openApp` gives all HTTP routes over an open ledger, as one Fastify instance. `tallybook serve --streams usage.js`
+ * `openApp` gives all HTTP routes over an open ledger, as one Fastify instance. `tallybook serve --streams sales.js`
  * declares what a module exports.
  */
 export { type OpenOptions, openApp, openTallybook } from './cli/compose.ts';

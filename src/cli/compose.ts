@@ -6,7 +6,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tracer } from '@opentelemetry/api';
 import type { FastifyInstance } from 'fastify';
+import { TallybookError } from '../engine/errors.ts';
 import type { Log, Tallybook } from '../engine/tallybook.ts';
+import type { System } from '../systems/system.ts';
 
 export interface OpenOptions {
   /** The data directory; made when it is not there. */
@@ -15,6 +17,8 @@ export interface OpenOptions {
   memoryLimit?: string | undefined;
   /** Threads of the database; all cores when not given. */
   threads?: number | undefined;
+  /** Names of the systems whose streams are there from the start; all when not given. */
+  systems?: readonly string[] | undefined;
   /** Silent when not given. */
   log?: Log | undefined;
 }
@@ -28,16 +32,23 @@ export async function openTallybook({
   memoryLimit,
   threads,
   log,
+  systems: names,
 }: OpenOptions): Promise<Tallybook> {
   const { openDuckDBStore } = await import('../stores/duckdb/index.ts');
   const { Tallybook } = await import('../engine/tallybook.ts');
+  const systems = await systemsNamed(names);
   const store = await openDuckDBStore({
     directory,
     ...(memoryLimit === undefined ? {} : { memoryLimit }),
     ...(threads === undefined ? {} : { threads }),
   });
   try {
-    return await Tallybook.open({ store, spoolDirectory: join(directory, 'spool'), log: log ?? silent });
+    return await Tallybook.open({
+      store,
+      spoolDirectory: join(directory, 'spool'),
+      log: log ?? silent,
+      shipped: systems.flatMap(({ streams }) => streams),
+    });
   } catch (error) {
     await store.close();
     throw error;
@@ -56,7 +67,26 @@ export async function openApp({
   tracer?: Tracer | undefined;
 }): Promise<FastifyInstance> {
   const { buildApp } = await import('../http/app.ts');
-  return buildApp({ tallybook, auth, tracer, log: tallybook.log, version: version() });
+  const { systems } = await import('../systems/systems.ts');
+  const opened = systems.filter(({ streams }) =>
+    streams.every(({ name }) => tallybook.streams.isShipped(name)),
+  );
+  return buildApp({ tallybook, auth, tracer, log: tallybook.log, version: version(), systems: opened });
+}
+
+/** Throws `bad_settings` for a name that is none. */
+async function systemsNamed(names: readonly string[] | undefined): Promise<readonly System[]> {
+  const { systems } = await import('../systems/systems.ts');
+  if (names === undefined) return systems;
+  const known = systems.map(({ name }) => name);
+  const unknown = names.filter((name) => name !== 'none' && !known.includes(name));
+  if (unknown.length > 0) {
+    throw new TallybookError(
+      'bad_settings',
+      `there is no system ${unknown.join(', ')}; the systems are ${known.join(', ')}, or none`,
+    );
+  }
+  return systems.filter(({ name }) => names.includes(name));
 }
 
 /** Whether a directory holds a ledger. */

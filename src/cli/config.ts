@@ -119,6 +119,7 @@ export interface LedgerSettings {
   data: string;
   memory?: string;
   threads?: number;
+  systems?: string[];
 }
 
 const dataDefault = './tallybook-data';
@@ -133,6 +134,13 @@ export function ledgerSettings(data: string = dataDefault): Option[] {
     setting('--threads <number>', 'threads of the database; all cores when not given', {
       parse: wholeNumber(1, 1024),
     }),
+    setting(
+      '--systems <names>',
+      'systems whose streams and addresses are there, or none; all when not given',
+      {
+        parse: (text) => listOf([text])!,
+      },
+    ),
   ];
 }
 

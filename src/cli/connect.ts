@@ -64,6 +64,7 @@ async function connect(
         directory: data,
         memoryLimit: settings.memory,
         threads: settings.threads,
+        systems: settings.systems,
         log: commandLog(),
         makeAdminKey,
       });

@@ -27,6 +27,8 @@ export interface Reply {
 
 export interface FileToImport {
   stream: string;
+  /** The form in which its records come; the stream's own when not given. */
+  form?: string | undefined;
   path: string;
   /** As it is remembered. */
   name: string;

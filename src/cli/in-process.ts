@@ -3,6 +3,7 @@
  * files are taken in from where they are.
  */
 import type { FastifyInstance } from 'fastify';
+import { findForm } from '../engine/forms.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
 import { adminKeyFile, type OpenOptions, openApp, openTallybook } from './compose.ts';
 import {
@@ -51,8 +52,11 @@ export async function connectTo(tallybook: Tallybook, place: string): Promise<Co
   return {
     place,
     request: (method, path, options) => inject(app, method, path, options),
-    sendFile: (file) =>
-      tallybook.imports.start({ ...file, stream: tallybook.streams.get(file.stream), source }),
+    async sendFile({ form, ...file }) {
+      const stream = tallybook.streams.get(file.stream);
+      const found = form === undefined ? undefined : findForm(stream, form);
+      return tallybook.imports.start({ ...file, stream, form: found, source });
+    },
     close: () => app.close(),
   };
 }

@@ -51,7 +51,7 @@ export function connectOverHttp(server: Server): Connection {
 
 async function upload(
   send: (call: Omit<Call, 'agent' | 'server'>) => Promise<Reply>,
-  { stream, path, name, format, mode }: FileToImport,
+  { stream, form, path, name, format, mode }: FileToImport,
   onSent: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<ImportState> {
@@ -60,7 +60,7 @@ async function upload(
   payload.on('data', () => onSent(payload.bytesRead));
   const reply = await send({
     method: 'POST',
-    path: `/v1/imports${queryText({ stream, name, format, mode, wait: 0 })}`,
+    path: `/v1/imports${queryText({ stream, form, name, format, mode, wait: 0 })}`,
     headers: { 'content-type': 'application/octet-stream', 'content-length': String(size) },
     payload,
     signal,

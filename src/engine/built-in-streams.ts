@@ -28,6 +28,8 @@ export const rejectsStream = defineBuiltInStream('_rejects', {
     original: { type: 'text', required: true },
     /** `utf8`, or `base64` where the bytes are no text. */
     encoding: { type: 'text', required: true },
+    /** The form in which it came; null for the stream's own. */
+    form: { type: 'text' },
   },
 });
 

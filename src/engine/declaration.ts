@@ -80,6 +80,21 @@ export const RollupSchema = Type.Object(
 );
 export type RollupDeclaration = Static<typeof RollupSchema>;
 
+export const FormSchema = Type.Object(
+  {
+    names: Type.Optional(
+      Type.Record(Identifier, Identifier, { description: 'Other names, by the names of the fields.' }),
+    ),
+    fixed: Type.Optional(
+      Type.Record(Identifier, Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
+        description: 'Values of fields that records of this form do not name.',
+      }),
+    ),
+  },
+  closed,
+);
+export type FormDeclaration = Static<typeof FormSchema>;
+
 export const DeclarationSchema = Type.Object(
   {
     description: Type.Optional(Type.String({ maxLength: 2000 })),
@@ -89,6 +104,9 @@ export const DeclarationSchema = Type.Object(
     time: Type.Optional(Type.String({ description: "The field with the record's own time." })),
     fields: Type.Record(Identifier, FieldSchema),
     rollups: Type.Optional(Type.Record(Identifier, RollupSchema)),
+    forms: Type.Optional(
+      Type.Record(Identifier, FormSchema, { description: 'Other shapes in which records come, by name.' }),
+    ),
     retention: Type.Optional(
       Type.Object({ records: Type.String({ description: 'A length of time, such as "90 days".' }) }, closed),
     ),
@@ -107,6 +125,7 @@ export interface StreamDeclaration {
   time?: string;
   fields: Record<string, FieldDeclaration>;
   rollups?: Record<string, RollupDeclaration>;
+  forms?: Record<string, FormDeclaration>;
   retention?: { records: string };
   future_tolerance?: string;
 }

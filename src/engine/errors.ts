@@ -11,6 +11,7 @@
 export const errorRegister = {
   bad_declaration: { kind: 'invalid', title: 'The stream declaration cannot be used' },
   incompatible_declaration: { kind: 'conflict', title: 'The change would alter what is already stored' },
+  stream_taken: { kind: 'conflict', title: 'A system needs the name of a stream' },
   unknown_stream: { kind: 'missing', title: 'There is no such stream' },
   unknown_record: { kind: 'missing', title: 'There is no such record' },
   unknown_reject: { kind: 'missing', title: 'There is no such reject' },

@@ -136,6 +136,15 @@ export function writeObject(members: Iterable<[string, string]>): string {
   return `{${parts.join(',')}}`;
 }
 
+/** A value as JSON. A bigint is a number with all of its digits, whatever a reader makes of it. */
+export function jsonOf(value: unknown): string {
+  if (typeof value === 'bigint') return value.toString();
+  if (Array.isArray(value)) return `[${value.map(jsonOf).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  return writeObject(members.map(([name, member]) => [name, jsonOf(member)]));
+}
+
 /** A JSON merge patch (RFC 7396) on texts: what the patch does not touch keeps every digit. */
 export function mergePatch(target: string, patch: string): string {
   const changes = objectMembers(patch);

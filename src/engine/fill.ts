@@ -83,7 +83,7 @@ function fillRows(question: Question, buckets: string[], rows: Row[]): Placed[] 
 
 function measureOfNothing({ name }: Measure): Cell {
   if (name === 'count' || name === 'count_distinct') return 0;
-  return name === 'sum' ? '0' : null;
+  return name === 'sum' || name === 'greatest' ? '0' : null;
 }
 
 function tooMany(rows: string): TallybookError {

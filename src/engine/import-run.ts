@@ -5,6 +5,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { formatTimestamp, nowMicros } from './calendar.ts';
 import { TallybookError } from './errors.ts';
+import type { Form } from './forms.ts';
 import { compressionOfFile, contentHash } from './import-content.ts';
 import { countsOf, type ImportProgress, type ImportState, stateDelivery } from './import-state.ts';
 import { idsMayBeMissing } from './record-id.ts';
@@ -14,6 +15,8 @@ import type { Receipt } from './verdicts.ts';
 
 export interface ImportRequest {
   stream: Stream;
+  /** The form in which its records come; the stream's own when not given. */
+  form?: Form | undefined;
   path: string;
   /** As its sender calls the file. */
   name: string;
@@ -133,10 +136,11 @@ export class ImportRun {
   }
 
   #delivery(alongside: (receipt: Receipt) => Delivery): Delivery {
-    const { stream, path, format, mode, source } = this.request;
+    const { stream, form, path, format, mode, source } = this.request;
     const { id, sha256, bytes } = this.state;
     return {
       stream,
+      form,
       mode,
       source,
       reason: undefined,

@@ -1,5 +1,5 @@
 /**
- * The JSON Schema (2020-12) of a stream's record, from its declaration: what `/openapi.json` shows, and what a sender
+ * The JSON Schema (2020-12) of a record of a stream, or of a form of it, from its declaration: what `/openapi.json` shows, and what a sender
  * can check against before sending. `field-types.ts` is what counts; a test holds the two against each other.
  *
  * What a JSON Schema cannot say is left out: the bounds of numbers that are sent as strings, dates that do not exist
@@ -14,11 +14,11 @@ import type { Stream } from './stream.ts';
 export type JsonSchema = Record<string, unknown>;
 
 export function recordSchema(stream: Stream): JsonSchema {
-  const required = stream.fields.filter((field) => field.required).map((field) => field.name);
+  const required = stream.named.filter((field) => field.required).map((field) => field.name);
   return {
     type: 'object',
     ...(stream.declaration.description === undefined ? {} : { description: stream.declaration.description }),
-    properties: Object.fromEntries(stream.fields.map((field) => [field.name, fieldSchema(field)])),
+    properties: Object.fromEntries(stream.named.map((field) => [field.name, fieldSchema(field)])),
     ...(required.length > 0 ? { required } : {}),
     additionalProperties: false,
   };

@@ -4,6 +4,8 @@ export const limits = {
   stream_fields_max: 200,
   /** Rollups of one stream. */
   stream_rollups_max: 20,
+  /** Forms of one stream. */
+  stream_forms_max: 20,
   /** Streams of one ledger. */
   streams_max: 1_000,
   /** Length of an identifier of a stream, field or rollup (SPEC 1.1). */
@@ -55,6 +57,8 @@ export const limits = {
   question_condition_values: 10_000,
   page_rows_default: 100,
   page_rows: 1_000,
+  /** Rows of a list that has no pages, since those who know its path expect none. */
+  unpaged_rows: 100_000,
   /** Rejects replayed by one call. */
   replay_rejects: 10_000,
   /** Length of an Idempotency-Key. */

@@ -1,5 +1,6 @@
 /**
- * Lists in pages. A cursor is opaque to those who use it: inside is the seq of the last entry of the page before.
+ * Lists in pages. A cursor is opaque to those who use it: inside is where the page before ended, the seq of its last entry
+ * or the values of its last row.
  */
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
@@ -23,15 +24,33 @@ export function pageSize(page: Page): number {
   return size;
 }
 
+/** A cursor of an answer: the values of its last row in the columns of the order. */
+export function cursorOfValues(values: readonly (string | number | boolean | null)[]): string {
+  return Buffer.from(JSON.stringify(values)).toString('base64url');
+}
+
+/** Throws `bad_request` for a cursor of another list. */
+export function valuesOfCursor(cursor: string, count: number): (string | number | boolean | null)[] {
+  try {
+    const values: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    if (Array.isArray(values) && values.length === count) return values;
+  } catch {
+    // Told below.
+  }
+  throw foreignCursor(cursor);
+}
+
+function foreignCursor(cursor: string): TallybookError {
+  return new TallybookError(
+    'bad_request',
+    `the cursor ${cursor.slice(0, 60)} was not made by this server; take it from "next" of the page before`,
+  );
+}
+
 export function seqOfCursor(cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;
   const seq = Buffer.from(cursor, 'base64url').toString('latin1');
-  if (!/^[0-9]{1,19}$/.test(seq)) {
-    throw new TallybookError(
-      'bad_request',
-      `the cursor ${cursor.slice(0, 60)} was not made by this server; take it from "next" of the page before`,
-    );
-  }
+  if (!/^[0-9]{1,19}$/.test(seq)) throw foreignCursor(cursor);
   return seq;
 }
 

@@ -8,7 +8,7 @@
  */
 import { bucketStart, type Every, formatTimestamp, type Micros } from './calendar.ts';
 import { TallybookError } from './errors.ts';
-import type { Measure, Question } from './question.ts';
+import type { Condition, Measure, Question } from './question.ts';
 import type { StreamState } from './store.ts';
 import type { Rollup, Stream } from './stream.ts';
 
@@ -54,7 +54,8 @@ export function planQuestion(stream: Stream, question: Question, state: StreamSt
 function answers(rollup: Rollup, question: Question): boolean {
   if (question.knownAt !== undefined) return false;
   if (!question.measures.every((measure) => keeps(rollup, measure))) return false;
-  const dimensions = [...question.by, ...question.where.map((condition) => condition.dimension)];
+  const conditions = [...question.where, ...question.measures.flatMap(conditionsOf)];
+  const dimensions = [...question.by, ...conditions.map((condition) => condition.dimension)];
   if (!dimensions.every((d) => d.path.length === 0 && rollup.by.some((field) => field.name === d.field.name)))
     return false;
   const { from, to, every, tz } = question;
@@ -66,8 +67,13 @@ function answers(rollup: Rollup, question: Question): boolean {
   );
 }
 
+function conditionsOf({ only, parts }: Measure): Condition[] {
+  return [...(only ? [only] : []), ...parts.flatMap(conditionsOf)];
+}
+
 function keeps(rollup: Rollup, measure: Measure): boolean {
   if (measure.name === 'count') return true;
+  if (measure.name === 'greatest') return measure.parts.every((part) => keeps(rollup, part));
   const kept = rollup.sum.some((field) => field.name === measure.field?.name);
   if (measure.name === 'sum') return kept;
   // An average needs the number of values: that is the number of records only where none can be missing.

@@ -49,7 +49,8 @@ export const QuestionSchema = Type.Object(
     measures: Type.Optional(
       Type.Array(Type.String(), {
         maxItems: limits.question_measures,
-        description: 'count, sum(f), min(f), max(f), avg(f), count_distinct(f); count when not given',
+        description:
+          'count, sum(f), min(f), max(f), avg(f), count_distinct(f), each also with " if field=value"; greatest(sum(f) if field=value, …); count when not given',
       }),
     ),
     by: Type.Optional(Type.Array(Type.String(), { maxItems: limits.question_dimensions })),
@@ -60,6 +61,13 @@ export const QuestionSchema = Type.Object(
     where: Type.Optional(Type.Record(Type.String(), Comparison)),
     having: Type.Optional(Type.Record(Type.String(), Comparison)),
     order: Type.Optional(Type.Array(Type.String(), { description: 'columns, -column for descending' })),
+    after: Type.Optional(
+      Type.Array(Scalar, {
+        maxItems: limits.question_dimensions + limits.question_measures,
+        description:
+          'only rows that come after this one: its values in the columns of the order, dimensions that order does not name last',
+      }),
+    ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.answer_rows })),
     fill: Type.Optional(Type.Literal('zero')),
     known_at: Type.Optional(Type.String({ description: 'only what was recorded up to and including then' })),
@@ -68,13 +76,17 @@ export const QuestionSchema = Type.Object(
 );
 export type AskedQuestion = Static<typeof QuestionSchema>;
 
-export type MeasureName = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'count_distinct';
+export type MeasureName = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'count_distinct' | 'greatest';
 export interface Measure {
   /** The column's name: the measure as it was asked. */
   text: string;
   name: MeasureName;
-  /** Undefined for count alone. */
+  /** Undefined for count alone; for greatest one that stands for all of its parts. */
   field: Field | undefined;
+  /** Only records that fit it count. */
+  only: Condition | undefined;
+  /** For greatest: the sums of which the largest is meant. */
+  parts: Measure[];
 }
 
 /** A field, or a path into a json field. */
@@ -119,6 +131,8 @@ export interface Question extends Selection {
   having: Having[];
   /** Column names (measures, dimensions, the bucket), all of them, so that the order is total. */
   order: { column: string; descending: boolean }[];
+  /** Only rows beyond this one: a value for each column of the order, canonical text or null. */
+  after: (string | null)[] | undefined;
   limit: number;
   fill: boolean;
 }
@@ -155,6 +169,9 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
   if (fill && (every === 'all' || selection.from === undefined || selection.to === undefined)) {
     throw bad('fill=zero needs every, from and to');
   }
+  if (asked.after && every !== 'all')
+    throw bad('after pages through an answer without buckets; leave every out');
+  const after = asked.after && checkAfter(order, by, measures, asked.after);
   return {
     ...selection,
     measures,
@@ -163,6 +180,7 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
     tz,
     having: checkHaving(measures, asked.having ?? {}),
     order,
+    after,
     limit: asked.limit ?? limits.answer_rows_default,
     fill,
   };
@@ -210,23 +228,89 @@ export function checkInstant(name: string, text: string, tz: string): Micros {
   return instantOfLocal(tz, BigInt(days) * 86_400_000_000n);
 }
 
-const measurePattern = /^(count|(sum|min|max|avg|count_distinct)\(([a-z][a-z0-9_]*)\))$/;
+const measurePattern =
+  /^(count|(sum|min|max|avg|count_distinct)\(([a-z][a-z0-9_]*)\))(?: if ([a-z][^\s=]*)=(.*))?$/s;
 
 function checkMeasure(stream: Stream, text: string): Measure {
+  const inside = /^greatest\((.*)\)$/s.exec(text)?.[1];
+  if (inside !== undefined) return checkGreatest(stream, text, inside);
   const match = measurePattern.exec(text);
   if (!match)
-    throw bad(`${text} is no measure; expected count, sum(f), min(f), max(f), avg(f) or count_distinct(f)`);
-  if (text === 'count') return { text, name: 'count', field: undefined };
-  const name = match[2] as MeasureName;
-  const field = stream.field(match[3]!);
-  if (!field) throw bad(`${text}: ${unknownField(stream, match[3]!)}`);
+    throw bad(
+      `${text} is no measure; expected count, sum(f), min(f), max(f), avg(f) or count_distinct(f), with " if field=value" or without`,
+    );
+  const [, whole, kind, of = '', conditionOn, value] = match;
+  const only =
+    conditionOn === undefined
+      ? undefined
+      : checkCondition(checkDimension(stream, conditionOn), 'eq', [value]);
+  if (whole === 'count') return { text, name: 'count', field: undefined, only, parts: [] };
+  const name = kind as MeasureName;
+  const field = stream.field(of);
+  if (!field) throw bad(`${text}: ${unknownField(stream, of)}`);
   const numeric = field.type === 'integer' || field.type === 'decimal';
   if ((name === 'sum' || name === 'avg') && !numeric)
     throw bad(`${text}: ${field.name} is a ${field.type}; expected an integer or a decimal`);
   if (field.type === 'json' || (field.type === 'boolean' && name !== 'count_distinct')) {
     throw bad(`${text}: ${field.name} is a ${field.type}, which has no ${name}`);
   }
-  return { text, name, field };
+  return { text, name, field, only, parts: [] };
+}
+
+/** The largest of several sums of a row: of a measure split by a dimension, without a row for each of its values. */
+function checkGreatest(stream: Stream, text: string, inside: string): Measure {
+  const parts = splitOutside(inside).map((part) => checkMeasure(stream, part));
+  const decimals = ({ field }: Measure) => (field?.type === 'decimal' ? field.scale : 0);
+  const alike = (part: Measure) => part.name === 'sum' && decimals(part) === decimals(parts[0]!);
+  if (parts.length === 0 || !parts.every(alike))
+    throw bad(`${text}: expected sums with the same number of decimals, separated by commas`);
+  return { text, name: 'greatest', field: parts[0]!.field, only: undefined, parts };
+}
+
+/** Cuts a list at the commas outside of parentheses. */
+function splitOutside(text: string): string[] {
+  const parts: string[] = [];
+  let depth = 0;
+  let start = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const character = text[at];
+    if (character === '(') depth += 1;
+    else if (character === ')') depth -= 1;
+    if (at < text.length && (character !== ',' || depth > 0)) continue;
+    parts.push(text.slice(start, at).trim());
+    start = at + 1;
+  }
+  return parts.filter((part) => part !== '');
+}
+
+/** The values of a row in the columns of the order. */
+function checkAfter(
+  order: Question['order'],
+  by: Dimension[],
+  measures: Measure[],
+  given: unknown[],
+): (string | null)[] {
+  const expected = order.map(({ column }) => column).join(', ');
+  if (given.length !== order.length)
+    throw bad(`after has ${given.length} values; expected those of ${expected}`);
+  return order.map(({ column }, index) => {
+    const value = given[index];
+    if (value === null) return null;
+    const dimension = by.find(({ text }) => text === column);
+    if (dimension) return checkCondition(dimension, 'eq', [value]).values[0]!;
+    return checkAgainst(`after ${column}`, measures.find(({ text }) => text === column)!, value);
+  });
+}
+
+/** A value to compare a measure with: a plain number, or the canonical text for min and max of other types. */
+function checkAgainst(what: string, { name, field }: Measure, value: unknown): string {
+  const ofItsType = name === 'min' || name === 'max';
+  if (ofItsType && field && field.type !== 'integer' && field.type !== 'decimal')
+    return checkCondition({ text: what, field, path: [] }, 'eq', [value]).values[0]!;
+  const plain = plainNumber(String(value));
+  if (plain === undefined || plain.replace(/[-.]/g, '').length > 38)
+    throw bad(`${what}: ${String(value)} is no number`);
+  return plain;
 }
 
 function unknownField(stream: Stream, name: string): string {
@@ -295,24 +379,10 @@ function checkHaving(measures: Measure[], asked: Record<string, unknown>): Havin
       throw bad(
         `having names ${name}; expected one of the measures: ${measures.map((m) => m.text).join(', ')}`,
       );
-    const { name: kind, field } = measures[measure]!;
     return comparisons(name, comparison).map(([operator, values]) => {
       if (operator === 'like' || values.includes(null))
         throw bad(`having ${name}: expected a comparison with numbers`);
-      const texts = values.map((value) => {
-        if (
-          (kind === 'min' || kind === 'max') &&
-          field &&
-          field.type !== 'integer' &&
-          field.type !== 'decimal'
-        ) {
-          return checkCondition({ text: name, field, path: [] }, operator, [value]).values[0]!;
-        }
-        const plain = plainNumber(String(value));
-        if (plain === undefined || plain.replace(/[-.]/g, '').length > 38)
-          throw bad(`having ${name}: ${String(value)} is no number`);
-        return plain;
-      });
+      const texts = values.map((value) => checkAgainst(`having ${name}`, measures[measure]!, value));
       return { measure, operator: operator as Having['operator'], values: texts };
     });
   });
@@ -322,7 +392,7 @@ function checkHaving(measures: Measure[], asked: Record<string, unknown>): Havin
 
 const wherePattern =
   /^([a-z][^\s=!<>]*)\s*(>=|<=|!=|=|>|<|\s+in\s+|\s+like\s+|\s+is null$|\s+is not null$)\s*(.*)$/s;
-const havingPattern = /^([a-z_]+(?:\([a-z0-9_]+\))?)\s*(>=|<=|!=|=|>|<)\s*(.*)$/;
+const havingPattern = /^([a-z_]+(?:\(.*\))?(?: if .*?=.*?)?)\s*(>=|<=|!=|=|>|<)\s*(.*)$/;
 const operatorOfSign: Record<string, string> = {
   '=': 'eq',
   '!=': 'ne',
@@ -345,8 +415,7 @@ export function questionFromParameters(
   const list = (name: string): string[] | undefined => {
     const given = parameters[name];
     if (given === undefined) return undefined;
-    const parts = (Array.isArray(given) ? given : [given]).flatMap((text) => text.split(','));
-    return parts.map((text) => text.trim()).filter((text) => text !== '');
+    return (Array.isArray(given) ? given : [given]).flatMap(splitOutside);
   };
   const one = (name: string): string | undefined => {
     const given = parameters[name];
@@ -354,7 +423,7 @@ export function questionFromParameters(
     return given;
   };
   const asked: Record<string, unknown> = {};
-  for (const name of ['measures', 'by', 'order']) {
+  for (const name of ['measures', 'by', 'order', 'after']) {
     const given = list(name);
     if (given !== undefined) asked[name] = given;
   }

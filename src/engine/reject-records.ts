@@ -21,6 +21,8 @@ export interface Reject {
   index: number;
   original: string;
   encoding: 'utf8' | 'base64';
+  /** The form of the stream in which it came; null for the stream's own. */
+  form: string | null;
 }
 
 export interface RejectFilter {
@@ -61,6 +63,7 @@ export function rejectOfValues(given: (string | null)[]): Reject {
     index: Number(values.index),
     original: values.original!,
     encoding: values.encoding as Reject['encoding'],
+    form: values.form ?? null,
   };
 }
 

@@ -6,6 +6,7 @@
 import { rejectsStream } from './built-in-streams.ts';
 import { TallybookError } from './errors.ts';
 import { mergePatch, objectMembers } from './exact-json.ts';
+import { findForm } from './forms.ts';
 import { limits } from './limits.ts';
 import { askBook, bookDelivery, standingInBook } from './own-books.ts';
 import { cutPage, type Page, pageSize, seqOfCursor } from './pages.ts';
@@ -136,7 +137,7 @@ export class Rejects {
         addVerdict(result, reject, noText);
         continue;
       }
-      const key = JSON.stringify([reject.stream, reject.mode, reject.source]);
+      const key = JSON.stringify([reject.stream, reject.form, reject.mode, reject.source]);
       const group = groups.get(key);
       if (group) group.push(reject);
       else groups.set(key, [reject]);
@@ -159,11 +160,13 @@ export class Rejects {
     }
   }
 
-  /** Rejects of one stream, mode and source: the records keep the source that sent them. */
+  /** Rejects of one stream, form, mode and source: the records keep the source that sent them. */
   async #replayGroup(result: Replay, group: Reject[], { patch, mode }: Change): Promise<void> {
     const first = group[0]!;
+    const stream = this.#ledger.stream(first.stream);
     const receipt = await this.#ledger.write({
-      stream: this.#ledger.stream(first.stream),
+      stream,
+      form: first.form === null ? undefined : findForm(stream, first.form),
       mode: first.mode === 'retract' ? 'retract' : (mode ?? first.mode),
       source: first.source,
       reason: 'replayed',

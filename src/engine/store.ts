@@ -4,6 +4,7 @@
  */
 import type { Micros } from './calendar.ts';
 import type { FieldType } from './field-types.ts';
+import type { Form } from './forms.ts';
 import type { Plan } from './plan.ts';
 import type { Selection } from './question.ts';
 import type { Stream } from './stream.ts';
@@ -17,6 +18,8 @@ export type Compression = 'none' | 'gzip' | 'zstd';
 /** What one request or file brings: the unit that gets a receipt. */
 export interface Delivery {
   stream: Stream;
+  /** The form of the stream in which its records come; the stream's own when not given. Retractions have none. */
+  form?: Form | undefined;
   mode: Mode;
   /** Name of the source that sent it. */
   source: string;

@@ -8,6 +8,7 @@ import { plainNumber } from './decimal.ts';
 import { DeclarationSchema, fieldSchemas, identifierPattern, type StreamDeclaration } from './declaration.ts';
 import { TallybookError } from './errors.ts';
 import { checkValue, type Field, type FieldDeclaration, fieldTypes } from './field-types.ts';
+import { type Form, formFaults, makeForm } from './forms.ts';
 import { limits } from './limits.ts';
 
 export interface Rollup {
@@ -30,6 +31,13 @@ export interface Stream {
   /** The field with the record's own time, if the stream declares one. */
   time: Field | undefined;
   rollups: Rollup[];
+  /** Other shapes in which records come and are shown (see forms.ts), by name. */
+  forms: ReadonlyMap<string, Form>;
+  /** The fields that a record may name: all, but for those that a form fixes. */
+  named: Field[];
+  /** Where this is a form: its name, and the stream of which it is one. */
+  form: string | undefined;
+  of: Stream | undefined;
   /** How long records are kept, from their own time. */
   retention: Micros | undefined;
   futureTolerance: Micros | undefined;
@@ -57,10 +65,15 @@ function compileStream(name: string, declaration: StreamDeclaration, builtIn: bo
     return { name: field, ...longest, ...rest };
   });
   const byName = new Map(fields.map((field) => [field.name, field]));
-  return {
+  const forms = new Map<string, Form>();
+  const stream: Stream = {
     name,
     declaration,
     fields,
+    named: fields,
+    form: undefined,
+    of: undefined,
+    forms,
     field: (wanted) => byName.get(wanted),
     id: declaration.id === undefined ? undefined : byName.get(declaration.id),
     time: declaration.time === undefined ? undefined : byName.get(declaration.time),
@@ -76,6 +89,9 @@ function compileStream(name: string, declaration: StreamDeclaration, builtIn: bo
       declaration.future_tolerance === undefined ? undefined : parseDuration(declaration.future_tolerance),
     builtIn,
   };
+  for (const [form, rest] of Object.entries(declaration.forms ?? {}))
+    forms.set(form, makeForm(stream, form, rest));
+  return stream;
 }
 
 /** Names that would collide with the columns of an answer or a record's history. */
@@ -170,7 +186,7 @@ function patternFaults(name: string, pattern: string): string[] {
 
 function relationFaults(declaration: StreamDeclaration): string[] {
   const faults: string[] = [];
-  const { id, time, rollups = {}, retention, future_tolerance: tolerance } = declaration;
+  const { id, time, rollups = {}, forms = {}, retention, future_tolerance: tolerance } = declaration;
   const names = Object.keys(declaration.fields);
   // With no prototype: a field that is not declared must not be found, whatever it is called.
   const fields: Record<string, FieldDeclaration | undefined> = Object.assign(
@@ -217,6 +233,10 @@ function relationFaults(declaration: StreamDeclaration): string[] {
       if (fields[field]?.type === 'json')
         faults.push(`rollup ${rollup}: ${field} is json; it cannot be a dimension`);
   }
+  if (Object.keys(forms).length > limits.stream_forms_max)
+    faults.push(`at most ${limits.stream_forms_max} forms`);
+  const byName = new Map(names.map((field) => [field, { name: field, ...fields[field]! } as Field]));
+  for (const [form, rest] of Object.entries(forms)) faults.push(...formFaults(form, rest, byName, id));
   if (retention) {
     if (parseDuration(retention.records) === undefined)
       faults.push(`retention.records is "${retention.records}"; expected a length of time such as "90 days"`);
@@ -232,7 +252,7 @@ function relationFaults(declaration: StreamDeclaration): string[] {
 
 /**
  * Refuses a new declaration that would alter what is stored under the old one (SPEC 1.1): allowed are new
- * fields that may be null, new rollups, other bounds for records to come, other retention and tolerance.
+ * fields that may be null, new rollups and forms, other bounds for records to come, other retention and tolerance.
  */
 export function checkEvolution(before: Stream, after: Stream): void {
   const refusals: string[] = [];
@@ -263,6 +283,9 @@ export function checkEvolution(before: Stream, after: Stream): void {
     else if (rollupShape(now) !== rollupShape(rollup)) {
       refusals.push(`rollup ${rollup.name} cannot change; declare another one under a new name`);
     }
+  }
+  for (const form of before.forms.keys()) {
+    if (!after.forms.has(form)) refusals.push(`form ${form} cannot be removed: rejects may remember it`);
   }
   if (refusals.length > 0) {
     throw new TallybookError('incompatible_declaration', `stream ${after.name}: ${refusals.join('; ')}`);

@@ -1,12 +1,14 @@
 /**
- * The users' streams: declared, checked, prepared in the store, and written down in the `_streams` stream. Changes are
- * made one after the other.
+ * The streams: those that users declare, checked, prepared in the store, and written down in the `_streams` stream; and
+ * those of the systems that ship with Tallybook, which are there at every start and are written down only when users
+ * have added something to them. Changes are made one after the other.
  */
 import { builtInStreams, streamsStream } from './built-in-streams.ts';
 import type { StreamDeclaration } from './declaration.ts';
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
 import { bookDelivery, standingInBook, valuesByName } from './own-books.ts';
+import { adopted, withShipped } from './shipped-streams.ts';
 import type { Delivery, Store, StreamState } from './store.ts';
 import { checkEvolution, defineStream, type Stream } from './stream.ts';
 import type { Receipt } from './verdicts.ts';
@@ -20,14 +22,17 @@ export interface StreamsLedger {
 
 export class Streams {
   readonly #ledger: StreamsLedger;
+  /** Those of the systems, as they ship. */
+  readonly #shipped: ReadonlyMap<string, Stream>;
   readonly #byName = new Map<string, Stream>();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(ledger: StreamsLedger) {
+  constructor(ledger: StreamsLedger, shipped: readonly Stream[]) {
     this.#ledger = ledger;
+    this.#shipped = new Map(shipped.map((stream) => [stream.name, stream]));
   }
 
-  /** Prepares what was declared before. */
+  /** Prepares what was declared before, and what ships. Throws `stream_taken`. */
   async load(): Promise<void> {
     const { store, learn } = this.#ledger;
     await store.prepare(builtInStreams);
@@ -36,6 +41,8 @@ export class Streams {
       const stream = defineStream(values.name!, JSON.parse(values.declaration!) as StreamDeclaration);
       this.#byName.set(stream.name, stream);
     }
+    for (const [name, stream] of this.#shipped)
+      this.#byName.set(name, adopted(this.#byName.get(name), stream));
     learn(await store.prepare(this.list()));
   }
 
@@ -45,6 +52,11 @@ export class Streams {
 
   find(name: string): Stream | undefined {
     return this.#byName.get(name);
+  }
+
+  /** Whether a system brought it. */
+  isShipped(name: string): boolean {
+    return this.#shipped.has(name);
   }
 
   /** Throws `unknown_stream`. Tallybook's own streams are not found here. */
@@ -73,8 +85,10 @@ export class Streams {
   async #put(name: string, declaration: StreamDeclaration) {
     const { store, write, learn } = this.#ledger;
     const before = this.#byName.get(name);
-    const stream = defineStream(name, declaration);
-    if (before && JSON.stringify(before.declaration) === JSON.stringify(declaration)) {
+    const shipped = this.#shipped.get(name);
+    const given = defineStream(name, declaration);
+    const stream = shipped ? withShipped(given, shipped) : given;
+    if (before && JSON.stringify(before.declaration) === JSON.stringify(stream.declaration)) {
       return { stream: before, created: false, changed: false };
     }
     if (before) checkEvolution(before, stream);
@@ -85,7 +99,9 @@ export class Streams {
       );
     }
     learn(await store.prepare([stream]));
-    await write(bookDelivery(streamsStream, 'upsert', [JSON.stringify({ name, declaration })]));
+    await write(
+      bookDelivery(streamsStream, 'upsert', [JSON.stringify({ name, declaration: stream.declaration })]),
+    );
     this.#byName.set(name, stream);
     return { stream, created: !before, changed: true };
   }

@@ -18,7 +18,7 @@ import { canonicalId } from './record-id.ts';
 import { Rejects } from './rejects.ts';
 import { Housekeeping } from './retention.ts';
 import { Sources } from './sources.ts';
-import type { Answer, BacksUp, Check, Delivery, Entry, Fate, Store } from './store.ts';
+import type { Answer, BacksUp, Check, Delivery, Entry, Fate, Store, StreamState } from './store.ts';
 import type { Stream } from './stream.ts';
 import { Streams } from './streams.ts';
 import type { Receipt } from './verdicts.ts';
@@ -29,6 +29,8 @@ export interface TallybookOptions {
   /** Where uploads are kept while they are imported; emptied at start. */
   spoolDirectory: string;
   log: Log;
+  /** Streams of the systems that ship with it: they are there from the start. */
+  shipped?: readonly Stream[];
 }
 
 export type { Log };
@@ -54,7 +56,7 @@ export class Tallybook {
   readonly #spoolDirectory: string;
   #closed: Promise<void> | undefined;
 
-  private constructor({ store, spoolDirectory, log }: TallybookOptions) {
+  private constructor({ store, spoolDirectory, log, shipped = [] }: TallybookOptions) {
     this.#store = store;
     this.#spoolDirectory = spoolDirectory;
     this.log = log;
@@ -62,7 +64,8 @@ export class Tallybook {
     this.#housekeeping = new Housekeeping(store, () => this.streams.list(), log);
     const write = (delivery: Delivery) => this.writer.submit(delivery);
     const stream = (name: string) => this.streams.get(name);
-    this.streams = new Streams({ store, write, learn: (states) => this.#housekeeping.learn(states) });
+    const learn = (states: Map<string, StreamState>) => this.#housekeeping.learn(states);
+    this.streams = new Streams({ store, write, learn }, shipped);
     this.imports = new Imports({ store, write, stream, log });
     this.rejects = new Rejects({ store, write, stream });
     this.sources = new Sources({ write, standing: () => standingInBook(store, sourcesStream) });

@@ -8,18 +8,21 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { TallybookError } from '../engine/errors.ts';
 import { limits } from '../engine/limits.ts';
 import type { Log, Tallybook } from '../engine/tallybook.ts';
+import type { System } from '../systems/system.ts';
 import { authenticate } from './auth.ts';
 import { countEverything } from './metrics.ts';
 import { describeRoutes, docsRoutes } from './openapi.ts';
 import { answerPreflights } from './origins.ts';
 import { asTallybookError, handleProblems, sendProblem } from './problems.ts';
+import { anyStream } from './records-address.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { healthRoutes } from './routes/health.ts';
 import { importRoutes } from './routes/imports.ts';
-import { readRoutes } from './routes/read.ts';
+import { readRoutes, recordRoutes } from './routes/read.ts';
 import { rejectRoutes } from './routes/rejects.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { streamRoutes } from './routes/streams.ts';
+import { systemRoutes } from './routes/systems.ts';
 import { writeRoutes } from './routes/write.ts';
 import { secureHeaders } from './security-headers.ts';
 import { endAllEvents } from './server-sent-events.ts';
@@ -34,6 +37,8 @@ export interface AppOptions {
   version: string;
   /** Requests are traced when it is given. */
   tracer?: Tracer | undefined;
+  /** Those whose addresses are there beside the general ones; their streams are the ledger's already. */
+  systems?: readonly System[];
 }
 
 export async function buildApp({
@@ -42,6 +47,7 @@ export async function buildApp({
   log,
   version,
   tracer,
+  systems = [],
 }: AppOptions): Promise<FastifyInstance> {
   const run = randomBytes(4).toString('hex');
   let requests = 0;
@@ -87,15 +93,18 @@ export async function buildApp({
   validateRequests(app);
   readJsonBodies(app);
   handleProblems(app, log);
-  await describeRoutes(app, version);
+  await describeRoutes(app, version, systems);
   authenticate(app, { sources: tallybook.sources, required: auth, refuseWhenClosing });
   await secureHeaders(app);
   answerPreflights(app, tallybook.sources);
 
   const shared = { tallybook };
   await app.register(async (scope) => streamRoutes(scope, shared));
-  await app.register(async (scope) => writeRoutes(scope, shared));
+  const records = { ...shared, address: anyStream(tallybook) };
+  await app.register(async (scope) => writeRoutes(scope, records));
+  await app.register(async (scope) => recordRoutes(scope, records));
   await app.register(async (scope) => readRoutes(scope, shared));
+  await app.register(async (scope) => systemRoutes(scope, { tallybook, systems }));
   await app.register(async (scope) => importRoutes(scope, shared));
   await app.register(async (scope) => rejectRoutes(scope, shared));
   await app.register(async (scope) => sourceRoutes(scope, shared));

@@ -12,6 +12,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a key must allow; `public` needs none. */
     scope?: Scope | 'public';
+    /** Names of the streams that the route is about, where its address does not name one. */
+    streams?: readonly string[];
     /** Not shown in /openapi.json. */
     hidden?: boolean;
   }
@@ -79,6 +81,7 @@ function sourceOf(sources: Sources, scope: Scope, request: FastifyRequest): Sour
   }
   const { stream } = request.params as { stream?: string };
   if (stream !== undefined) checkStreamAllowed(source, stream);
+  for (const name of request.routeOptions.config.streams ?? []) checkStreamAllowed(source, name);
   return source;
 }
 

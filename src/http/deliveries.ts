@@ -4,6 +4,7 @@
 import { rename, rm } from 'node:fs/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
+import type { Form } from '../engine/forms.ts';
 import { limits } from '../engine/limits.ts';
 import { fallbackIds, idPrefix } from '../engine/record-id.ts';
 import type { FileFormat, Mode } from '../engine/store.ts';
@@ -19,6 +20,8 @@ export type RecordsBody = Body & { format: 'json' | Exclude<FileFormat, 'parquet
 
 export interface RecordsRequest {
   stream: Stream;
+  /** The form in which the records come, if not the stream's own. */
+  form: Form | undefined;
   mode: Mode;
   source: string;
   reason: string | undefined;
@@ -98,10 +101,17 @@ export function publishOne(
   tallybook: Tallybook,
   text: string,
   fallbackIds: string[],
-  { stream, mode, source, reason }: Pick<RecordsRequest, 'stream' | 'mode' | 'source' | 'reason'>,
+  {
+    stream,
+    form,
+    mode,
+    source,
+    reason,
+  }: Pick<RecordsRequest, 'stream' | 'form' | 'mode' | 'source' | 'reason'>,
 ): Promise<Receipt> {
   return tallybook.write({
     stream,
+    form,
     mode,
     source,
     reason,
@@ -115,11 +125,12 @@ async function publishMany(
   { texts, undecodable }: RecordTexts,
   request: RecordsRequest,
 ): Promise<Outcome> {
-  const { stream, mode, source, idempotencyKey, allVerdicts } = request;
+  const { stream, form, mode, source, idempotencyKey, allVerdicts } = request;
   if (texts.length === 0) throw new TallybookError('unreadable_body', 'the body holds no record');
   const ids = fallbackIds(stream, () => idPrefix(source, stream, idempotencyKey), texts.length);
   const receipt = await tallybook.write({
     stream,
+    form,
     mode,
     source,
     reason: request.reason,
@@ -147,9 +158,10 @@ async function publishFile(
       await arrayFileToLines(path, `${path}.lines`);
       await rename(`${path}.lines`, path);
     }
-    const { stream, mode, source, idempotencyKey, allVerdicts } = request;
+    const { stream, form, mode, source, idempotencyKey, allVerdicts } = request;
     const receipt = await tallybook.write({
       stream,
+      form,
       mode,
       source,
       reason: request.reason,

@@ -1,18 +1,25 @@
-/** Records and entries of the ledger as JSON, and as tables. */
+/**
+ * Records and entries of the ledger as JSON, and as tables. A stream may be a form of one: then what is shown has the
+ * names of the form, and none of the fields that it fixes.
+ */
+import { fitsForm } from '../engine/forms.ts';
 import type { Column, Entry, Fate } from '../engine/store.ts';
 import type { Stream } from '../engine/stream.ts';
 import { type Cell, rowWriter, type Table } from './formats.ts';
 
 function columnsOf(stream: Stream): Column[] {
-  return stream.fields.map(({ name, type }) => ({ name, type }));
+  return stream.named.map(({ name, type }) => ({ name, type }));
 }
 
 /** Canonical texts as cells: booleans are no texts in JSON. */
 function cellsOf(stream: Stream, values: (string | null)[]): Cell[] {
-  return stream.fields.map(({ type }, index) => {
+  const cells: Cell[] = [];
+  for (const [index, field] of stream.fields.entries()) {
+    if (stream.of && !stream.named.includes(field)) continue;
     const value = values[index] ?? null;
-    return type === 'boolean' && value !== null ? value === 'true' : value;
-  });
+    cells.push(field.type === 'boolean' && value !== null ? value === 'true' : value);
+  }
+  return cells;
 }
 
 /** Records without their history: where the stream declares no id, the one that was made comes first, as `_id`. */
@@ -54,9 +61,11 @@ export function entriesTable(stream: Stream, entries: Entry[]): Table {
   };
 }
 
+/** A record that does not fit the form (of a history, from before it was moved) is shown in the stream's own. */
 function recordWriter(stream: Stream): (values: (string | null)[]) => string {
   const write = rowWriter(columnsOf(stream));
-  return (values) => write(cellsOf(stream, values));
+  const other = stream.of && recordWriter(stream.of);
+  return (values) => (other && !fitsForm(stream, values) ? other(values) : write(cellsOf(stream, values)));
 }
 
 export function standingJson(stream: Stream, entries: Entry[]): string[] {

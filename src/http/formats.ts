@@ -8,7 +8,7 @@
  */
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Column } from '../engine/store.ts';
+import type { Answer, Column } from '../engine/store.ts';
 import { UnacceptableFormat } from './problems.ts';
 
 export type Cell = string | number | boolean | null;
@@ -88,6 +88,11 @@ export function sendTable(
     case 'csv':
       return reply.send(written(withLineEnds(lines, '\r\n'), table.rows.length));
   }
+}
+
+/** Tells in headers where figures come from, and up to when they are complete. */
+export function tellOrigin(reply: FastifyReply, { from, as_of }: Pick<Answer, 'from' | 'as_of'>): void {
+  reply.header('x-tallybook-from', from).header('x-tallybook-as-of', `${as_of.batch}; ${as_of.recorded_at}`);
 }
 
 const rowsAtOnce = 1_000;

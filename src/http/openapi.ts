@@ -9,6 +9,7 @@ import type { FastifyInstance } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { recordSchema } from '../engine/json-schema.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
+import type { System } from '../systems/system.ts';
 import { sourceIfAny } from './auth.ts';
 
 declare module 'fastify' {
@@ -29,7 +30,11 @@ const idempotencyKey = Type.Object({
   ),
 });
 
-export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
+export async function describeRoutes(
+  app: FastifyInstance,
+  version: string,
+  systems: readonly System[],
+): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -42,9 +47,11 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
       components: {
         securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'A key of a source.' } },
       },
-      tags: ['streams', 'records', 'questions', 'imports', 'rejects', 'sources', 'operations'].map(
-        (name) => ({ name }),
-      ),
+      tags: [
+        ...['streams', 'records', 'questions', 'imports', 'rejects', 'sources'],
+        ...systems.map(({ name }) => name),
+        'operations',
+      ].map((name) => ({ name })),
     },
     transform: ({ schema, url, route }) => {
       const { scope, hidden, takes, documentedBody } = route.config ?? {};
@@ -116,7 +123,13 @@ export function docsRoutes(app: FastifyInstance, { tallybook, auth }: DocsOption
       ? tallybook.streams.list().filter(({ name }) => !source.streams || source.streams.includes(name))
       : [];
     const schemas = Object.fromEntries(
-      streams.map((stream) => [`record.${stream.name}`, recordSchema(stream)]),
+      streams.flatMap((stream) => [
+        [`record.${stream.name}`, recordSchema(stream)],
+        ...[...stream.forms.values()].map((form) => [
+          `record.${stream.name}.${form.form}`,
+          recordSchema(form),
+        ]),
+      ]),
     );
     const components = { ...document.components, schemas: { ...document.components?.schemas, ...schemas } };
     reply.send({ ...document, components });

@@ -183,6 +183,7 @@ const rejectFields = {
   index: Count,
   original: Type.String({ description: 'The record as it came.' }),
   encoding: Type.Enum(['utf8', 'base64']),
+  form: nullable(Text),
 };
 export const RejectSchema = Type.Object(rejectFields, closed);
 export const RejectDetailSchema = Type.Object(

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { done, failure, file, json, ledger, read, rows, run, scratch, usage } from './harness.ts';
+import { done, failure, file, json, ledger, read, rows, run, sales, scratch } from './harness.ts';
 
 async function filled(count = 14): Promise<{ directory: string; data: string }> {
   const directory = scratch();
@@ -13,7 +13,7 @@ describe('query', () => {
     const { data } = await filled();
     const said = await done([
       'query',
-      'usage',
+      'sales',
       '--measures',
       'sum(amount),count',
       '--by',
@@ -36,7 +36,7 @@ describe('query', () => {
     const { data } = await filled();
     const question = [
       'query',
-      'usage',
+      'sales',
       '--measures',
       'sum(amount)',
       '--every',
@@ -73,10 +73,10 @@ describe('query', () => {
 
   test('asks as of an earlier time', async () => {
     const { data, directory } = await filled(3);
-    const { as_of } = await json<{ as_of: { recorded_at: string } }>(['query', 'usage', '--data', data]);
-    await done(['import', 'usage', file(directory, 'b.csv', rows(3, 10)), '--data', data]);
-    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 6 }] });
-    expect(await json(['query', 'usage', '--known-at', as_of.recorded_at, '--data', data])).toMatchObject({
+    const { as_of } = await json<{ as_of: { recorded_at: string } }>(['query', 'sales', '--data', data]);
+    await done(['import', 'sales', file(directory, 'b.csv', rows(3, 10)), '--data', data]);
+    expect(await json(['query', 'sales', '--data', data])).toMatchObject({ rows: [{ count: 6 }] });
+    expect(await json(['query', 'sales', '--known-at', as_of.recorded_at, '--data', data])).toMatchObject({
       rows: [{ count: 3 }],
     });
   });
@@ -91,16 +91,16 @@ describe('records', () => {
       amount: '12345678901234.56',
     });
     expect(
-      await done(['records', 'put', 'usage', 'r1', record, '--reason', 'wrong customer', '--data', data]),
+      await done(['records', 'put', 'sales', 'r1', record, '--reason', 'wrong customer', '--data', data]),
     ).toMatch(/^r1: corrected in batch \d+/);
-    const history = await done(['records', 'get', 'usage', 'r1', '--data', data]);
+    const history = await done(['records', 'get', 'sales', 'r1', '--data', data]);
     expect(history).toMatch(/^amount +12345678901234\.56$/m);
     expect(history).toMatch(/^accepted .* 1 +-/m);
     expect(history).toMatch(/^corrected .* wrong customer .*amount "1\.5" -> "12345678901234\.56"/m);
-    expect(await done(['explain', 'usage', '--where', 'id=r1', '--data', data])).toMatch(/ {2}-1 {2}/);
-    expect(await done(['records', 'retract', 'usage', 'r1', '--data', data])).toMatch(/^r1: retracted/);
-    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 2 }] });
-    expect(await failure(['records', 'get', 'usage', 'nobody', '--data', data])).toMatchObject({
+    expect(await done(['explain', 'sales', '--where', 'id=r1', '--data', data])).toMatch(/ {2}-1 {2}/);
+    expect(await done(['records', 'retract', 'sales', 'r1', '--data', data])).toMatch(/^r1: retracted/);
+    expect(await json(['query', 'sales', '--data', data])).toMatchObject({ rows: [{ count: 2 }] });
+    expect(await failure(['records', 'get', 'sales', 'nobody', '--data', data])).toMatchObject({
       exit: 1,
       code: 'unknown_record',
     });
@@ -111,7 +111,7 @@ describe('records', () => {
     const { code, stdout, stderr } = await run([
       'records',
       'put',
-      'usage',
+      'sales',
       'r9',
       '{"at":"2026-02-30T00:00:00Z","amount":"1"}',
       '--data',
@@ -131,12 +131,12 @@ describe('rejects', () => {
       'bad.csv',
       'id,at,customer,amount\nx1,2026-10-05T00:00:00Z,c1,1.005\nx2,2026-13-05T00:00:00Z,c1,1.00\n',
     );
-    expect((await run(['import', 'usage', bad, '--data', data])).code).toBe(3);
+    expect((await run(['import', 'sales', bad, '--data', data])).code).toBe(3);
     const { rejects } = await json<{ rejects: { id: string; field: string }[] }>([
       'rejects',
       'list',
       '--stream',
-      'usage',
+      'sales',
       '--field',
       'amount',
       '--data',
@@ -151,7 +151,7 @@ describe('rejects', () => {
     expect(await done(['rejects', 'replay', id, '--patch', '{"amount": 1.01}', '--data', data])).toMatch(
       / 1 +1 +0 /,
     );
-    expect(await json(['records', 'get', 'usage', 'x1', '--data', data])).toMatchObject({
+    expect(await json(['records', 'get', 'sales', 'x1', '--data', data])).toMatchObject({
       standing: { record: { amount: '1.01' } },
     });
     expect((await run(['rejects', 'replay', '--all', '--data', data])).code).toBe(3);
@@ -167,13 +167,13 @@ describe('streams', () => {
   test('are declared from a file with one, under its name, and from a file with several', async () => {
     const directory = scratch();
     const data = join(directory, 'data');
-    expect(await done(['streams', 'put', file(directory, 'web-shop.json', usage), '--data', data])).toBe(
+    expect(await done(['streams', 'put', file(directory, 'web-shop.json', sales), '--data', data])).toBe(
       'web_shop: declared\n',
     );
-    expect(await done(['streams', 'put', file(directory, 'x.json', usage), 'named', '--data', data])).toBe(
+    expect(await done(['streams', 'put', file(directory, 'x.json', sales), 'named', '--data', data])).toBe(
       'named: declared\n',
     );
-    const several = file(directory, 'several.json', { first: usage, fields: usage });
+    const several = file(directory, 'several.json', { first: sales, fields: sales });
     expect(await done(['streams', 'put', several, '--data', data])).toBe(
       'first: declared\nfields: declared\n',
     );
@@ -181,8 +181,10 @@ describe('streams', () => {
       'first: declared as it is in the file',
     );
     const { streams } = await json<{ streams: { name: string }[] }>(['streams', 'list', '--data', data]);
-    expect(streams.map(({ name }) => name)).toEqual(['fields', 'first', 'named', 'web_shop']);
-    expect(await json(['streams', 'show', 'first', '--data', data])).toEqual(usage);
+    const declared = ['fields', 'first', 'named', 'web_shop'];
+    const shipped = ['plans', 'subscriptions', 'usage'];
+    expect(streams.map(({ name }) => name)).toEqual([...declared, ...shipped].sort());
+    expect(await json(['streams', 'show', 'first', '--data', data])).toEqual(sales);
     expect(await done(['streams', 'show', 'first', '--data', data])).toMatch(
       /^amount +decimal +precision 18, scale 2, required$/m,
     );
@@ -191,17 +193,17 @@ describe('streams', () => {
   test('are refused with every fault', async () => {
     const directory = scratch();
     const data = await ledger(directory);
-    const faulty = file(directory, 'faulty.json', { ...usage, id: 'nothing' });
+    const faulty = file(directory, 'faulty.json', { ...sales, id: 'nothing' });
     expect(await failure(['streams', 'put', faulty, 'other', '--data', data])).toMatchObject({
       exit: 1,
       code: 'bad_declaration',
       detail: expect.stringContaining('"id" names nothing'),
     });
     const changed = file(directory, 'changed.json', {
-      ...usage,
-      fields: { ...usage.fields, amount: { type: 'integer' } },
+      ...sales,
+      fields: { ...sales.fields, amount: { type: 'integer' } },
     });
-    expect(await failure(['streams', 'put', changed, 'usage', '--data', data])).toMatchObject({
+    expect(await failure(['streams', 'put', changed, 'sales', '--data', data])).toMatchObject({
       exit: 1,
       code: 'incompatible_declaration',
     });
@@ -225,7 +227,7 @@ describe('keys', () => {
       '--scope',
       'ingest,read',
       '--stream',
-      'usage',
+      'sales',
       '--rate-limit',
       '600',
       '--data',
@@ -239,7 +241,7 @@ describe('keys', () => {
     expect(read(saved)).toMatch(/^tb_/);
     expect(statSync(saved).mode & 0o777).toBe(0o600);
     expect(await done(['keys', 'list', '--data', data])).toMatch(
-      /^shop +ingest, read +usage +- +600 +\w{8} \(20.*\), \w{8}/m,
+      /^shop +ingest, read +sales +- +600 +\w{8} \(20.*\), \w{8}/m,
     );
     expect(await done(['keys', 'revoke', 'shop', id, '--data', data])).toContain('1 of its keys are left');
     expect(await done(['keys', 'remove', 'shop', '--data', data])).toContain('shop and its keys are removed');

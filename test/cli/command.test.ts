@@ -59,14 +59,14 @@ describe('the command line', () => {
 
   test.each([
     ['an unknown command', ['qery']],
-    ['an unknown option', ['query', 'usage', '--mesures', 'count']],
+    ['an unknown option', ['query', 'sales', '--mesures', 'count']],
     ['a missing argument', ['query']],
     ['an argument too many', ['verify', 'now']],
     ['a missing subcommand', ['streams']],
     ['a value that is none', ['serve', '--port', 'eighty']],
-    ['a format that is none', ['import', 'usage', 'a.csv', '--format', 'xml']],
-    ['a file whose name tells no format', ['import', 'usage', 'a.dat']],
-    ['a question as JSON and as CSV', ['query', 'usage', '--json', '--csv']],
+    ['a format that is none', ['import', 'sales', 'a.csv', '--format', 'xml']],
+    ['a file whose name tells no format', ['import', 'sales', 'a.dat']],
+    ['a question as JSON and as CSV', ['query', 'sales', '--json', '--csv']],
   ])('ends with 2 for %s', async (_name, args) => {
     const { code, stderr, stdout } = await run(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -87,13 +87,13 @@ describe('the command line', () => {
 
   test('ends with 1 for what cannot be done, with what to change', async () => {
     const data = await ledger(scratch());
-    expect(await failure(['query', 'usages', '--data', data])).toEqual({
+    expect(await failure(['query', 'orders_of_nobody', '--data', data])).toEqual({
       exit: 1,
       code: 'unknown_stream',
       title: 'There is no such stream',
-      detail: expect.stringContaining('the streams are usage'),
+      detail: expect.stringContaining('the streams are plans, sales, subscriptions, usage'),
     });
-    expect(await failure(['query', 'usage', '--measures', 'sum(customer)', '--data', data])).toMatchObject({
+    expect(await failure(['query', 'sales', '--measures', 'sum(customer)', '--data', data])).toMatchObject({
       exit: 1,
       code: 'bad_question',
     });
@@ -101,7 +101,7 @@ describe('the command line', () => {
 
   test('makes no directory by asking', async () => {
     const data = `${scratch()}/data`;
-    expect(await failure(['query', 'usage', '--data', data])).toMatchObject({
+    expect(await failure(['query', 'sales', '--data', data])).toMatchObject({
       exit: 1,
       code: 'directory_unusable',
       detail: expect.stringContaining(`there is no ledger in ${data}`),
@@ -115,17 +115,17 @@ describe('variables', () => {
     const data = await ledger(directory);
     const path = file(directory, 'a.csv', rows(3));
     const env = { TALLYBOOK_DATA: data, TALLYBOOK_JSON: '1' };
-    expect(JSON.parse(await done(['import', 'usage', path], { env }))).toMatchObject({
+    expect(JSON.parse(await done(['import', 'sales', path], { env }))).toMatchObject({
       receipt: { accepted: 3 },
     });
-    expect(JSON.parse(await done(['query', 'usage', '--where', 'id=r1'], { env }))).toMatchObject({
+    expect(JSON.parse(await done(['query', 'sales', '--where', 'id=r1'], { env }))).toMatchObject({
       rows: [{ count: 1 }],
     });
     const several = { ...env, TALLYBOOK_WHERE: 'customer=c1\nid=r1', TALLYBOOK_MEASURES: 'sum(amount)' };
-    expect(JSON.parse(await done(['query', 'usage'], { env: several }))).toMatchObject({
+    expect(JSON.parse(await done(['query', 'sales'], { env: several }))).toMatchObject({
       rows: [{ 'sum(amount)': '1.5' }],
     });
-    expect(JSON.parse(await done(['query', 'usage', '--measures', 'count'], { env: several }))).toMatchObject(
+    expect(JSON.parse(await done(['query', 'sales', '--measures', 'count'], { env: several }))).toMatchObject(
       { rows: [{ count: 1 }] },
     );
   });
@@ -133,8 +133,8 @@ describe('variables', () => {
   test('that are switches take 1 and 0', async () => {
     const data = await ledger(scratch());
     const env = { TALLYBOOK_DATA: data };
-    expect(await done(['query', 'usage'], { env: { ...env, TALLYBOOK_JSON: '0' } })).toMatch(/^count\n/);
-    const { code, stderr } = await run(['query', 'usage'], { env: { ...env, TALLYBOOK_CSV: 'maybe' } });
+    expect(await done(['query', 'sales'], { env: { ...env, TALLYBOOK_JSON: '0' } })).toMatch(/^count\n/);
+    const { code, stderr } = await run(['query', 'sales'], { env: { ...env, TALLYBOOK_CSV: 'maybe' } });
     expect({ code, stderr }).toEqual({ code: 2, stderr: 'error: TALLYBOOK_CSV is maybe; expected 1 or 0\n' });
   });
 

@@ -5,7 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { done, failure, json, ledger, run, scratch } from './harness.ts';
 
-const question = ['query', 'usage', '--measures', 'sum(amount),count', '--by', 'customer'];
+const question = ['query', 'sales', '--measures', 'sum(amount),count', '--by', 'customer'];
 
 async function filled(count: number): Promise<{ directory: string; data: string }> {
   const directory = scratch();
@@ -16,23 +16,23 @@ describe('export', () => {
   test('over several pages, in every format, and what it writes can be imported again', async () => {
     const { directory, data } = await filled(2_500);
     const csv = join(directory, 'out.csv');
-    await done(['export', 'usage', '--output', csv, '--data', data]);
+    await done(['export', 'sales', '--output', csv, '--data', data]);
     expect(readFileSync(csv, 'utf8').trimEnd().split('\n')).toHaveLength(2_501);
-    expect(await json(['import', 'usage', csv, '--data', data])).toMatchObject({
+    expect(await json(['import', 'sales', csv, '--data', data])).toMatchObject({
       receipt: { received: 2_500, duplicates: 2_500 },
     });
 
     const ndjson = join(directory, 'out.ndjson.gz');
-    expect(await json(['export', 'usage', '--output', ndjson, '--data', data])).toMatchObject({
+    expect(await json(['export', 'sales', '--output', ndjson, '--data', data])).toMatchObject({
       format: 'ndjson',
       records: 2_500,
     });
     expect(gunzipSync(readFileSync(ndjson)).toString().trimEnd().split('\n')).toHaveLength(2_500);
-    expect(await json(['import', 'usage', ndjson, '--data', data])).toMatchObject({
+    expect(await json(['import', 'sales', ndjson, '--data', data])).toMatchObject({
       receipt: { duplicates: 2_500 },
     });
 
-    const document = JSON.parse(await done(['export', 'usage', '--format', 'json', '--data', data])) as {
+    const document = JSON.parse(await done(['export', 'sales', '--format', 'json', '--data', data])) as {
       amount: string;
     }[];
     expect(document).toHaveLength(2_500);
@@ -46,15 +46,15 @@ describe('export', () => {
 
   test('takes the same selection as a question', async () => {
     const { data } = await filled(50);
-    const { as_of } = await json<{ as_of: { recorded_at: string } }>(['query', 'usage', '--data', data]);
-    await done(['records', 'retract', 'usage', 'r1', '--data', data]);
+    const { as_of } = await json<{ as_of: { recorded_at: string } }>(['query', 'sales', '--data', data]);
+    await done(['records', 'retract', 'sales', 'r1', '--data', data]);
     const lines = async (...more: string[]) =>
-      (await done(['export', 'usage', '--format', 'ndjson', ...more, '--data', data])).trimEnd().split('\n');
+      (await done(['export', 'sales', '--format', 'ndjson', ...more, '--data', data])).trimEnd().split('\n');
     expect(await lines()).toHaveLength(49);
     expect(await lines('--known-at', as_of.recorded_at)).toHaveLength(50);
     expect(await lines('--where', 'customer=c1', '--from', '2026-10-05')).toHaveLength(5);
     expect(
-      JSON.parse(await done(['export', 'usage', '--format', 'json', '--where', 'id=nobody', '--data', data])),
+      JSON.parse(await done(['export', 'sales', '--format', 'json', '--where', 'id=nobody', '--data', data])),
     ).toEqual([]);
   });
 
@@ -63,7 +63,7 @@ describe('export', () => {
     expect(
       await failure([
         'export',
-        'usage',
+        'sales',
         '--where',
         'nothing=1',
         '--output',
@@ -76,7 +76,7 @@ describe('export', () => {
     expect(
       await failure([
         'export',
-        'usage',
+        'sales',
         '--where',
         'nothing=1',
         '--output',
@@ -101,7 +101,7 @@ describe('backup and restore', () => {
     });
     const restored = join(directory, 'restored');
     const said = await done(['restore', backup, '--data', restored]);
-    expect(said).toMatch(/^usage +ok /m);
+    expect(said).toMatch(/^sales +ok /m);
     expect(said).toContain(`Restored into ${restored}`);
     const { rows: before } = await json<{ rows: unknown[] }>([...question, '--data', data]);
     const { rows: after } = await json<{ rows: unknown[] }>([...question, '--data', restored]);
@@ -138,7 +138,7 @@ describe('verify', () => {
     await damageRollup(join(data, 'tallybook.duckdb'));
     const { code, stdout } = await run(['verify', '--data', data]);
     expect(code).toBe(4);
-    expect(stdout).toMatch(/^usage +DIFFERS +rollup daily equals the ledger/m);
+    expect(stdout).toMatch(/^sales +DIFFERS +rollup daily equals the ledger/m);
     const asJson = await run(['verify', '--json', '--data', data]);
     expect(asJson.code).toBe(4);
     expect(JSON.parse(asJson.stdout)).toMatchObject({ ok: false });

@@ -182,7 +182,7 @@ export function read(path: string): string {
   return readFileSync(path, 'utf8').trim();
 }
 
-export const usage: StreamDeclaration = {
+export const sales: StreamDeclaration = {
   id: 'id',
   time: 'at',
   fields: {
@@ -209,7 +209,7 @@ afterAll(() => {
 });
 
 /**
- * A data directory in which the stream `usage` is declared, and holds as many records as `rows` would make. Each sort
+ * A data directory in which the stream `sales` is declared, and holds as many records as `rows` would make. Each sort
  * is made once by the command, and copied for the others.
  */
 export async function ledger(directory: string, records = 0): Promise<string> {
@@ -223,15 +223,15 @@ async function makeLedger(records: number): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'tallybook-test-'));
   templates.add(directory);
   const data = join(directory, 'data');
-  await done(['streams', 'put', file(directory, 'usage.json', usage), '--data', data]);
+  await done(['streams', 'put', file(directory, 'sales.json', sales), '--data', data]);
   if (records > 0)
-    await done(['import', 'usage', file(directory, 'records.csv', rows(records)), '--data', data]);
+    await done(['import', 'sales', file(directory, 'records.csv', rows(records)), '--data', data]);
   return data;
 }
 
-/** How many records of `usage` stand. */
+/** How many records of `sales` stand. */
 export async function countIn(data: string): Promise<number> {
-  return (await json<{ rows: [{ count: number }] }>(['query', 'usage', '--data', data])).rows[0].count;
+  return (await json<{ rows: [{ count: number }] }>(['query', 'sales', '--data', data])).rows[0].count;
 }
 
 /** CSV for that stream: `rows(3)` has the ids r0, r1, r2, each with an amount of 1.50. */

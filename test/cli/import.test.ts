@@ -19,7 +19,7 @@ describe('import', () => {
     const directory = scratch();
     const data = await ledger(directory);
     const path = file(directory, 'a.csv', rows(1_000));
-    const first = await json<Receipt>(['import', 'usage', path, '--data', data]);
+    const first = await json<Receipt>(['import', 'sales', path, '--data', data]);
     expect(first).toMatchObject({
       file: path,
       import: 1,
@@ -27,9 +27,9 @@ describe('import', () => {
       rejects: [],
     });
     expect(first.seconds).toBeGreaterThan(0);
-    const second = await json<Receipt>(['import', 'usage', path, '--data', data]);
+    const second = await json<Receipt>(['import', 'sales', path, '--data', data]);
     expect(second.receipt).toMatchObject({ received: 1000, accepted: 0, duplicates: 1000 });
-    expect(await json(['query', 'usage', '--measures', 'sum(amount),count', '--data', data])).toMatchObject({
+    expect(await json(['query', 'sales', '--measures', 'sum(amount),count', '--data', data])).toMatchObject({
       rows: [{ 'sum(amount)': '1500', count: 1000 }],
     });
   });
@@ -45,7 +45,7 @@ describe('import', () => {
     const ndjson = file(directory, 'c.ndjson', lines);
     const packed = join(directory, 'd.csv.gz');
     writeFileSync(packed, gzipSync(rows(10, 20)));
-    const said = await done(['import', 'usage', csv, tsv, ndjson, packed, '--data', data, '--json']);
+    const said = await done(['import', 'sales', csv, tsv, ndjson, packed, '--data', data, '--json']);
     const receipts = said
       .trimEnd()
       .split('\n')
@@ -63,7 +63,7 @@ describe('import', () => {
     const data = await ledger(directory);
     const bad = Array.from({ length: 7 }, (_, i) => `bad${i},2026-10-05T00:00:00Z,c1,1.005\n`).join('');
     const path = file(directory, 'a.csv', rows(3) + bad);
-    const { code, stdout, stderr } = await run(['import', 'usage', path, '--data', data]);
+    const { code, stdout, stderr } = await run(['import', 'sales', path, '--data', data]);
     expect(code).toBe(3);
     expect(stdout).toContain(path);
     expect(stdout).toMatch(
@@ -83,8 +83,8 @@ describe('import', () => {
     const directory = scratch();
     const data = await ledger(directory, 3);
     const other = file(directory, 'b.csv', rows(3).replaceAll('1.50', '2.50'));
-    expect((await run(['import', 'usage', other, '--data', data])).code).toBe(3);
-    expect(await json<Receipt>(['import', 'usage', other, '--mode', 'upsert', '--data', data])).toMatchObject(
+    expect((await run(['import', 'sales', other, '--data', data])).code).toBe(3);
+    expect(await json<Receipt>(['import', 'sales', other, '--mode', 'upsert', '--data', data])).toMatchObject(
       { receipt: { corrected: 3 } },
     );
   });
@@ -94,7 +94,7 @@ describe('import', () => {
     const data = await ledger(directory);
     const before = readdirSync(tmpdir()).filter((name) => /^tallybook-(?!test|demo)/.test(name));
     const { code, stdout } = await run(
-      ['import', 'usage', '-', '--format', 'csv', '--data', data, '--json'],
+      ['import', 'sales', '-', '--format', 'csv', '--data', data, '--json'],
       { input: rows(5) },
     );
     expect(code).toBe(0);
@@ -113,7 +113,7 @@ describe('import', () => {
     const data = await ledger(directory);
     const path = join(directory, name);
     if (content !== undefined) writeFileSync(path, content);
-    const error = await failure(['import', 'usage', path, '--data', data]);
+    const error = await failure(['import', 'sales', path, '--data', data]);
     expect(error.exit).toBe(1);
     expect(error.code).not.toBe('internal');
     expect(error.detail).toContain(detail);
@@ -132,7 +132,7 @@ describe('import', () => {
 
   test('where stderr is no terminal, progress is a line every few seconds; --quiet has none', async () => {
     const data = await ledger(scratch());
-    const running = start(['import', 'usage', '-', '--format', 'csv', '--data', data]);
+    const running = start(['import', 'sales', '-', '--format', 'csv', '--data', data]);
     const text = rows(600);
     await running.says(/standard input …/);
     for (let i = 0; i < 6; i++) {
@@ -145,7 +145,7 @@ describe('import', () => {
     expect(stdout).toMatch(/600 +600 /);
     expect(stderr).toMatch(/^standard input …\n(standard input, reading, [\d.]+ kB, [\d.]+ s\n){1,4}/);
     expect(stderr).not.toMatch(/[\u001b\r]/);
-    const quiet = await run(['import', 'usage', '-', '--format', 'csv', '--data', data, '--quiet'], {
+    const quiet = await run(['import', 'sales', '-', '--format', 'csv', '--data', data, '--quiet'], {
       input: rows(5),
     });
     expect(quiet.stderr).toBe('');
@@ -155,7 +155,7 @@ describe('import', () => {
     const directory = scratch();
     const data = await ledger(directory);
     const path = file(directory, 'a.csv', rows(400_000));
-    const running = start(['import', 'usage', path, '--data', data]);
+    const running = start(['import', 'sales', path, '--data', data]);
     await running.says(/a\.csv …/);
     running.kill(signal);
     const { code, stderr } = await running.ended;
@@ -169,17 +169,17 @@ describe('import', () => {
     const data = await ledger(directory);
     const server = await serve(data);
     const path = file(directory, 'a.csv', rows(400_000));
-    const running = start(['import', 'usage', path, '--data', data]);
+    const running = start(['import', 'sales', path, '--data', data]);
     await running.says(/a\.csv …/);
     running.kill('SIGINT');
     expect((await running.ended).code).toBe(130);
-    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 0 }] });
+    expect(await json(['query', 'sales', '--data', data])).toMatchObject({ rows: [{ count: 0 }] });
     const small = file(directory, 'b.csv', rows(100));
-    expect(await json<Receipt>(['import', 'usage', small, '--data', data])).toMatchObject({
+    expect(await json<Receipt>(['import', 'sales', small, '--data', data])).toMatchObject({
       receipt: { accepted: 100 },
     });
     const faulty = file(directory, 'c.csv', 'id,time\nr1,2026-10-05\n');
-    expect(await failure(['import', 'usage', faulty, '--data', data])).toMatchObject({
+    expect(await failure(['import', 'sales', faulty, '--data', data])).toMatchObject({
       exit: 1,
       code: 'import_failed',
     });
@@ -191,7 +191,7 @@ describe('import', () => {
     const directory = scratch();
     const data = await ledger(directory, 20);
     expect(await done(['imports', 'list', '--data', data])).toMatch(
-      / 1 .* usage +records\.csv +done +20 +20 +0 +0/,
+      / 1 .* sales +records\.csv +done +20 +20 +0 +0/,
     );
     expect(await json(['imports', 'show', '1', '--data', data])).toMatchObject({
       status: 'done',

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { defineStream, openApp, openTallybook, TallybookError } from '../../src/index.ts';
-import { command, done, file, scratch, usage } from './harness.ts';
+import { command, done, file, sales, scratch } from './harness.ts';
 
-const declaration = defineStream('usage', {
+const declaration = defineStream('sales', {
   id: 'id',
   fields: {
     id: { type: 'text', required: true },
@@ -17,7 +17,7 @@ describe('the package', () => {
     const tallybook = await openTallybook({ directory: join(scratch(), 'data') });
     await tallybook.streams.put(declaration.name, declaration.declaration);
     const receipt = await tallybook.write({
-      stream: tallybook.streams.get('usage'),
+      stream: tallybook.streams.get('sales'),
       mode: 'insert',
       source: 'test',
       reason: undefined,
@@ -29,9 +29,9 @@ describe('the package', () => {
       allVerdicts: false,
     });
     expect(receipt.accepted).toBe(2);
-    expect((await tallybook.ask('usage', { measures: ['sum(amount)'] })).rows).toEqual([['0.3']]);
+    expect((await tallybook.ask('sales', { measures: ['sum(amount)'] })).rows).toEqual([['0.3']]);
     const app = await openApp({ tallybook, auth: false });
-    expect((await app.inject('/v1/streams/usage/query')).json()).toMatchObject({ rows: [{ count: 2 }] });
+    expect((await app.inject('/v1/streams/sales/query')).json()).toMatchObject({ rows: [{ count: 2 }] });
     await app.close();
     await tallybook.close();
   });
@@ -51,11 +51,11 @@ describe('the package', () => {
       directory,
       'streams.mjs',
       `import { defineStream } from '${library}';
-      export const usage = defineStream('usage', ${JSON.stringify(usage)});
+      export const sales = defineStream('sales', ${JSON.stringify(sales)});
       export const others = [defineStream('clicks', { fields: { page: { type: 'text' } } })];`,
     );
     expect(await done(['streams', 'put', module, '--data', join(directory, 'data')])).toBe(
-      'clicks: declared\nusage: declared\n',
+      'clicks: declared\nsales: declared\n',
     );
   });
 });

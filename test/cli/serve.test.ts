@@ -11,17 +11,17 @@ import {
   read,
   rows,
   run,
+  sales,
   scratch,
   serve,
   start,
-  usage,
 } from './harness.ts';
 
 describe('serve', () => {
   test('tells where it listens and where the key is, and stops cleanly on SIGTERM', async () => {
     const directory = scratch();
     const data = join(directory, 'data');
-    const streams = file(directory, 'streams.json', { usage });
+    const streams = file(directory, 'streams.json', { sales });
     const running = start(['serve', '--data', data, '--port', '0', '--streams', streams]);
     const said = await running.says(/\/docs\n/);
     const url = /http:\/\/127\.0\.0\.1:\d+/.exec(said)![0];
@@ -31,8 +31,8 @@ describe('serve', () => {
     expect(statSync(join(data, 'serve.json')).mode & 0o777).toBe(0o600);
     expect(JSON.parse(read(join(data, 'serve.json')))).toEqual({ url, pid: running.pid });
     const headers = { authorization: `Bearer ${read(join(data, 'admin.key'))}` };
-    expect((await fetch(`${url}/v1/streams/usage`)).status).toBe(401);
-    expect((await fetch(`${url}/v1/streams/usage`, { headers })).status).toBe(200);
+    expect((await fetch(`${url}/v1/streams/sales`)).status).toBe(401);
+    expect((await fetch(`${url}/v1/streams/sales`, { headers })).status).toBe(200);
     running.kill('SIGTERM');
     const { code, stderr } = await running.ended;
     expect(code).toBe(0);
@@ -50,12 +50,12 @@ describe('serve', () => {
     const headers = { authorization: `Bearer ${first.key}`, 'content-type': 'application/json' };
     const body = JSON.stringify({ id: 'a', at: '2026-10-05T00:00:00Z', amount: '1.50' });
     expect(
-      (await fetch(`${first.url}/v1/streams/usage/records`, { method: 'POST', headers, body })).status,
+      (await fetch(`${first.url}/v1/streams/sales/records`, { method: 'POST', headers, body })).status,
     ).toBe(201);
     first.kill('SIGKILL');
     await first.ended;
     expect(existsSync(join(data, 'serve.json'))).toBe(true);
-    expect(await json(['query', 'usage', '--measures', 'sum(amount)', '--data', data])).toMatchObject({
+    expect(await json(['query', 'sales', '--measures', 'sum(amount)', '--data', data])).toMatchObject({
       rows: [{ 'sum(amount)': '1.5' }],
     });
     const second = await serve(data);
@@ -71,7 +71,7 @@ describe('serve', () => {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
     socket.on('error', () => undefined);
     socket.write(
-      'POST /v1/streams/usage/records HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{',
+      'POST /v1/streams/sales/records HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{',
     );
     await new Promise((resolve) => setTimeout(resolve, 300));
     const started = Date.now();
@@ -117,7 +117,7 @@ describe('serve', () => {
       code: 'directory_in_use',
       detail: expect.stringContaining(`in use by process ${server.pid}`),
     });
-    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 0 }] });
+    expect(await json(['query', 'sales', '--data', data])).toMatchObject({ rows: [{ count: 0 }] });
   });
 });
 
@@ -126,12 +126,12 @@ describe('a command while a server runs', () => {
     const directory = scratch();
     const data = await ledger(directory);
     const server = await serve(data);
-    expect(await json(['import', 'usage', file(directory, 'a.csv', rows(10)), '--data', data])).toMatchObject(
+    expect(await json(['import', 'sales', file(directory, 'a.csv', rows(10)), '--data', data])).toMatchObject(
       { receipt: { accepted: 10 } },
     );
-    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 10 }] });
-    expect(await done(['streams', 'list', '--data', data])).toMatch(/^usage /m);
-    expect((await done(['export', 'usage', '--data', data])).split('\n')).toHaveLength(12);
+    expect(await json(['query', 'sales', '--data', data])).toMatchObject({ rows: [{ count: 10 }] });
+    expect(await done(['streams', 'list', '--data', data])).toMatch(/^sales /m);
+    expect((await done(['export', 'sales', '--data', data])).split('\n')).toHaveLength(12);
     expect(await json(['verify', '--data', data])).toMatchObject({ ok: true });
     expect(await json(['compact', '--data', data])).toMatchObject({ dropped: 0 });
     const backup = join(directory, 'backup');
@@ -149,7 +149,7 @@ describe('a command while a server runs', () => {
     });
     server.kill('SIGTERM');
     await server.ended;
-    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 10 }] });
+    expect(await json(['query', 'sales', '--data', data])).toMatchObject({ rows: [{ count: 10 }] });
   });
 
   test('elsewhere is named with --url and --key', async () => {
@@ -165,17 +165,17 @@ describe('a command while a server runs', () => {
       data,
     ]);
     const env = { TALLYBOOK_URL: server.url, TALLYBOOK_KEY: key };
-    expect(await json(['query', 'usage'], { env })).toMatchObject({ rows: [{ count: 0 }] });
+    expect(await json(['query', 'sales'], { env })).toMatchObject({ rows: [{ count: 0 }] });
     expect(await failure(['verify'], { env })).toMatchObject({ exit: 1, code: 'forbidden' });
-    expect(await failure(['query', 'usage', '--url', server.url, '--key', 'nonsense'])).toMatchObject({
+    expect(await failure(['query', 'sales', '--url', server.url, '--key', 'nonsense'])).toMatchObject({
       exit: 1,
       code: 'unauthenticated',
     });
-    const { code, stderr } = await run(['query', 'usage', '--url', server.url]);
+    const { code, stderr } = await run(['query', 'sales', '--url', server.url]);
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('TALLYBOOK_KEY') });
     server.kill('SIGTERM');
     await server.ended;
-    expect(await failure(['query', 'usage'], { env })).toMatchObject({ exit: 1, code: 'unreachable' });
+    expect(await failure(['query', 'sales'], { env })).toMatchObject({ exit: 1, code: 'unreachable' });
   });
 
   test('that was killed opens the directory itself, whatever serve.json says', async () => {
@@ -186,7 +186,7 @@ describe('a command while a server runs', () => {
       join(data, 'serve.json'),
       JSON.stringify({ url: `http://127.0.0.1:${port}`, pid: 2 ** 22 - 7 }),
     );
-    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 0 }] });
+    expect(await json(['query', 'sales', '--data', data])).toMatchObject({ rows: [{ count: 0 }] });
     await new Promise((resolve) => taken.close(resolve));
   });
 
@@ -195,10 +195,10 @@ describe('a command while a server runs', () => {
     const data = await ledger(directory);
     const files = [0, 1].map((part) => file(directory, `${part}.csv`, rows(2_000, part * 2_000)));
     const receipts = await Promise.all(
-      files.map((path) => json<{ receipt: { accepted: number } }>(['import', 'usage', path, '--data', data])),
+      files.map((path) => json<{ receipt: { accepted: number } }>(['import', 'sales', path, '--data', data])),
     );
     expect(receipts.map(({ receipt }) => receipt.accepted)).toEqual([2_000, 2_000]);
-    expect(await json(['query', 'usage', '--data', data])).toMatchObject({ rows: [{ count: 4_000 }] });
+    expect(await json(['query', 'sales', '--data', data])).toMatchObject({ rows: [{ count: 4_000 }] });
   });
 });
 

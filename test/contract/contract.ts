@@ -8,6 +8,7 @@ import { correctionsChapter } from './corrections.ts';
 import { durabilityChapter } from './durability.ts';
 import { fieldNamesChapter } from './field-names.ts';
 import { filesChapter } from './files.ts';
+import { formsChapter } from './forms.ts';
 import type { StoreUnderTest } from './harness.ts';
 import { importsChapter } from './imports.ts';
 import { questionsChapter } from './questions.ts';
@@ -33,6 +34,7 @@ export function storeContract(under: StoreUnderTest): void {
     retentionChapter(under);
     durabilityChapter(under);
     filesChapter(under);
+    formsChapter(under);
     importsChapter(under);
     randomChapter(under);
   });

@@ -44,6 +44,7 @@ export function rejectsChapter(under: StoreUnderTest): void {
           import: null,
           mode: 'insert',
           encoding: 'utf8',
+          form: null,
         };
         const listed = (index: number) => {
           const { id, code, field, message } = receipt.verdicts[index]!;

@@ -14,6 +14,7 @@ import { type Log, Tallybook } from '../../src/engine/tallybook.ts';
 import { buildApp } from '../../src/http/app.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
 import { openMemoryStore } from '../../src/stores/memory/index.ts';
+import type { System } from '../../src/systems/system.ts';
 
 export const storeKinds = ['memory', 'duckdb'] as const;
 export type StoreKind = (typeof storeKinds)[number];
@@ -62,6 +63,8 @@ export interface OpenOptions {
   wrapStore?: (store: Store & Partial<BacksUp>) => Store & Partial<BacksUp>;
   /** Streams to declare; sales and clicks when not given. */
   streams?: Record<string, StreamDeclaration>;
+  /** Systems whose streams and addresses are there; none when not given. */
+  systems?: readonly System[];
 }
 
 export function makeDirectory(): string {
@@ -101,8 +104,14 @@ export async function openApp(kind: StoreKind, options: OpenOptions = {}): Promi
     warn() {},
     error: (fields, message) => void errors.push({ fields, message }),
   };
-  const tallybook = await Tallybook.open({ store, spoolDirectory: join(directory, 'spool'), log });
-  const app = await buildApp({ tallybook, auth: options.auth ?? false, log, version: '0.0.0-test' });
+  const { auth = false, systems = [] } = options;
+  const tallybook = await Tallybook.open({
+    store,
+    spoolDirectory: join(directory, 'spool'),
+    log,
+    shipped: systems.flatMap(({ streams }) => streams),
+  });
+  const app = await buildApp({ tallybook, auth, log, version: '0.0.0-test', systems });
   onTestFinished(async () => {
     await app.close();
     await tallybook.close();

@@ -45,6 +45,25 @@ describe.each(storeKinds)('asking over HTTP, %s', (kind) => {
     expect(posted.json.rows).toEqual(json.rows);
   });
 
+  test('measures of some records as parameters, and the page after a row', async () => {
+    const { send } = await withSales();
+    const greatest = 'greatest(sum(amount) if customer=a, sum(amount) if customer=b)';
+    const parameters = new URLSearchParams([
+      ['measures', `${greatest},count if paid=true`],
+      ['by', 'customer'],
+      ['having', `${greatest}>=1.75`],
+      ['having', 'count if paid=true<2'],
+      ['order', `-${greatest}`],
+    ]);
+    const { json } = await send('GET', `${query}?${parameters}`);
+    expect(json.rows).toEqual([
+      { customer: 'b', [greatest]: '2', 'count if paid=true': 0 },
+      { customer: 'a', [greatest]: '1.75', 'count if paid=true': 1 },
+    ]);
+    const next = await send('GET', `${query}?${parameters}&after=2,b`);
+    expect(next.json.rows).toEqual(json.rows.slice(1));
+  });
+
   test('NDJSON and CSV, by accept or format', async () => {
     const { send } = await withSales();
     const asked = `${query}?measures=sum(amount),count&by=customer&order=customer`;

@@ -4,6 +4,7 @@
  */
 import { Ajv } from 'ajv';
 import { expect, test } from 'vitest';
+import { systems } from '../../src/systems/systems.ts';
 import { openApp, sale } from './open-app.ts';
 
 type Scope = 'public' | 'ingest' | 'read' | 'admin';
@@ -27,6 +28,38 @@ const routes: [method: string, path: string, scope: Scope][] = [
   ['GET', '/v1/streams/:stream/query', 'read'],
   ['POST', '/v1/streams/:stream/query', 'read'],
   ['GET', '/v1/streams/:stream/explain', 'read'],
+  ['POST', '/v1/usage/data', 'ingest'],
+  ['GET', '/v1/usage/data', 'read'],
+  ['PUT', '/v1/usage/data/:id', 'ingest'],
+  ['GET', '/v1/usage/data/:id', 'read'],
+  ['DELETE', '/v1/usage/data/:id', 'ingest'],
+  ['POST', '/v1/usage/data/retractions', 'ingest'],
+  ['POST', '/v1/usage/voice', 'ingest'],
+  ['GET', '/v1/usage/voice', 'read'],
+  ['PUT', '/v1/usage/voice/:id', 'ingest'],
+  ['GET', '/v1/usage/voice/:id', 'read'],
+  ['DELETE', '/v1/usage/voice/:id', 'ingest'],
+  ['POST', '/v1/usage/voice/retractions', 'ingest'],
+  ['POST', '/v1/usage/plans', 'ingest'],
+  ['GET', '/v1/usage/plans', 'read'],
+  ['PUT', '/v1/usage/plans/:id', 'ingest'],
+  ['GET', '/v1/usage/plans/:id', 'read'],
+  ['DELETE', '/v1/usage/plans/:id', 'ingest'],
+  ['POST', '/v1/usage/plans/retractions', 'ingest'],
+  ['POST', '/v1/usage/subscriptions', 'ingest'],
+  ['GET', '/v1/usage/subscriptions', 'read'],
+  ['PUT', '/v1/usage/subscriptions/:id', 'ingest'],
+  ['GET', '/v1/usage/subscriptions/:id', 'read'],
+  ['DELETE', '/v1/usage/subscriptions/:id', 'ingest'],
+  ['POST', '/v1/usage/subscriptions/retractions', 'ingest'],
+  ['GET', '/v1/usage/exceeding', 'read'],
+  ['GET', '/v1/usage/metrics', 'read'],
+  ['GET', '/v1/usage/allowances', 'read'],
+  ['GET', '/v1/usage/subscriptions/:id/allowance', 'read'],
+  ['GET', '/api/usage/price_limit', 'read'],
+  ['GET', '/api/usage/price_limit/', 'read'],
+  ['GET', '/api/usage/usage_metrics/:subscription_id', 'read'],
+  ['GET', '/api/usage/usage_metrics/:subscription_id/', 'read'],
   ['POST', '/v1/imports', 'ingest'],
   ['GET', '/v1/imports', 'read'],
   ['GET', '/v1/imports/:id', 'read'],
@@ -67,7 +100,7 @@ function registered(tree: string): string[] {
 }
 
 test('the table names every route that is registered', async () => {
-  const { app } = await openApp('memory');
+  const { app } = await openApp('memory', { systems });
   await app.ready();
   expect(registered(app.printRoutes({ commonPrefix: false }))).toEqual(
     routes.map(([method, path]) => `${method} ${path}`).sort(),
@@ -75,7 +108,7 @@ test('the table names every route that is registered', async () => {
 });
 
 test('every route with every scope: no key 401, the wrong scope 403, the right one gets through', async () => {
-  const { app, tallybook } = await openApp('memory', { auth: true });
+  const { app, tallybook } = await openApp('memory', { auth: true, systems });
   const keys: Record<string, string> = {};
   for (const scope of ['ingest', 'read', 'admin'] as const) {
     keys[scope] = (
@@ -94,6 +127,7 @@ test('every route with every scope: no key 401, the wrong scope 403, the right o
     const url = path
       .replace(':stream', 'sales')
       .replace(':id', '1')
+      .replace(':subscription_id', '1')
       .replace(':name', 'none')
       .replace(':key', 'k');
     for (const given of ['none', 'unknown', 'ingest', 'read', 'admin']) {
@@ -115,12 +149,20 @@ test('every route with every scope: no key 401, the wrong scope 403, the right o
 });
 
 test('the OpenAPI page names every route but its own, and answers fit the schemas that it shows', async () => {
-  const { send } = await openApp('memory');
+  const { send } = await openApp('memory', { systems });
   const { json: document } = await send('GET', '/openapi.json');
   const shown = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
   );
-  const hidden = new Set(['/openapi.json', '/docs', '/docs/reference.js', '*']);
+  const hidden = new Set([
+    '/openapi.json',
+    '/docs',
+    '/docs/reference.js',
+    '*',
+    // Described with their final slash.
+    '/api/usage/price_limit',
+    '/api/usage/usage_metrics/:subscription_id',
+  ]);
   expect(shown.sort()).toEqual(
     routes
       .filter(([, path]) => !hidden.has(path))
@@ -176,6 +218,27 @@ test('the OpenAPI page names every route but its own, and answers fit the schema
       'id,at,amount\nz,2026-10-05 00:00:00,1\n',
       { 'content-type': 'text/csv' },
     ],
+    [
+      'POST',
+      '/v1/usage/data',
+      '/v1/usage/data',
+      { id: 'a', subscription_id: 7, price: '12.5', usage_date: '2026-10-05 06:43', kilobytes_used: 9 },
+    ],
+    ['GET', '/v1/usage/data', '/v1/usage/data'],
+    ['GET', '/v1/usage/data/{id}', '/v1/usage/data/a'],
+    ['PUT', '/v1/usage/plans/{id}', '/v1/usage/plans/gold', { name: 'Gold', price: 30, data_available: 7 }],
+    [
+      'PUT',
+      '/v1/usage/subscriptions/{id}',
+      '/v1/usage/subscriptions/7',
+      { carrier: 'att', plan: 'gold', status: 'active', effective_date: '2026-01-01' },
+    ],
+    ['GET', '/v1/usage/exceeding', '/v1/usage/exceeding?limit=10.00'],
+    ['GET', '/v1/usage/metrics', '/v1/usage/metrics?from=2026-10-01&to=2026-10-31'],
+    ['GET', '/v1/usage/allowances', '/v1/usage/allowances?month=2026-10'],
+    ['GET', '/v1/usage/subscriptions/{id}/allowance', '/v1/usage/subscriptions/7/allowance?month=2026-10'],
+    ['GET', '/api/usage/price_limit/', '/api/usage/price_limit/?price_limit=10'],
+    ['GET', '/api/usage/usage_metrics/{subscription_id}/', '/api/usage/usage_metrics/7/'],
     ['GET', '/v1/imports', '/v1/imports'],
     ['GET', '/v1/imports/{id}', '/v1/imports/1'],
     ['DELETE', '/v1/imports/{id}', '/v1/imports/1'],

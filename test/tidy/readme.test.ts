@@ -1,5 +1,5 @@
 /**
- * The README's five minutes, command by command, as a reader types them: what is shown must be what comes. Times,
+ * The README's five minutes and the sessions of other pages, command by command, as a reader types them: what is shown must be what comes. Times,
  * rates and widths of columns differ from run to run, and are not compared.
  */
 import { execFileSync } from 'node:child_process';
@@ -10,18 +10,22 @@ import { expect, onTestFinished, test } from 'vitest';
 import { fences } from './markdown.ts';
 import { root } from './source-files.ts';
 
-test('every command of the five minutes says what the README shows', () => {
-  // A checkout of its own, as far as the commands need one: what they make lies beside it.
-  const checkout = mkdtempSync(join(tmpdir(), 'tallybook-readme-'));
-  onTestFinished(() => rmSync(checkout, { recursive: true, force: true }));
-  symlinkSync(join(root, 'bin'), join(checkout, 'bin'));
-  cpSync(join(root, 'docs/examples'), join(checkout, 'docs/examples'), { recursive: true });
+test.each(['README.md', 'docs/usage.md'])(
+  'every command says what %s shows',
+  (page) => {
+    // A checkout of its own, as far as the commands need one: what they make lies beside it.
+    const checkout = mkdtempSync(join(tmpdir(), 'tallybook-readme-'));
+    onTestFinished(() => rmSync(checkout, { recursive: true, force: true }));
+    symlinkSync(join(root, 'bin'), join(checkout, 'bin'));
+    cpSync(join(root, 'docs/examples'), join(checkout, 'docs/examples'), { recursive: true });
 
-  const sessions = fences('README.md').filter(({ language }) => language === 'console');
-  expect(sessions.length).toBeGreaterThan(5);
-  const shown = sessions.map(({ text }) => text).join('');
-  expect(comparable(played(checkout, shown))).toBe(comparable(shown));
-}, 120_000);
+    const sessions = fences(page).filter(({ language }) => language === 'console');
+    expect(sessions.length).toBeGreaterThan(0);
+    const shown = sessions.map(({ text }) => text).join('');
+    expect(comparable(played(checkout, shown))).toBe(comparable(shown));
+  },
+  120_000,
+);
 
 /** The session again: each command after its `$`, in one shell, followed by what it said. */
 function played(checkout: string, session: string): string {

@@ -79,8 +79,14 @@ A second run in the same directory makes the same records: all of them are dupli
 }
 
 async function demo(settings: DemoSettings): Promise<void> {
-  const { data, memory, threads, once } = settings;
-  const tallybook = await openTallybook({ directory: data, memoryLimit: memory, threads, log: commandLog() });
+  const { data, memory, threads, systems, once } = settings;
+  const tallybook = await openTallybook({
+    directory: data,
+    memoryLimit: memory,
+    threads,
+    systems,
+    log: commandLog(),
+  });
   let close = () => tallybook.close();
   try {
     // It serves from the start, so that /metrics counts what is loaded, and other commands can look on.

@@ -30,6 +30,7 @@ import { printJson } from '../terminal.ts';
 interface ImportSettings extends ConnectionSettings {
   format?: FileFormat;
   mode: 'insert' | 'upsert';
+  form?: string;
   json?: boolean;
   quiet?: boolean;
 }
@@ -64,6 +65,12 @@ file twice counts once. Rows that are refused are kept with the reason: tallyboo
         '--mode <mode>',
         'what a known id with other content is: a conflict (insert) or a correction (upsert)',
         { choices: ['insert', 'upsert'], default: 'insert' },
+      ),
+    )
+    .addOption(
+      setting(
+        '--form <name>',
+        "the form of the stream in which the records come; the stream's own without it",
       ),
     );
   for (const option of [...connectionSettings(), jsonSetting(), quietSetting()]) command.addOption(option);
@@ -105,10 +112,18 @@ interface What {
 async function importOne(
   connection: Connection,
   { stream, file, format }: What,
-  { mode, quiet }: ImportSettings,
+  { mode, form, quiet }: ImportSettings,
 ): Promise<FileReceipt> {
   const title = file === '-' ? 'standard input' : basename(file);
-  const from: FileToImport = { stream, path: resolve(file), name: title, format, mode, deleteFile: false };
+  const from: FileToImport = {
+    stream,
+    form,
+    path: resolve(file),
+    name: title,
+    format,
+    mode,
+    deleteFile: false,
+  };
   const started = performance.now();
   const { id, counts } = await interruptible((signal) =>
     withProgress(title, quiet, async (progress) => {

@@ -43,7 +43,7 @@ The data directory must be empty or not there. Keys are those of the backup; whi
 }
 
 async function restore(from: string, settings: RestoreSettings): Promise<void> {
-  const { data, memory, threads, json, quiet } = settings;
+  const { data, memory, threads, systems, json, quiet } = settings;
   await checkBackup(from);
   await checkTarget(data);
   const started = performance.now();
@@ -54,6 +54,7 @@ async function restore(from: string, settings: RestoreSettings): Promise<void> {
       directory: data,
       memoryLimit: memory,
       threads,
+      systems,
       log: commandLog(),
     });
     return verification(connection).finally(() => connection.close());

@@ -69,6 +69,7 @@ async function serve({
   streams,
   memory,
   threads,
+  systems,
   log,
   json,
 }: ServeSettings): Promise<void> {
@@ -79,6 +80,7 @@ async function serve({
     directory: data,
     memoryLimit: memory,
     threads,
+    systems,
     log: await serverLog(log),
   });
   try {

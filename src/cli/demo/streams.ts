@@ -1,24 +1,9 @@
-/** The demo's streams: the records of four systems, as plain declarations. */
+/** The demo's streams: the records of four systems, that of usage as it ships, the others as plain declarations. */
 import type { StreamDeclaration } from '../../engine/declaration.ts';
+import { usageDeclaration } from '../../systems/usage/declarations.ts';
 
 export const demoStreams = {
-  usage: {
-    description: 'What subscriptions of a phone company used',
-    id: 'id',
-    time: 'usage_date',
-    fields: {
-      id: { type: 'text', required: true },
-      type: { type: 'text', one_of: ['data', 'voice'], required: true },
-      subscription_id: { type: 'integer', required: true },
-      usage_date: { type: 'timestamp', required: true },
-      price: { type: 'decimal', precision: 18, scale: 2, required: true },
-      used: { type: 'integer', min: 0, required: true },
-    },
-    rollups: {
-      daily: { every: 'day', by: ['subscription_id', 'type'], sum: ['price', 'used'] },
-      daily_by_type: { every: 'day', by: ['type'], sum: ['price', 'used'] },
-    },
-  },
+  usage: usageDeclaration,
   events: {
     description: 'What visitors of web sites did',
     id: 'id',

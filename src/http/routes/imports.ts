@@ -7,6 +7,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { TallybookError } from '../../engine/errors.ts';
+import { findForm } from '../../engine/forms.ts';
 import { formatOfName } from '../../engine/import-content.ts';
 import type { ImportState } from '../../engine/import-state.ts';
 import { limits } from '../../engine/limits.ts';
@@ -22,6 +23,12 @@ import { closed } from './parameters.ts';
 const StartQuery = Type.Object(
   {
     stream: Type.String({ maxLength: 200 }),
+    form: Type.Optional(
+      Type.String({
+        maxLength: 200,
+        description: "The form in which its records come; else the stream's own.",
+      }),
+    ),
     mode: Type.Optional(Type.Enum(['insert', 'upsert'])),
     name: Type.Optional(
       Type.String({ maxLength: 1_000, description: "The file's name; its ending tells the format." }),
@@ -41,6 +48,7 @@ const ImportParams = Type.Object({ id: Type.Integer({ minimum: 1 }) });
 interface Start {
   Querystring: {
     stream: string;
+    form?: string;
     mode?: 'insert' | 'upsert';
     name?: string;
     format?: FileFormat;
@@ -88,6 +96,7 @@ export function importRoutes(app: FastifyInstance, { tallybook }: { tallybook: T
       const { query, source } = request;
       checkStreamAllowed(source, query.stream);
       const stream = tallybook.streams.get(query.stream);
+      const form = query.form === undefined ? undefined : findForm(stream, query.form);
       const { payload, fileName } = await uploadOf(request);
       const name = query.name ?? fileName ?? 'upload';
       const format = query.format ?? formatOf(request, name);
@@ -95,6 +104,7 @@ export function importRoutes(app: FastifyInstance, { tallybook }: { tallybook: T
       const { compression } = await receiveUpload(payload, path);
       const { id } = await tallybook.imports.start({
         stream,
+        form,
         path,
         name,
         format,

@@ -39,6 +39,7 @@ export const questionQuery = {
   ...selectionParameters,
   having: many('A condition on a measure, may be repeated: sum(price)>10'),
   order: many('Columns, separated by commas; -column for descending.'),
+  after: many('The values of a row in the columns of the order: only rows behind it.'),
   limit: one(`Rows, at most ${limits.answer_rows}; ${limits.answer_rows_default} when not given.`),
   fill: one('zero: buckets in which nothing happened are there too.'),
 };

@@ -3,21 +3,16 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { selectionOfForm } from '../../engine/forms.ts';
 import { type AskedQuestion, QuestionSchema, questionFromParameters } from '../../engine/question.ts';
 import { canonicalId } from '../../engine/record-id.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import { entriesJson, entriesTable, fateJson, recordsTable, standingJson } from '../entries.ts';
-import { outputFormat, sendTable } from '../formats.ts';
+import { outputFormat, sendTable, tellOrigin } from '../formats.ts';
 import { linkNext, pageOf, pageParameters } from '../paging.ts';
+import { type Address, refuseOtherForm } from '../records-address.ts';
 import { AnswerSchema, ExplainSchema, FateSchema, problems, RecordsSchema } from '../schemas.ts';
-import {
-  closed,
-  formatParameter,
-  questionQuery,
-  RecordParams,
-  StreamParams,
-  selectionParameters,
-} from './parameters.ts';
+import { closed, formatParameter, questionQuery, StreamParams, selectionParameters } from './parameters.ts';
 
 const json = 'application/json; charset=utf-8';
 type Query = Record<string, string | string[] | undefined>;
@@ -41,9 +36,7 @@ export function readRoutes(app: FastifyInstance, { tallybook }: { tallybook: Tal
   const answer = async (request: FastifyRequest<Read>, reply: FastifyReply, asked: AskedQuestion) => {
     const format = outputFormat(request);
     const { columns, rows, from, as_of, more } = await tallybook.ask(request.params.stream, asked);
-    reply
-      .header('x-tallybook-from', from)
-      .header('x-tallybook-as-of', `${as_of.batch}; ${as_of.recorded_at}`);
+    tellOrigin(reply, { from, as_of });
     const rest = `"from":${JSON.stringify(from)},"as_of":${JSON.stringify(as_of)},"more":${more}`;
     return sendTable(reply, format, { columns, rows }, 'rows', rest);
   };
@@ -111,52 +104,62 @@ export function readRoutes(app: FastifyInstance, { tallybook }: { tallybook: Tal
         .send(`{"entries":[${entriesJson(stream, entries).join(',')}],${rest}}`);
     },
   );
+}
 
-  app.get<Read>(
-    '/v1/streams/:stream/records',
+/** Records as they stand, and the fate of an id, of every stream or under the address of a system. */
+export function recordRoutes(
+  app: FastifyInstance,
+  { tallybook, address }: { tallybook: Tallybook; address: Address },
+): void {
+  const { config, tag, plural } = address;
+
+  app.get(
+    address.records,
     {
-      config: { scope: 'read' },
+      config: { ...config, scope: 'read' },
       schema: {
-        summary: 'List the records that stand',
+        summary: `List the ${plural} that stand`,
         description:
           'By order of arrival. As NDJSON and CSV they are the plain records, in the form in which they can be sent.',
-        tags: ['records'],
-        params: StreamParams,
+        tags: [tag],
+        params: address.params,
         querystring: SelectionQuery,
         response: tables(RecordsSchema),
       },
     },
     async (request, reply) => {
       const format = outputFormat(request);
-      const stream = tallybook.streams.get(request.params.stream);
-      const { records, next } = await tallybook.records(stream.name, selectionOf(request), pageOf(request));
+      const shape = address.shapeOf(request);
+      const selection = selectionOfForm(shape, selectionOf(request));
+      const { records, next } = await tallybook.records(shape.name, selection, pageOf(request));
       linkNext(request, reply, next);
-      if (format !== 'json') return sendTable(reply, format, recordsTable(stream, records), 'records', '');
+      if (format !== 'json') return sendTable(reply, format, recordsTable(shape, records), 'records', '');
       const rest = next === undefined ? '' : `,"next":"${next}"`;
       return reply
         .header('content-type', json)
-        .send(`{"records":[${standingJson(stream, records).join(',')}]${rest}}`);
+        .send(`{"records":[${standingJson(shape, records).join(',')}]${rest}}`);
     },
   );
 
-  app.get<{ Params: { stream: string; id: string } }>(
-    '/v1/streams/:stream/records/:id',
+  app.get<{ Params: { id: string } }>(
+    `${address.records}/:id`,
     {
-      config: { scope: 'read' },
+      config: { ...config, scope: 'read' },
       schema: {
-        summary: 'A record with its whole history',
+        summary: `One of the ${plural}, with its whole history`,
         description:
           'As it stands, or null, and a line for each time its id was sent: what became of it, when, from whom.',
-        tags: ['records'],
-        params: RecordParams,
+        tags: [tag],
+        params: address.recordParams,
         response: { 200: FateSchema, ...problems },
       },
     },
     async (request, reply) => {
-      const { stream: name, id } = request.params;
-      const stream = tallybook.streams.get(name);
-      const fate = await tallybook.record(name, id);
-      return reply.header('content-type', json).send(fateJson(stream, canonicalId(stream, id), fate));
+      const { id } = request.params;
+      const shape = address.shapeOf(request);
+      const fate = await tallybook.record(shape.name, id);
+      refuseOtherForm(shape, id, fate);
+      return reply.header('content-type', json).send(fateJson(shape, canonicalId(shape, id), fate));
     },
   );
 }

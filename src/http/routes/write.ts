@@ -1,10 +1,12 @@
 /**
  * Writing records (SPEC 1.2): one, many, by id; corrections and retractions.
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { TallybookError } from '../../engine/errors.ts';
+import type { Form } from '../../engine/forms.ts';
 import { recordWithId } from '../../engine/record-id.ts';
+import type { Stream } from '../../engine/stream.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import {
   idempotencyKeyOf,
@@ -15,8 +17,9 @@ import {
 } from '../deliveries.ts';
 import { documentText, oneText } from '../lines.ts';
 import { sendOneReceipt, sendReceipt } from '../receipts.ts';
+import { type Address, refuseOtherForm } from '../records-address.ts';
 import { problems, ReceiptSchema, RefusedSchema } from '../schemas.ts';
-import { closed, RecordParams, reasonParameter, StreamParams } from './parameters.ts';
+import { closed, reasonParameter } from './parameters.ts';
 
 const verdictsParameter = {
   verdicts: Type.Optional(
@@ -48,20 +51,29 @@ const alone = {
 const recordTypes = ['application/json', 'application/x-ndjson', 'text/csv', 'text/tab-separated-values'];
 
 interface WriteRequest {
-  Params: { stream: string };
   Querystring: { mode?: 'insert' | 'upsert'; verdicts?: 'all'; reason?: string };
 }
 interface OneRequest {
-  Params: { stream: string; id: string };
+  Params: { id: string };
   Querystring: { reason?: string };
 }
 
-export function writeRoutes(app: FastifyInstance, { tallybook }: { tallybook: Tallybook }): void {
+export function writeRoutes(
+  app: FastifyInstance,
+  { tallybook, address }: { tallybook: Tallybook; address: Address },
+): void {
+  const { config, tag, plural, params, recordParams } = address;
+  const shapeOf = (request: FastifyRequest): { stream: Stream; form: Form | undefined } => {
+    const shape = address.shapeOf(request);
+    return shape.of
+      ? { stream: tallybook.streams.get(shape.name), form: shape as Form }
+      : { stream: shape, form: undefined };
+  };
   takeRecordBodies(app, tallybook);
   // Before the body is read: what cannot be taken in is not even received.
   app.addHook('preParsing', (request, _reply, _payload, done) => {
     try {
-      tallybook.streams.get((request.params as { stream: string }).stream);
+      address.shapeOf(request);
       tallybook.writer.refuseWhenFull();
       done();
     } catch (error) {
@@ -70,15 +82,15 @@ export function writeRoutes(app: FastifyInstance, { tallybook }: { tallybook: Ta
   });
 
   app.post<WriteRequest>(
-    '/v1/streams/:stream/records',
+    address.records,
     {
-      config: { scope: 'ingest', takes: { types: recordTypes, idempotencyKey: true } },
+      config: { ...config, scope: 'ingest', takes: { types: recordTypes, idempotencyKey: true } },
       schema: {
-        summary: 'Send records',
+        summary: `Send ${plural}`,
         description:
           'One JSON object, an array, NDJSON, CSV or TSV with a header row; plain, gzip or zstd. The answer comes after the commit: what it counts is on disk and in the next answer.',
-        tags: ['records'],
-        params: StreamParams,
+        tags: [tag],
+        params,
         querystring: WriteQuery,
         response: alone,
       },
@@ -86,8 +98,8 @@ export function writeRoutes(app: FastifyInstance, { tallybook }: { tallybook: Ta
     async (request, reply) => {
       const { mode, verdicts, reason } = request.query;
       const outcome = await publishBody(tallybook, request.body as RecordsBody | undefined, {
-        stream: tallybook.streams.get(request.params.stream),
-        mode: mode ?? 'insert',
+        ...shapeOf(request),
+        mode: mode ?? address.mode,
         source: request.source.name,
         reason,
         idempotencyKey: idempotencyKeyOf(request),
@@ -100,45 +112,52 @@ export function writeRoutes(app: FastifyInstance, { tallybook }: { tallybook: Ta
   );
 
   app.put<OneRequest>(
-    '/v1/streams/:stream/records/:id',
+    `${address.records}/:id`,
     {
-      config: { scope: 'ingest', takes: { types: ['application/json'] } },
+      config: { ...config, scope: 'ingest', takes: { types: ['application/json'] } },
       schema: {
-        summary: 'Correct a record, or create it',
+        summary: `Correct one of the ${plural}, or create it`,
         description:
           'The id of the address is put into the record where it is absent. A correction may move any field; the figures before it stay reproducible.',
-        tags: ['records'],
-        params: RecordParams,
+        tags: [tag],
+        params: recordParams,
         querystring: Type.Object(reasonParameter, closed),
         response: alone,
       },
     },
     async (request, reply) => {
       const { params, query, source } = request;
-      const stream = tallybook.streams.get(params.stream);
+      const { stream, form } = shapeOf(request);
       const text = recordWithId(stream, params.id, oneRecord(request.body as RecordsBody | undefined));
-      const delivery = { stream, mode: 'upsert' as const, source: source.name, reason: query.reason };
+      const delivery = { stream, form, mode: 'upsert' as const, source: source.name, reason: query.reason };
       const receipt = await publishOne(tallybook, text, [params.id], delivery);
       return sendOneReceipt(reply, receipt);
     },
   );
 
   app.delete<OneRequest>(
-    '/v1/streams/:stream/records/:id',
+    `${address.records}/:id`,
     {
-      config: { scope: 'ingest' },
+      config: { ...config, scope: 'ingest' },
       schema: {
-        summary: 'Take a record back',
-        tags: ['records'],
-        params: RecordParams,
+        summary: `Take one of the ${plural} back`,
+        tags: [tag],
+        params: recordParams,
         querystring: Type.Object(reasonParameter, closed),
         response: { 200: ReceiptSchema, ...problems },
       },
     },
     async (request, reply) => {
       const { params, query, source } = request;
-      const stream = tallybook.streams.get(params.stream);
-      const delivery = { stream, mode: 'retract' as const, source: source.name, reason: query.reason };
+      const { stream, form } = shapeOf(request);
+      if (form) refuseOtherForm(form, params.id, await tallybook.record(stream.name, params.id));
+      const delivery = {
+        stream,
+        form: undefined,
+        mode: 'retract' as const,
+        source: source.name,
+        reason: query.reason,
+      };
       const receipt = await publishOne(tallybook, JSON.stringify(params.id), [''], delivery);
       const verdict = receipt.verdicts[0]!;
       if (verdict.code === 'not_found')
@@ -148,14 +167,14 @@ export function writeRoutes(app: FastifyInstance, { tallybook }: { tallybook: Ta
   );
 
   app.post<WriteRequest>(
-    '/v1/streams/:stream/retractions',
+    address.retractions,
     {
-      config: { scope: 'ingest', takes: { types: ['application/json', 'application/x-ndjson'] } },
+      config: { ...config, scope: 'ingest', takes: { types: ['application/json', 'application/x-ndjson'] } },
       schema: {
-        summary: 'Take records back by id',
+        summary: `Take ${plural} back by id`,
         description: 'An array or NDJSON of ids, or of objects such as {"id":"a1"}.',
-        tags: ['records'],
-        params: StreamParams,
+        tags: [tag],
+        params,
         querystring: Type.Object({ ...verdictsParameter, ...reasonParameter }, closed),
         response: { 200: ReceiptSchema, ...problems },
       },
@@ -163,7 +182,8 @@ export function writeRoutes(app: FastifyInstance, { tallybook }: { tallybook: Ta
     async (request, reply) => {
       const { verdicts, reason } = request.query;
       const { receipt } = await publishBody(tallybook, request.body as RecordsBody | undefined, {
-        stream: tallybook.streams.get(request.params.stream),
+        stream: shapeOf(request).stream,
+        form: undefined,
         mode: 'retract',
         source: request.source.name,
         reason,

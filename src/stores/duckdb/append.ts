@@ -68,7 +68,7 @@ export function appendDuplicates(stream: Stream, { resolved }: PartTables): stri
 }
 
 /**
- * Refused records and conflicts, into the stream of rejects. Parameters: $1 first seq of the rejects, $2 starts of
+ * Refused records and conflicts of a stream or a form of it, into the stream of rejects. Parameters: $1 first seq of the rejects, $2 starts of
  * the deliveries in the part (positions joined by commas), $3 mode, $4 the bound of times that lie too far back, $5
  * too far ahead, $6 positions that are replayed and must not be listed again (joined by commas).
  * @param place the place of row n in what was sent
@@ -85,7 +85,10 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
   const fields = storedFields(rejectsStream)
     .map((field) => quote(field.name))
     .join(', ');
-  const canonical = `to_json(struct_pack(${stream.fields.map((f) => `${quote(f.name)} := ${f === stream.id ? 't._id' : `t.${quote(f.name)}`}::varchar`).join(', ')}))::varchar`;
+  const columns = (stream.of ?? stream).fields;
+  const columnOf = (field: Field) =>
+    field === stream.id ? 't._id' : `t.${quote(columns[stream.fields.indexOf(field)]!.name)}`;
+  const canonical = `to_json(struct_pack(${stream.named.map((f) => `${quote(f.name)} := ${columnOf(f)}::varchar`).join(', ')}))::varchar`;
   return `insert into ${entriesOf(rejectsStream)}
       (_seq, _part, _sign, _reverses, _hash, _id, ${fields})
     with refusals (number, code, field, before, middle, after) as (values ${refusals.join(', ')}, ${special}),
@@ -105,7 +108,8 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
       _id,
       (${place}) - coalesce(list_max(list_filter(string_split($2::varchar, ',')::integer[], lambda start: start <= n)), 0),
       case when starts_with(_line, ${literal(undecodableMark)}) then substr(_line, 2) else coalesce(_line, '') end,
-      case when starts_with(_line, ${literal(undecodableMark)}) then 'base64' else 'utf8' end
+      case when starts_with(_line, ${literal(undecodableMark)}) then 'base64' else 'utf8' end,
+      ${stream.form === undefined ? 'null' : literal(stream.form)}
     from numbered join refusals using (number), incoming i`;
 }
 

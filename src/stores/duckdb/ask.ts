@@ -7,7 +7,16 @@ import type { Measure, Question } from '../../engine/question.ts';
 import type { Answer, Column } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
-import { comparison, dimensionSql, outputSql, Parameters, selectionSql, trimDecimal } from './conditions.ts';
+import {
+  comparedType,
+  comparison,
+  conditionSql,
+  dimensionSql,
+  outputSql,
+  Parameters,
+  selectionSql,
+  trimDecimal,
+} from './conditions.ts';
 import type { Connection } from './connection.ts';
 import { entriesOf, fieldValue, quote, rollupOf, sqlType } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
@@ -69,35 +78,47 @@ function ledgerQuestion(
           ? undefined
           : bucketExpression(`e.${quote(stream.time!.name)}`, question.every, question.tz),
       dimensions: question.by.map((dimension) => dimensionSql(stream, dimension, parameters)),
-      measures: question.measures.map((measure) => ledgerMeasure(stream, measure, signed)),
+      measures: question.measures.map((measure) => ledgerMeasure(stream, measure, signed, parameters)),
       records: signed ? 'sum(e._sign)' : 'count(*)',
     },
     parameters,
   );
 }
 
-function ledgerMeasure(stream: Stream, measure: Measure, signed: boolean): string {
-  if (measure.name === 'count') return signed ? 'coalesce(sum(e._sign), 0)::bigint' : 'count(*)';
+function ledgerMeasure(stream: Stream, measure: Measure, signed: boolean, parameters: Parameters): string {
+  if (measure.name === 'greatest') {
+    const parts = measure.parts.map((part) => ledgerMeasure(stream, part, signed, parameters));
+    return `greatest(${parts.join(', ')})`;
+  }
+  const only = measure.only ? [conditionSql(stream, measure.only, parameters)] : [];
+  if (measure.name === 'count')
+    return signed ? `coalesce(sum(e._sign)${filter(only)}, 0)::bigint` : `count(*)${filter(only)}`;
   const value = fieldValue(stream, measure.field!);
   switch (measure.name) {
     case 'sum':
-      return signedSum(value, signed);
+      return signedSum(value, signed, only);
     case 'avg':
       return average(
-        signedSum(value, signed),
-        signed ? `coalesce(sum(e._sign) filter (where ${value} is not null), 0)` : `count(${value})`,
+        signedSum(value, signed, only),
+        signed
+          ? `coalesce(sum(e._sign)${filter([...only, `${value} is not null`])}, 0)`
+          : `count(${value})${filter(only)}`,
       );
     case 'count_distinct':
-      return `count(distinct ${value})`;
+      return `count(distinct ${value})${filter(only)}`;
     default:
-      return `${measure.name}(${value})`;
+      return `${measure.name}(${value})${filter(only)}`;
   }
 }
 
+function filter(conditions: string[]): string {
+  return conditions.length === 0 ? '' : ` filter (where ${conditions.join(' and ')})`;
+}
+
 /** The sum of nothing is 0. */
-function signedSum(value: string, signed: boolean): string {
-  if (!signed) return `coalesce(sum(${value}), 0)`;
-  const part = (sign: number) => `coalesce(sum(${value}) filter (where e._sign = ${sign}), 0)`;
+function signedSum(value: string, signed: boolean, only: string[]): string {
+  if (!signed) return `coalesce(sum(${value})${filter(only)}, 0)`;
+  const part = (sign: number) => `coalesce(sum(${value})${filter([...only, `e._sign = ${sign}`])}, 0)`;
   return `(${part(1)} - ${part(-1)})`;
 }
 
@@ -123,18 +144,22 @@ function rollupQuestion(stream: Stream, rollup: Rollup, question: Question, para
         : `make_timestamp(${parameters.add(edge, 'bigint')})`;
     conditions.push(`e._bucket ${sign} ${value}`);
   }
+  const onlyOf = ({ only }: Measure): string => filter(only ? [conditionSql(local, only, parameters)] : []);
   const sumOf = (measure: Measure): string => {
+    if (measure.name === 'greatest') return `greatest(${measure.parts.map(sumOf).join(', ')})`;
     const field = measure.field!;
-    const kept = `coalesce(sum(e.${sumColumn(field)}), 0)`;
+    const only = onlyOf(measure);
+    const kept = `coalesce(sum(e.${sumColumn(field)})${only}, 0)`;
     const over = `e.${overflowColumn(field)}`;
-    if (isNarrow(field)) return `(${kept} + coalesce(sum(${over}), 0))`;
+    const sumOver = `sum(${over})${only}`;
+    if (isNarrow(field)) return `(${kept} + coalesce(${sumOver}, 0))`;
     // In units of the last decimal; a point is put in, after zeros where there are too few digits.
-    const units = `replace(cast(sum(${over}) as varchar), '-', '')`;
+    const units = `replace(cast(${sumOver} as varchar), '-', '')`;
     const digits = `(repeat('0', greatest(0, ${scaleOf(field) + 1} - length(${units}))) || ${units})`;
-    const sign = `case when sum(${over}) < cast(0 as bignum) then '-' else '' end`;
+    const sign = `case when ${sumOver} < cast(0 as bignum) then '-' else '' end`;
     const text = `${sign} || left(${digits}, -${scaleOf(field)}) || '.' || right(${digits}, ${scaleOf(field)})`;
-    const whole = scaleOf(field) === 0 ? `cast(sum(${over}) as varchar)` : text;
-    return `(${kept} + case when count(${over}) = 0 then 0 else cast(${whole} as ${sqlType(field).replace(/\(\d+/, '(38')}) end)`;
+    const whole = scaleOf(field) === 0 ? `cast(${sumOver} as varchar)` : text;
+    return `(${kept} + case when count(${over})${only} = 0 then 0 else cast(${whole} as ${sqlType(field).replace(/\(\d+/, '(38')}) end)`;
   };
   return statement(
     question,
@@ -147,10 +172,9 @@ function rollupQuestion(stream: Stream, rollup: Rollup, question: Question, para
           : coarserBucket('e._bucket', rollup.every, question.every, question.tz),
       dimensions: question.by.map((dimension) => asRow(dimension.field.name)),
       measures: question.measures.map((measure) => {
-        if (measure.name === 'count') return 'coalesce(sum(e._count), 0)::bigint';
-        return measure.name === 'sum'
-          ? sumOf(measure)
-          : average(sumOf(measure), 'coalesce(sum(e._count), 0)');
+        if (measure.name !== 'count' && measure.name !== 'avg') return sumOf(measure);
+        const count = `coalesce(sum(e._count)${onlyOf(measure)}, 0)`;
+        return measure.name === 'count' ? `${count}::bigint` : average(sumOf(measure), count);
       }),
       records: 'sum(e._count)',
     },
@@ -168,22 +192,8 @@ function statement(question: Question, grouping: Grouping, parameters: Parameter
   const having = [
     ...(grouped ? [`${records} <> 0`] : []),
     ...question.having.map(({ measure, operator, values }) => {
-      const { name, field } = question.measures[measure]!;
-      const raw = measures[measure]!;
-      const asNumber = name === 'avg' ? 'decimal(38, 12)' : 'decimal(38, 10)';
-      if (name === 'avg')
-        return comparison(
-          raw,
-          operator,
-          values.map((v) => scaledForAverage(v, scaleOf(field!))),
-          'hugeint',
-          parameters,
-        );
-      const type =
-        (name === 'min' || name === 'max') && field!.type !== 'integer' && field!.type !== 'decimal'
-          ? sqlType(field!)
-          : numberType(values, asNumber);
-      return comparison(raw, operator, values, type, parameters);
+      const compared = comparedWith(question.measures[measure]!, values);
+      return comparison(measures[measure]!, operator, compared.texts, compared.type, parameters);
     }),
   ];
   const columnOf = (name: string): string => {
@@ -208,7 +218,38 @@ function statement(question: Question, grouping: Grouping, parameters: Parameter
       ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
       ${grouped ? `group by ${keys.map((_, i) => i + 1).join(', ')}` : ''}
       ${having.length > 0 ? `having ${having.join(' and ')}` : ''}
-    ) ${order.length > 0 ? `order by ${order.join(', ')}` : ''} limit ${question.limit + 1}`;
+    ) ${question.after ? `where ${afterSql(question, question.after, columnOf, parameters)}` : ''}
+    ${order.length > 0 ? `order by ${order.join(', ')}` : ''} limit ${question.limit + 1}`;
+}
+
+/** Rows beyond a row, in the order of the question; nulls come last whatever the direction. */
+function afterSql(
+  { order, by, measures }: Question,
+  after: (string | null)[],
+  columnOf: (name: string) => string,
+  parameters: Parameters,
+): string {
+  return order.reduceRight((rest, { column, descending }, index) => {
+    const name = columnOf(column);
+    const value = after[index]!;
+    if (value === null) return `(${name} is null and ${rest})`;
+    const dimension = by.find(({ text }) => text === column);
+    const { texts, type } = dimension
+      ? { texts: [value], type: comparedType(dimension) }
+      : comparedWith(measures.find(({ text }) => text === column)!, [value]);
+    const parameter = parameters.add(texts[0]!, type);
+    const beyond = `${name} ${descending ? '<' : '>'} ${parameter} or ${name} is null`;
+    return `(${beyond} or (${name} = ${parameter} and ${rest}))`;
+  }, 'false');
+}
+
+/** Values that a measure is compared with, in the units and the type of its column. */
+function comparedWith({ name, field }: Measure, values: string[]): { texts: string[]; type: string } {
+  if (name === 'avg')
+    return { texts: values.map((v) => scaledForAverage(v, scaleOf(field!))), type: 'hugeint' };
+  const numeric =
+    (name !== 'min' && name !== 'max') || field!.type === 'integer' || field!.type === 'decimal';
+  return { texts: values, type: numeric ? numberType(values, 'decimal(38, 10)') : sqlType(field!) };
 }
 
 /** A decimal type that holds the values that are compared with, digit for digit. */

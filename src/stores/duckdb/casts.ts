@@ -351,7 +351,7 @@ export function refusalOf(
   stream: Stream,
   number: number,
 ): { code: RejectCode; field: string | undefined; message: (found: string, bound: string) => string } {
-  const names = stream.fields.map((field) => field.name);
+  const names = stream.named.map((field) => field.name);
   switch (number) {
     case recordRefusals.unreadable:
       return { code: 'unreadable', field: undefined, message: () => recordMessages.unreadable };

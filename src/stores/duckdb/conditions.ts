@@ -55,18 +55,18 @@ export function comparison(
 }
 
 /** The type in which a field's values are compared: decimals with all their digits, whatever the bound has. */
+export function comparedType({ field, path }: Dimension): string {
+  if (path.length > 0) return 'varchar';
+  return field.type === 'decimal' ? `decimal(38, ${field.scale})` : sqlType(field);
+}
+
 export function conditionSql(
   stream: Stream,
   { dimension, operator, values }: Condition,
   parameters: Parameters,
 ): string {
-  const type =
-    dimension.path.length > 0
-      ? 'varchar'
-      : dimension.field.type === 'decimal'
-        ? `decimal(38, ${dimension.field.scale})`
-        : sqlType(dimension.field);
-  return comparison(dimensionSql(stream, dimension, parameters), operator, values, type, parameters);
+  const value = dimensionSql(stream, dimension, parameters);
+  return comparison(value, operator, values, comparedType(dimension), parameters);
 }
 
 /** All conditions of a selection on a row `e`, but `known_at`. */

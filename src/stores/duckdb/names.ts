@@ -17,9 +17,10 @@ export const duplicatesOf = (stream: Stream): string => `${schemaOf(stream)}.dup
 export const rollupOf = (stream: Stream, rollup: Rollup): string =>
   `${schemaOf(stream)}.${quote(`rollup_${rollup.name}`)}`;
 
-/** The fields that have a column of their own: all but the id, which is `_id`. */
+/** The fields that have a column of their own: all but the id, which is `_id`. Of a form: those of its stream. */
 export function storedFields(stream: Stream): Field[] {
-  return stream.fields.filter((field) => field !== stream.id);
+  const { fields, id } = stream.of ?? stream;
+  return fields.filter((field) => field !== id);
 }
 
 export function columnList(fields: readonly Field[], prefix = ''): string {

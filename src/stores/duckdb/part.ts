@@ -1,5 +1,5 @@
 /**
- * A part: the records of a batch that share stream, mode, source and reason. It is staged, resolved and appended
+ * A part: the records of a batch that share stream, form, mode, source and reason. It is staged, resolved and appended
  * inside a transaction that the caller holds. This is the way of records that come in memory; files go by way of
  * publish-file.ts with the same SQL.
  */
@@ -101,7 +101,7 @@ export class PartWriter {
     }
   }
 
-  /** Publishes deliveries that share stream, mode, source and reason. Returns a receipt for each. */
+  /** Publishes deliveries that share stream, form, mode, source and reason. Returns a receipt for each. */
   async write(deliveries: TextDelivery[], stamp: BatchStamp): Promise<Receipt[]> {
     const { stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
@@ -129,9 +129,13 @@ export class PartWriter {
         `select r._n, r.verdict, t._id from resolved r join ${tables.stage} t using (_n)`,
       );
       for (const [n, verdict, id] of resolved) {
+        if (verdicts.has(n as number)) throw new Error(`row ${n} of part ${part} has two verdicts`);
         verdicts.set(n as number, verdict as string);
         rows.ids.set(n as number, id as string | null);
       }
+      // A defect must not become a record that is lost or counted twice: the batch is given up.
+      if (verdicts.size < suspects.hashes.length)
+        throw new Error(`part ${part}: ${suspects.hashes.length} suspects, but ${verdicts.size} verdicts`);
       const kinds = new Set(verdicts.values());
       if (mode !== 'retract') await this.#connection.run(appendAccepted(stream, tables));
       if (kinds.has('corrected') || kinds.has('retracted')) {
@@ -163,7 +167,7 @@ export class PartWriter {
   }
 
   async #stage(deliveries: TextDelivery[], part: number, base: bigint): Promise<StagedRows> {
-    const { stream, mode } = deliveries[0]!;
+    const { stream, form = stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
     const common = { part, base, ...timeBounds(stream, this.#state) };
@@ -183,11 +187,11 @@ export class PartWriter {
       fallbacks: JSON.stringify(fallbackIds),
     };
     const rows = await StagedRows.read(
-      await this.#connection.result(stageTextsSql(stream, tables.stage, 'first'), stagedParameters(content)),
+      await this.#connection.result(stageTextsSql(form, tables.stage, 'first'), stagedParameters(content)),
       withIds,
     );
-    await this.#lookClosely(stream, rows, texts, fallbackIds, common);
-    await this.#findExactly(stream, rows, texts);
+    await this.#lookClosely(form, rows, texts, fallbackIds, common);
+    await this.#findExactly(form, rows, texts);
     return rows;
   }
 
@@ -265,7 +269,7 @@ export class PartWriter {
   }
 
   async #reject(deliveries: TextDelivery[], count: number, tables: PartTables): Promise<void> {
-    const { stream, mode } = deliveries[0]!;
+    const { stream, form = stream, mode } = deliveries[0]!;
     const first = this.#state.reserveSeqs(rejectsStream, BigInt(count));
     const { horizon, latest } = timeBounds(stream, this.#state);
     const starts: number[] = [];
@@ -277,7 +281,7 @@ export class PartWriter {
       start += content.texts.length;
     }
     await this.#connection.run(
-      appendRejects(stream, tables),
+      appendRejects(form, tables),
       first,
       starts.join(','),
       mode,
@@ -294,7 +298,7 @@ export class PartWriter {
     resolved: Map<number, string>,
     stamp: BatchStamp,
   ): Receipt[] {
-    const { stream } = deliveries[0]!;
+    const { stream, form = stream } = deliveries[0]!;
     const bounds = timeBounds(stream, this.#state);
     let start = 0;
     return deliveries.map((delivery) => {
@@ -310,7 +314,7 @@ export class PartWriter {
       for (let index = 0; index < count; index++) {
         const n = start + index;
         const verdict = verdictOf(
-          stream,
+          form,
           rows.bad.get(n),
           resolved.get(n),
           () => rows.found.get(n) ?? null,

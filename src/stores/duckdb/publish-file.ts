@@ -96,6 +96,8 @@ class FileWork {
   readonly #connection: Connection;
   readonly #delivery: FileDelivery;
   readonly #stream: Stream;
+  /** The form in which the records come, or the stream itself. */
+  readonly #form: Stream;
   #tables: PartTables;
   readonly #number: number;
   /** Rows that could be read, and rows that could not and are noted in the table `unreadable`. */
@@ -110,6 +112,7 @@ class FileWork {
     this.#connection = connection;
     this.#delivery = delivery;
     this.#stream = delivery.stream;
+    this.#form = delivery.form ?? delivery.stream;
     this.#number = context.nextNumber();
     this.#tables = this.#tablesIn('staging');
   }
@@ -175,7 +178,7 @@ class FileWork {
     }
     const path = await this.#plainFile(file);
     if ((await stat(path)).size <= memoryFileBytes) this.#tables = this.#tablesIn('memory_staging');
-    const source = await fileSource(this.#connection, this.#stream, path, file.format, this.#number);
+    const source = await fileSource(this.#connection, this.#form, path, file.format, this.#number);
     const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
     const bounds = `${horizon}::bigint as horizon, ${latest}::bigint as latest`;
     let select = source.select;
@@ -188,7 +191,7 @@ class FileWork {
       select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
     }
     await this.#connection.execute(
-      stageFileSql(this.#stream, this.#tables.stage, { kind: source.kind, select }),
+      stageFileSql(this.#form, this.#tables.stage, { kind: source.kind, select }),
     );
     if (!needsFallback(this.#stream)) await this.#noteUnreadable(source, this.#tables.stage);
     await this.#readAgainExactly();
@@ -253,7 +256,7 @@ class FileWork {
 
   async #readAgainExactly(): Promise<void> {
     const { stage } = this.#tables;
-    const stream = this.#stream;
+    const stream = this.#form;
     if ((await this.#count(`select count(*) from ${stage} where _bad = ${lookClosely}`)) === 0) return;
     await this.#connection.execute(stageTable(stream, 'exact', true));
     const chunk = 10_000;
@@ -449,7 +452,7 @@ class FileWork {
         );
       const tables = resolved ? this.#tables : { ...this.#tables, resolved: 'no_verdicts' };
       await this.#connection.run(
-        appendRejects(this.#stream, tables, this.#place('n')),
+        appendRejects(this.#form, tables, this.#place('n')),
         first,
         '0',
         mode,
@@ -524,7 +527,7 @@ class FileWork {
       index: Number(n),
       id: id as string | null,
       ...verdictOf(
-        this.#stream,
+        this.#form,
         bad === null ? undefined : Number(bad),
         (verdict as string | null) ?? undefined,
         () => found as string | null,

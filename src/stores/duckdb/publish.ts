@@ -1,6 +1,6 @@
 /**
  * Publishing what came in memory: all deliveries of a call in one commit. Deliveries are concurrent requests, so
- * those that share stream, mode, source and reason are put together as one part, in the order of their arrival.
+ * those that share stream, form, mode, source and reason are put together as one part, in the order of their arrival.
  */
 import { formatTimestamp } from '../../engine/calendar.ts';
 import type { Delivery, Texts } from '../../engine/store.ts';
@@ -32,7 +32,8 @@ export async function publishTexts(
       });
       continue;
     }
-    const key = JSON.stringify([delivery.stream.name, delivery.mode, delivery.source, delivery.reason]);
+    const { stream, form, mode, source, reason } = delivery;
+    const key = JSON.stringify([stream.name, form?.form, mode, source, reason]);
     const part = parts.get(key);
     if (part) part.push(delivery);
     else parts.set(key, [delivery]);

@@ -79,9 +79,9 @@ function parquetText(name: string, type: string): string {
   return `cast(${quote(name)} as varchar)`;
 }
 
-/** For each field of the stream the column that holds it. Throws for columns that are no fields, and fields that must be there. */
+/** For each field of the stream or form the column that holds it. Throws for columns that are no fields, and fields that must be there. */
 function checkHeader(stream: Stream, header: string[], what: string): (string | undefined)[] {
-  const names = stream.fields.map((field) => field.name);
+  const names = stream.named.map((field) => field.name);
   const unknown = header.filter((name) => !stream.field(name));
   const repeated = header.filter((name, i) => header.indexOf(name) !== i);
   const missing = stream.fields
@@ -100,7 +100,9 @@ function checkHeader(stream: Stream, header: string[], what: string): (string | 
       `${what} ${faults.join(', and ')}; expected the columns ${names.join(', ')}`,
     );
   }
-  return names.map((name) => (header.includes(name) ? name : undefined));
+  return stream.fields.map((field) =>
+    stream.named.includes(field) && header.includes(field.name) ? field.name : undefined,
+  );
 }
 
 const headerBytes = 262_144;

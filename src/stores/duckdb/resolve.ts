@@ -66,7 +66,9 @@ export function resolvedSelect(
   { slice = 'true', everyRow = false, noRepeats = false, noReversals = false }: ResolveOptions = {},
 ): string {
   const { stage, suspects, known, n } = tables;
-  const among = everyRow ? '' : `and _hash in (select _hash from ${suspects} where ${slice})`;
+  // To take back is a verdict for every record, so there all are suspects.
+  const among =
+    everyRow || mode === 'retract' ? '' : `and _hash in (select _hash from ${suspects} where ${slice})`;
   const taken = noReversals ? '' : `and _seq not in (select _reverses from ${known} where _sign = -1)`;
   const suspected = `
     suspected as (
@@ -124,8 +126,7 @@ export function resolvedSelect(
   return `with ${suspected},
     numbered as (select *, min(_row) over (partition by _hash, _id) as _first from suspected),
     latest as (
-      select _hash, _id, max(_seq) as seq from ${known}
-      where ${slice} ${among} group by all)
+      select _hash, _id, max(_seq) as seq from ${known} where ${slice} group by all)
     select t._row,
       case
         when s._seq is not null and t._row = t._first then 'retracted'

@@ -13,7 +13,7 @@ export const schemaVersion = 1;
 
 export const bookTables = `
   create table if not exists book (key varchar, value varchar);
-  -- what was published: one row for each part of a batch (what shares stream, mode, source, import and reason)
+  -- what was published: one row for each part of a batch (what shares stream, form, mode, source, import and reason)
   create table if not exists parts (
     part bigint, batch bigint, recorded_at timestamp,
     stream varchar, mode varchar, source varchar, import bigint, reason varchar,

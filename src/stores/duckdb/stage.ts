@@ -9,6 +9,9 @@
  * with their numbers as strings (exact-rows.ts). All others prove to be exact: a double gives back any decimal of
  * up to 15 digits.
  *
+ * Records may come in a form of their stream (engine/forms.ts): then the functions here take the form, and its names are
+ * those of the records. The columns of a stage table have the stream's.
+ *
  * Records in memory are staged in two looks. The first tells only which are plainly fine, nearly always all; what is
  * not goes the way of the numbers above, and there gets its refusal. A statement that knew all refusals would take
  * twice as long for the small batches that this is about. Files are staged in one look that does.
@@ -100,8 +103,10 @@ export function needsFallback(stream: Stream): boolean {
 
 /** From lines (line, fallback, n, horizon, latest) to one column of JSON text a field. */
 function readJson(stream: Stream, lines: string): string {
-  const structure = JSON.stringify(Object.fromEntries(stream.fields.map((field) => [field.name, 'JSON'])));
-  const raws = stream.fields.map((field, i) => `j.${quote(field.name)} as r${i}`);
+  const structure = JSON.stringify(Object.fromEntries(stream.named.map((field) => [field.name, 'JSON'])));
+  const raws = stream.fields.map(
+    (field, i) => `${stream.named.includes(field) ? `j.${quote(field.name)}` : 'null::json'} as r${i}`,
+  );
   return `lines as (${lines}),
     parsed as (
       select *,
@@ -149,13 +154,12 @@ function judgedSelect(
       : stream.id!.required
         ? `v${idIndex}::varchar`
         : `coalesce(v${idIndex}, fallback)`;
-  const stored = storedFields(stream).map(
-    (field) => `v${stream.fields.indexOf(field)} as ${quote(field.name)}`,
-  );
+  const columns = (stream.of ?? stream).fields;
+  const stored = storedFields(stream).map((field) => `v${columns.indexOf(field)} as ${quote(field.name)}`);
   const original =
     kind === 'json'
       ? 'line'
-      : `to_json(struct_pack(${stream.fields.map((f, i) => `${quote(f.name)} := r${i}`).join(', ')}))::varchar`;
+      : `to_json(struct_pack(${stream.named.map((f) => `${quote(f.name)} := r${stream.fields.indexOf(f)}`).join(', ')}))::varchar`;
   return `
     with ${input},
     texts as (select *, ${fields.map((f, i) => `${f.text} as t${i}`).join(', ')} from raws),
@@ -208,7 +212,7 @@ function refusal(stream: Stream, fields: FieldSql[], kind: RawKind, look: Look):
 }
 
 function unknownNames(stream: Stream): string {
-  return `list_filter(names, lambda name: name not in (${stream.fields.map((f) => literal(f.name)).join(', ')}))`;
+  return `list_filter(names, lambda name: name not in (${stream.named.map((f) => literal(f.name)).join(', ')}))`;
 }
 
 /**

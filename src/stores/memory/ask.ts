@@ -36,6 +36,9 @@ export function ask(ledger: Ledger, { stream, question, rollup }: Plan): Answer 
       }),
     )
     .filter((result) => question.having.every((having) => passes(question.measures, having, result)))
+    .filter(
+      (result) => !question.after || compareResults(question, result, rowAt(question, question.after)) > 0,
+    )
     .sort((a, b) => compareResults(question, a, b));
   return {
     columns: columnsOf(question),
@@ -72,6 +75,13 @@ function compareResults(question: Question, a: Result, b: Result): number {
     if (compared !== 0) return compared;
   }
   return 0;
+}
+
+/** A row that has these values in the columns of the order. */
+function rowAt({ order, by, measures }: Question, after: (string | null)[]): Result {
+  const valueIn = ({ text }: { text: string }) =>
+    after[order.findIndex(({ column }) => column === text)] ?? null;
+  return { dimensions: by.map(valueIn), measures: measures.map(valueIn), bucket: 0n, records: [] };
 }
 
 function compareInColumn(

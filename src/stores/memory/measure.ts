@@ -1,17 +1,18 @@
 /** The measures of a question over the records of one group, each recounted from the values themselves. */
-import { averageExtraScale, averageOf, fromScaled, toScaled } from '../../engine/decimal.ts';
+import { averageExtraScale, averageOf, compareNumbers, fromScaled, toScaled } from '../../engine/decimal.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
-import type { Measure } from '../../engine/question.ts';
+import type { Condition, Measure } from '../../engine/question.ts';
 import type { Column } from '../../engine/store.ts';
-import { compareValues } from './compare.ts';
+import { compareValues, dimensionType, dimensionValue, fits } from './compare.ts';
 import { type Values, valueIn } from './ledger.ts';
 
 /** A sum has at most 38 digits; a larger one is an error, never a rounded figure. */
 const sumBound = 10n ** 38n;
 
 /** A canonical text, or null for the smallest, largest or average of nothing. Counts are texts here too. */
-export function measureOf({ name, field, text }: Measure, records: Values[]): string | null {
+export function measureOf({ name, field, text, only, parts }: Measure, all: Values[]): string | null {
+  const records = only ? all.filter((record) => meets(record, only)) : all;
   if (name === 'count') return String(records.length);
   const values = records.map((record) => valueIn(record, field!.name)).filter((value) => value !== null);
   switch (name) {
@@ -28,7 +29,16 @@ export function measureOf({ name, field, text }: Measure, records: Values[]): st
     }
     case 'count_distinct':
       return String(new Set(values).size);
+    case 'greatest':
+      return parts
+        .map((part) => measureOf(part, all)!)
+        .sort(compareNumbers)
+        .at(-1)!;
   }
+}
+
+function meets(record: Values, { dimension, operator, values }: Condition): boolean {
+  return fits(dimensionType(dimension), dimensionValue(dimension, record), operator, values);
 }
 
 function sumOf(field: Field, values: string[], text: string): bigint {

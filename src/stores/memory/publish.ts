@@ -1,7 +1,7 @@
 /**
  * One commit: deliveries in, verdicts and entries out.
  *
- * The deliveries of one call are grouped by stream, mode, source and reason, in order of first appearance; they
+ * The deliveries of one call are grouped by stream, form, mode, source and reason, in order of first appearance; they
  * are concurrent requests, so any order between them is a right one, and this is the order of every store. Within
  * a group they come in order of delivery, and their records in the order in which they were sent. Every record meets what
  * stands before it, records of the same commit included.
@@ -60,15 +60,15 @@ export function publish(
 function inGroups(deliveries: Delivery[]): Delivery[] {
   const groups = new Map<string, Delivery[]>();
   for (const delivery of deliveries) {
-    const { stream, mode, source, reason } = delivery;
-    const key = JSON.stringify([stream.name, mode, source, reason]);
+    const { stream, form, mode, source, reason } = delivery;
+    const key = JSON.stringify([stream.name, form?.form, mode, source, reason]);
     groups.set(key, [...(groups.get(key) ?? []), delivery]);
   }
   return [...groups.values()].flat();
 }
 
 function settle(ledger: Ledger, batch: Batch, delivery: Delivery): Receipt {
-  const { stream, mode, content } = delivery;
+  const { stream, form = stream, mode, content } = delivery;
   const kept = streamLedger(ledger, stream);
   const into: Publishing = { ledger, kept, batch, delivery, import: importOf(delivery) };
   const bounds = boundsOf(stream, batch.recordedAt, kept.droppedBefore);
@@ -76,7 +76,7 @@ function settle(ledger: Ledger, batch: Batch, delivery: Delivery): Receipt {
   const rows = rowsOf(into, standing);
   report(delivery, 'comparing', rows.length);
   const verdicts = rows.map((row, index): Verdict => {
-    const staged = mode === 'retract' ? stageRetraction(stream, row) : stageRecord(stream, row, bounds);
+    const staged = mode === 'retract' ? stageRetraction(stream, row) : stageRecord(form, row, bounds);
     const { verdict, refusal } =
       'refusal' in staged.checked
         ? { verdict: 'rejected' as const, refusal: staged.checked.refusal }
@@ -97,7 +97,7 @@ function rowsOf({ kept, delivery, import: undone }: Publishing, standing: Map<st
     case 'texts':
       return readTexts(content, mode);
     case 'file':
-      return readFile(delivery.stream, content, mode);
+      return readFile(delivery.form ?? delivery.stream, content, mode);
     case 'standing_of_import': {
       const ids = kept.lines
         .filter((line) => line.import === undone && standing.get(line.id) === line)

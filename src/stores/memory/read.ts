@@ -125,7 +125,7 @@ function csvRows(
 
 /** A header that does not fit the stream makes every row of the file wrong: then the file as a whole is refused. */
 function checkHeader(stream: Stream, header: string[] | undefined): asserts header is string[] {
-  const names = stream.fields.map(({ name }) => name);
+  const names = stream.named.map(({ name }) => name);
   const faults = [
     ...(header ?? [])
       .filter((name) => !names.includes(name))

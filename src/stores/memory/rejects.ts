@@ -33,6 +33,7 @@ export function keepReject(
     ['index', String(index)],
     ['original', row.original],
     ['encoding', row.encoding],
+    ['form', delivery.form?.form ?? null],
   ]);
   append(into, streamLedger(ledger, rejectsStream), id, values, 'accepted');
 }

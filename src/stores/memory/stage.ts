@@ -46,20 +46,21 @@ export function boundsOf(stream: Stream, now: Micros, droppedBefore: Micros | un
   };
 }
 
+/** @param stream the form in which the record comes, or the stream itself; the values have the names of the stream */
 export function stageRecord(stream: Stream, row: Row, bounds: Bounds): Staged {
   const id = idOf(stream, row);
   const refuse = (refusal: Refusal): Staged => ({ id, checked: { refusal } });
   const { members, repeated } = row;
   if (!members || repeated !== undefined) return refuse(unreadable(row));
-  const declared = stream.fields.map((field) => field.name);
+  const declared = stream.named.map((field) => field.name);
   for (const name of members.keys()) if (!stream.field(name)) return refuse(unknownField(name, declared));
   const values = new Map<string, string | null>();
-  for (const field of stream.fields) {
-    const raw = members.get(field.name);
+  for (const [index, field] of stream.fields.entries()) {
+    const raw = stream.named.includes(field) ? members.get(field.name) : undefined;
     const madeUp = field === stream.id && !field.required && isMissing(raw);
     const checked = madeUp ? { value: row.fallbackId } : checkValue(field, raw);
     if ('code' in checked) return refuse(valueRefusal(field, checked.code, raw));
-    values.set(field.name, checked.value);
+    values.set((stream.of ?? stream).fields[index]!.name, checked.value);
   }
   const untimely = untimelyRecord(stream, values, bounds);
   return untimely ? refuse(untimely) : { id, checked: { values } };
@@ -103,7 +104,7 @@ function cut(found: string): string {
 }
 
 function untimelyRecord(stream: Stream, values: Values, { horizon, latest }: Bounds): Refusal | undefined {
-  const time = timeOf(stream, { values });
+  const time = timeOf(stream.of ?? stream, { values });
   if (time === undefined) return undefined;
   const shown = formatTimestamp(time);
   const field = stream.time!.name;

@@ -1,0 +1,5 @@
+/** The systems that ship with Tallybook, by hand, in one visible list. */
+import type { System } from './system.ts';
+import { usageSystem } from './usage/index.ts';
+
+export const systems: readonly System[] = [usageSystem];
