@@ -23,11 +23,11 @@ export interface Form extends Stream {
 
 export function makeForm(of: Stream, name: string, { names = {}, fixed = {} }: FormDeclaration): Form {
   const fields = of.fields.map((field): Field => {
-    if (!(field.name in fixed)) return { ...field, name: names[field.name] ?? field.name };
+    if (!Object.hasOwn(fixed, field.name)) return { ...field, name: nameOf(field.name, names) };
     const { required: _, ...rest } = field;
     return { ...rest, default: fixed[field.name]! } as Field;
   });
-  const named = fields.filter((_, index) => !(of.fields[index]!.name in fixed));
+  const named = fields.filter((_, index) => !Object.hasOwn(fixed, of.fields[index]!.name));
   const byName = new Map(named.map((field) => [field.name, field]));
   const same = (field: Field | undefined) => field && fields[of.fields.indexOf(field)];
   return {
@@ -56,19 +56,28 @@ export function formFaults(
     if (field === id) faults.push(`form ${name}: ${field} is the id, which is the same in every form`);
   }
   for (const field of Object.keys(names)) {
-    if (field in fixed) faults.push(`form ${name}: ${field} has another name or is fixed, not both`);
+    if (Object.hasOwn(fixed, field))
+      faults.push(`form ${name}: ${field} has another name or is fixed, not both`);
   }
   for (const [field, value] of Object.entries(fixed)) {
     const declared = fields.get(field);
+    if (declared?.type === 'json') faults.push(`form ${name}: ${field} is json, which cannot be fixed`);
     if (declared && 'code' in checkValue(withoutDefault(declared), { kind: 'cell', text: String(value) }))
       faults.push(`form ${name}: ${JSON.stringify(value)} does not fit the field ${field}`);
   }
-  const shown = [...fields.keys()].filter((field) => !(field in fixed)).map((field) => names[field] ?? field);
+  const shown = [...fields.keys()]
+    .filter((field) => !Object.hasOwn(fixed, field))
+    .map((field) => nameOf(field, names));
   const twice = shown.find((field, index) => shown.indexOf(field) < index);
   if (twice !== undefined) faults.push(`form ${name}: two fields would be called ${twice}`);
   if (shown.length === 0)
     faults.push(`form ${name}: it fixes every field, so that a record would say nothing`);
   return faults;
+}
+
+/** A field may have the name of a property that every object has: `constructor`. */
+function nameOf(field: string, names: Record<string, string>): string {
+  return Object.hasOwn(names, field) ? names[field]! : field;
 }
 
 function withoutDefault(field: Field): Field {

@@ -57,7 +57,7 @@ export const limits = {
   question_condition_values: 10_000,
   page_rows_default: 100,
   page_rows: 1_000,
-  /** Rows of a list that has no pages, since those who know its path expect none. */
+  /** What a list without pages holds at most, of paths whose clients know none. */
   unpaged_rows: 100_000,
   /** Rejects replayed by one call. */
   replay_rejects: 10_000,

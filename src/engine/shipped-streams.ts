@@ -37,7 +37,7 @@ export function withShipped(given: Stream, shipped: Stream): Stream {
   for (const part of ['fields', 'rollups', 'forms'] as const) {
     const declared: Record<string, unknown> = given.declaration[part] ?? {};
     for (const [name, wanted] of Object.entries(shipped.declaration[part] ?? {})) {
-      if (part !== 'fields' && !(name in declared)) continue;
+      if (part !== 'fields' && !Object.hasOwn(declared, name)) continue;
       if (!sameJson(declared[name], wanted))
         refusals.push(`${part.slice(0, -1)} ${name} must be ${JSON.stringify(wanted)}`);
     }
@@ -66,7 +66,7 @@ function merged(given: StreamDeclaration, shipped: Stream): Stream {
 }
 
 function without<T>(given: Record<string, T>, known: Record<string, unknown>): Record<string, T> {
-  return Object.fromEntries(Object.entries(given).filter(([name]) => !(name in known)));
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !Object.hasOwn(known, name)));
 }
 
 /** Whatever the order of their members. */

@@ -23,6 +23,7 @@ test.each<[form: FormDeclaration, fault: string]>([
   [{ names: { kind: 'type' }, fixed: { kind: 'data' } }, 'kind has another name or is fixed, not both'],
   [{ fixed: { kind: 'text' } }, '"text" does not fit the field kind'],
   [{ fixed: { used: -1 } }, '-1 does not fit the field used'],
+  [{ fixed: { note: '{}' } }, 'note is json, which cannot be fixed'],
   [{ names: { used: 'note' } }, 'two fields would be called note'],
   [{ names: { used: 'Used' } }, 'forms'],
   [{ names: { used: 'size' }, more: 1 } as FormDeclaration, 'more'],
@@ -33,6 +34,18 @@ test.each<[form: FormDeclaration, fault: string]>([
 test('a form that fixes every field is refused', () => {
   const declared = { fields: { kind: fields['kind']! }, forms: { all: { fixed: { kind: 'data' } } } };
   expect(() => defineStream('usage', declared)).toThrow('it fixes every field');
+});
+
+test('a field may have a name that every object knows', () => {
+  const declared: StreamDeclaration['fields'] = Object.fromEntries([
+    ['constructor', { type: 'text' }],
+    ['used', { type: 'integer' }],
+  ]);
+  const stream = defineStream('usage', {
+    fields: declared,
+    forms: { short: { names: { used: 'size' } } },
+  });
+  expect(stream.forms.get('short')!.named.map(({ name }) => name)).toEqual(['constructor', 'size']);
 });
 
 test('a form may come and change, and may not go', () => {

@@ -8,6 +8,7 @@ import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Route } from '../system.ts';
 import { usageTypes } from './declarations.ts';
+import { overLimit } from './exceeding.ts';
 import {
   amount,
   cents,
@@ -49,24 +50,27 @@ export const priceLimitRoute: Route = {
     const limit = amount('price_limit', query.price_limit!, '1');
     const subscription =
       query.subscription === undefined ? undefined : subscriptionId('subscription', query.subscription);
+    const { types, question } = overLimit(query.type_of_usage, subscription, { gt: twoDecimals(limit) });
     const { rows, more, from, as_of } = await tallybook.ask(usageStream.name, {
-      ...which(query.type_of_usage, subscription),
-      by: ['subscription_id', 'type'],
-      measures: ['sum(price)'],
-      having: { 'sum(price)': { gt: twoDecimals(limit) } },
+      ...question,
       limit: limits.unpaged_rows,
     });
     if (more) {
       throw new TallybookError(
         'bad_request',
-        `more than ${limits.unpaged_rows} rows exceed ${query.price_limit}, and this list has no pages; raise the limit, name a subscription or type_of_usage, or ask GET /v1/usage/exceeding, which has pages`,
+        `more than ${limits.unpaged_rows} subscriptions exceed ${query.price_limit}, and this list has no pages; raise the limit, name a subscription or type_of_usage, or ask GET /v1/usage/exceeding, which has pages`,
       );
     }
-    const body = rows.map(([id, type, total]) => ({
-      subscription_id: BigInt(id as string),
-      price_exceeded: twoDecimals(cents(total) - limit),
-      type_of_usage: type,
-    }));
+    const body = rows.flatMap(([id, ...totals]) =>
+      types
+        .map((type, index) => ({ type, over: cents(totals[index]) - limit }))
+        .filter(({ over }) => over > 0n)
+        .map(({ type, over }) => ({
+          subscription_id: BigInt(id as string),
+          price_exceeded: twoDecimals(over),
+          type_of_usage: type,
+        })),
+    );
     return { body, origin: { from, as_of } };
   },
 };

@@ -22,7 +22,6 @@ export const dayParameters = {
 };
 export const monthParameter = text('Such as 2026-10; the current one when not given.');
 
-type Given = Readonly<Record<string, string | undefined>>;
 type Where = NonNullable<AskedQuestion['where']>;
 
 function bad(detail: string): TallybookError {
@@ -99,6 +98,6 @@ export function which(type: string | undefined, subscription: string | undefined
 }
 
 /** The types that are asked for. */
-export function typesOf({ type }: Given): readonly UsageType[] {
+export function typesOf(type: string | undefined): readonly UsageType[] {
   return type === undefined ? usageTypes : [type as UsageType];
 }
