@@ -121,6 +121,11 @@ export interface Question extends Selection {
   order: { column: string; descending: boolean }[];
   limit: number;
   fill: boolean;
+  /**
+   * Exclusive. Then the groups are of entries, not of records: of everything that was recorded after then, what took
+   * back and what is taken back alike. So it tells which keys were touched; `count` is the only measure.
+   */
+  touchedAfter?: Micros;
 }
 
 function bad(detail: string): TallybookError {

@@ -15,6 +15,7 @@ import { randomChapter } from './random.ts';
 import { rejectsChapter } from './rejects.ts';
 import { retentionChapter } from './retention.ts';
 import { sequencesChapter } from './sequences.ts';
+import { touchedChapter } from './touched.ts';
 import { valuesChapter } from './values.ts';
 import { verdictsChapter } from './verdicts.ts';
 
@@ -27,6 +28,7 @@ export function storeContract(under: StoreUnderTest): void {
     correctionsChapter(under);
     questionsChapter(under);
     bucketsChapter(under);
+    touchedChapter(under);
     rejectsChapter(under);
     retentionChapter(under);
     durabilityChapter(under);

@@ -11,7 +11,7 @@ import { comparison, dimensionSql, outputSql, Parameters, selectionSql, trimDeci
 import type { Connection } from './connection.ts';
 import { entriesOf, fieldValue, quote, rollupOf, sqlType } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
-import { asOf, knownCondition } from './snapshot.ts';
+import { asOf, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 
 /** @param hasReversals whether the ledger holds entries of sign -1 */
@@ -19,7 +19,10 @@ export async function ask(connection: Connection, plan: Plan, hasReversals: bool
   return connection.transaction(async () => {
     const { question, rollup, stream } = plan;
     const parameters = new Parameters();
-    const known = await knownCondition(connection, question.knownAt);
+    const known =
+      question.touchedAfter === undefined
+        ? await knownCondition(connection, question.knownAt)
+        : await touchedCondition(connection, question.touchedAfter);
     const sql = rollup
       ? rollupQuestion(stream, rollup, question, parameters)
       : ledgerQuestion(stream, question, known, hasReversals, parameters);
@@ -57,7 +60,7 @@ function ledgerQuestion(
   const standing =
     hasReversals &&
     question.measures.some((m) => m.name === 'min' || m.name === 'max' || m.name === 'count_distinct');
-  const signed = hasReversals && !standing;
+  const signed = hasReversals && !standing && question.touchedAfter === undefined;
   const conditions = known === '' || standing ? [] : [known];
   return statement(
     question,
