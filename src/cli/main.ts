@@ -3,6 +3,7 @@
  * tells about it, errors too, goes to stderr; how it ended is in the exit code (outcome.ts).
  */
 import { Command } from 'commander';
+import { alertsCommands } from './commands/alerts.ts';
 import { demoCommand } from './commands/demo.ts';
 import { explainCommand } from './commands/explain.ts';
 import { exportCommand } from './commands/export.ts';
@@ -62,6 +63,7 @@ Every option can be given as a variable too; --help of a command names them.${ex
     recordsCommands,
     exportCommand,
     rejectsCommands,
+    alertsCommands,
     keysCommands,
     upkeepCommands,
     restoreCommand,

@@ -13,8 +13,10 @@ import { describeRoutes, docsRoutes } from './openapi.ts';
 import { answerPreflights } from './origins.ts';
 import { asTallybookError, handleProblems, sendProblem } from './problems.ts';
 import { adminRoutes } from './routes/admin.ts';
+import { alertRoutes } from './routes/alerts.ts';
 import { healthRoutes } from './routes/health.ts';
 import { importRoutes } from './routes/imports.ts';
+import { notificationRoutes } from './routes/notifications.ts';
 import { readRoutes } from './routes/read.ts';
 import { rejectRoutes } from './routes/rejects.ts';
 import { sourceRoutes } from './routes/sources.ts';
@@ -87,6 +89,8 @@ export async function buildApp({ tallybook, auth, log, version }: AppOptions): P
   await app.register(async (scope) => readRoutes(scope, shared));
   await app.register(async (scope) => importRoutes(scope, shared));
   await app.register(async (scope) => rejectRoutes(scope, shared));
+  await app.register(async (scope) => alertRoutes(scope, shared));
+  await app.register(async (scope) => notificationRoutes(scope, shared));
   await app.register(async (scope) => sourceRoutes(scope, shared));
   await app.register(async (scope) => adminRoutes(scope, shared));
   const refuse = (): void => {

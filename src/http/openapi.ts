@@ -42,7 +42,7 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
       components: {
         securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'A key of a source.' } },
       },
-      tags: ['streams', 'records', 'questions', 'imports', 'rejects', 'sources', 'operations'].map(
+      tags: ['streams', 'records', 'questions', 'imports', 'rejects', 'alerts', 'sources', 'operations'].map(
         (name) => ({ name }),
       ),
     },

@@ -37,6 +37,12 @@ const routes: [method: string, path: string, scope: Scope][] = [
   ['POST', '/v1/rejects/replay', 'ingest'],
   ['DELETE', '/v1/rejects/:id', 'ingest'],
   ['DELETE', '/v1/rejects', 'ingest'],
+  ['GET', '/v1/alerts', 'read'],
+  ['GET', '/v1/alerts/:name', 'read'],
+  ['PUT', '/v1/alerts/:name', 'admin'],
+  ['DELETE', '/v1/alerts/:name', 'admin'],
+  ['GET', '/v1/notifications', 'read'],
+  ['GET', '/v1/notifications/events', 'read'],
   ['GET', '/v1/sources', 'admin'],
   ['POST', '/v1/sources', 'admin'],
   ['GET', '/v1/sources/:name', 'admin'],
@@ -101,7 +107,8 @@ test('every route with every scope: no key 401, the wrong scope 403, the right o
       const { statusCode } = await app.inject({
         method: method as 'GET',
         url,
-        headers: authorization ? { authorization } : {},
+        // The id is none: events that go on for ever are refused for it, after the key was looked at.
+        headers: { 'last-event-id': '?', ...(authorization ? { authorization } : {}) },
       });
       const through = scope === 'public' || given === scope || given === 'admin';
       const refused = given === 'none' || given === 'unknown' ? 401 : 403;
@@ -188,6 +195,15 @@ test('the OpenAPI page names every route but its own, and answers fit the schema
       { filter: { code: 'invalid_value' }, patch: { amount: '3' } },
     ],
     ['DELETE', '/v1/rejects', '/v1/rejects', { filter: { code: 'conflict' }, reason: 'seen' }],
+    [
+      'PUT',
+      '/v1/alerts/{name}',
+      '/v1/alerts/spent',
+      { stream: 'sales', measure: 'sum(amount)', by: ['customer'], period: 'all', limit: 1 },
+    ],
+    ['GET', '/v1/alerts', '/v1/alerts'],
+    ['GET', '/v1/alerts/{name}', '/v1/alerts/spent'],
+    ['GET', '/v1/notifications', '/v1/notifications?alert=spent'],
     ['GET', '/v1/sources', '/v1/sources'],
     [
       'POST',
