@@ -16,6 +16,8 @@ export interface OpenOptions {
   threads?: number | undefined;
   /** Silent when not given. */
   log?: Log | undefined;
+  /** Post to webhooks: to public addresses, and to these hosts whatever their address. Without it, to none. */
+  webhooks?: { allowedHosts: readonly string[] } | undefined;
 }
 
 /**
@@ -27,6 +29,7 @@ export async function openTallybook({
   memoryLimit,
   threads,
   log,
+  webhooks,
 }: OpenOptions): Promise<Tallybook> {
   const { openDuckDBStore } = await import('../stores/duckdb/index.ts');
   const { Tallybook } = await import('../engine/tallybook.ts');
@@ -36,11 +39,18 @@ export async function openTallybook({
     ...(threads === undefined ? {} : { threads }),
   });
   try {
-    return await Tallybook.open({ store, spoolDirectory: join(directory, 'spool'), log: log ?? silent });
+    const spoolDirectory = join(directory, 'spool');
+    const posting = webhooks && { poster: await posterOf(webhooks.allowedHosts) };
+    return await Tallybook.open({ store, spoolDirectory, log: log ?? silent, webhooks: posting });
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+async function posterOf(allowedHosts: readonly string[]) {
+  const { webhookPoster } = await import('../http/webhook-post.ts');
+  return webhookPoster(allowedHosts);
 }
 
 /** All routes over an open ledger. Without `auth` everybody may do everything. */

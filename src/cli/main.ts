@@ -17,6 +17,7 @@ import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
 import { streamsCommands } from './commands/streams.ts';
 import { upkeepCommands } from './commands/upkeep.ts';
+import { webhooksCommands } from './commands/webhooks.ts';
 import { version } from './compose.ts';
 import { readEnvironment, wantsJson } from './config.ts';
 import { exitCodesHelp, fail } from './outcome.ts';
@@ -64,6 +65,7 @@ Every option can be given as a variable too; --help of a command names them.${ex
     exportCommand,
     rejectsCommands,
     alertsCommands,
+    webhooksCommands,
     keysCommands,
     upkeepCommands,
     restoreCommand,

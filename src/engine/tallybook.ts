@@ -25,6 +25,8 @@ import type { Answer, BacksUp, Check, Delivery, Entry, Fate, Store } from './sto
 import type { Stream } from './stream.ts';
 import { Streams } from './streams.ts';
 import type { Receipt } from './verdicts.ts';
+import type { Attempt } from './webhook-queue.ts';
+import { type WebhookSettings, Webhooks } from './webhooks.ts';
 import { type BatchEvent, Writer } from './writer.ts';
 
 export interface TallybookOptions {
@@ -32,15 +34,19 @@ export interface TallybookOptions {
   /** Where uploads are kept while they are imported; emptied at start. */
   spoolDirectory: string;
   log: Log;
+  /** How webhooks are posted to. Without it this process posts to none; a server does. */
+  webhooks?: WebhookSettings | undefined;
 }
 
 export type { Log };
 
-/** For whoever counts: `batch` after every commit, `question` after every answer, `evaluation` of the alerts. */
+/** For whoever counts: `batch` after every commit, `question` after every answer, `evaluation` of the
+ * alerts, `attempt` to post to a webhook. */
 export interface TallybookEvents {
   batch: [BatchEvent];
   question: [{ stream: string; seconds: number; from: string }];
   evaluation: [EvaluationEvent];
+  attempt: [Attempt];
 }
 
 export type AskedSelection = Pick<AskedQuestion, 'where' | 'from' | 'to' | 'known_at' | 'tz'>;
@@ -55,13 +61,14 @@ export class Tallybook {
   readonly alerts: Alerts;
   readonly evaluation: AlertEvaluation;
   readonly notifications: Notifications;
+  readonly webhooks: Webhooks;
   readonly log: Log;
   readonly #store: Store & Partial<BacksUp>;
   readonly #housekeeping: Housekeeping;
   readonly #spoolDirectory: string;
   #closed: Promise<void> | undefined;
 
-  private constructor({ store, spoolDirectory, log }: TallybookOptions) {
+  private constructor({ store, spoolDirectory, log, webhooks }: TallybookOptions) {
     this.#store = store;
     this.#spoolDirectory = spoolDirectory;
     this.log = log;
@@ -89,6 +96,9 @@ export class Tallybook {
       log,
       onEvaluated: (event) => this.events.emit('evaluation', event),
     });
+    const { alerts, notifications } = this;
+    const onAttempt = (attempt: Attempt) => this.events.emit('attempt', attempt);
+    this.webhooks = new Webhooks({ store, write, alerts, notifications, log, onAttempt }, webhooks);
   }
 
   /** Opens the books: prepares the store, reads streams and sources, marks imports that were cut off. */
@@ -99,6 +109,7 @@ export class Tallybook {
     await tallybook.sources.load();
     await tallybook.imports.load();
     await tallybook.alerts.load();
+    await tallybook.webhooks.load();
     await tallybook.evaluation.start();
     tallybook.#housekeeping.start();
     return tallybook;
@@ -188,6 +199,7 @@ export class Tallybook {
   async #close(): Promise<void> {
     await this.imports.close();
     await this.evaluation.close();
+    await this.webhooks.close();
     await this.writer.close();
     await this.#housekeeping.stop();
     await this.#store.close();

@@ -21,6 +21,7 @@ import { readRoutes } from './routes/read.ts';
 import { rejectRoutes } from './routes/rejects.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { streamRoutes } from './routes/streams.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { writeRoutes } from './routes/write.ts';
 import { secureHeaders } from './security-headers.ts';
 import { endAllEvents } from './server-sent-events.ts';
@@ -91,6 +92,7 @@ export async function buildApp({ tallybook, auth, log, version }: AppOptions): P
   await app.register(async (scope) => rejectRoutes(scope, shared));
   await app.register(async (scope) => alertRoutes(scope, shared));
   await app.register(async (scope) => notificationRoutes(scope, shared));
+  await app.register(async (scope) => webhookRoutes(scope, shared));
   await app.register(async (scope) => sourceRoutes(scope, shared));
   await app.register(async (scope) => adminRoutes(scope, shared));
   const refuse = (): void => {

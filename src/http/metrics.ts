@@ -60,6 +60,12 @@ export function countEverything(tallybook: Tallybook): Metrics {
     labelNames: ['alert', 'threshold'],
     registers,
   });
+  const attempts = new Counter({
+    name: 'tallybook_webhook_attempts_total',
+    help: 'Attempts to post to a webhook',
+    labelNames: ['webhook', 'outcome'],
+    registers,
+  });
   const depth = (name: string, help: string, value: () => number): void => {
     new Gauge({
       name,
@@ -105,12 +111,17 @@ export function countEverything(tallybook: Tallybook): Metrics {
     evaluations.observe(event.seconds);
     for (const { alert, threshold } of event.notifications) notifications.inc({ alert, threshold });
   };
-  events.on('batch', onBatch).on('question', onQuestion).on('evaluation', onEvaluation);
+  const onAttempt: Parameters<typeof events.on<'attempt'>>[1] = ({ webhook, outcome }) => {
+    attempts.inc({ webhook, outcome });
+  };
+  events.on('batch', onBatch).on('question', onQuestion);
+  events.on('evaluation', onEvaluation).on('attempt', onAttempt);
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
     stop() {
-      events.off('batch', onBatch).off('question', onQuestion).off('evaluation', onEvaluation);
+      events.off('batch', onBatch).off('question', onQuestion);
+      events.off('evaluation', onEvaluation).off('attempt', onAttempt);
       registry.clear();
     },
   };

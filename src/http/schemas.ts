@@ -299,6 +299,39 @@ export const NotificationsSchema = Type.Object(
   closed,
 );
 
+const webhookFields = {
+  name: Text,
+  url: Text,
+  alerts: nullable(Type.Array(Text, { description: 'Of these alerts; null: of all.' })),
+  enabled: Type.Boolean(),
+};
+export const WebhookSchema = Type.Object(webhookFields, closed);
+export const PutWebhookSchema = Type.Object(
+  {
+    ...webhookFields,
+    secret: Type.Optional(Type.String({ description: 'One that was made for it; shown this once.' })),
+  },
+  closed,
+);
+export const WebhooksSchema = Type.Object({ webhooks: Type.Array(WebhookSchema) }, closed);
+export const DeliverySchema = Type.Object(
+  {
+    id: Text,
+    at: Time,
+    webhook: Text,
+    notification: Text,
+    attempt: Type.Integer({ minimum: 1, description: 'The how manieth of this notification.' }),
+    redelivery: Type.Boolean({ description: 'Asked for by somebody, out of turn.' }),
+    outcome: Type.Enum(['delivered', 'failed', 'given_up']),
+    status: nullable(Type.Integer()),
+    milliseconds: Count,
+    url: Text,
+    error: nullable(Text),
+  },
+  closed,
+);
+export const DeliveriesSchema = Type.Object({ deliveries: Type.Array(DeliverySchema), next }, closed);
+
 export const SourceSchema = Type.Object(
   {
     name: Text,

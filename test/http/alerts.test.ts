@@ -113,20 +113,22 @@ describe.each(storeKinds)('alerts over HTTP, %s', (kind) => {
     const url = `${await listen()}/v1/notifications/events`;
     const live = await follow(url);
     await send('POST', records, [sale('1', { amount: 10 }), sale('2', { amount: 10, customer: 'b' })]);
-    await expect.poll(() => live.events().length).toBe(2);
+    await expect.poll(() => live.events().length, { timeout: 10_000 }).toBe(2);
     live.stop();
     const [first] = live.events();
     expect(first).toMatchObject({ event: 'notification', data: { alert: 'spent', key: 'a', value: '10' } });
 
     await send('POST', records, sale('3', { amount: 10, customer: 'c' }));
     const again = await follow(url, { 'last-event-id': first!.id });
-    await expect.poll(() => again.events().map(({ data }) => data.key)).toEqual(['b', 'c']);
+    await expect
+      .poll(() => again.events().map(({ data }) => data.key), { timeout: 10_000 })
+      .toEqual(['b', 'c']);
     const others = await follow(`${url}?key=d`, { 'last-event-id': first!.id });
     await send('POST', records, [
       sale('4', { amount: 10, customer: 'e' }),
       sale('5', { amount: 10, customer: 'd' }),
     ]);
-    await expect.poll(() => others.events().map(({ data }) => data.key)).toEqual(['d']);
+    await expect.poll(() => others.events().map(({ data }) => data.key), { timeout: 10_000 }).toEqual(['d']);
     again.stop();
     others.stop();
     expect((await send('GET', '/v1/notifications/events', undefined, { 'last-event-id': '!' })).status).toBe(

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { StreamDeclaration } from '../../engine/declaration.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import { openTallybook } from '../compose.ts';
-import { jsonSetting, type LedgerSettings, ledgerSettings, portNumber, setting } from '../config.ts';
+import { jsonSetting, type LedgerSettings, ledgerSettings, listOf, portNumber, setting } from '../config.ts';
 import { type LogFormat, serverLog } from '../log.ts';
 import { checkNoAuth, startServing } from '../serving.ts';
 import { readStreamFile } from '../stream-files.ts';
@@ -14,6 +14,7 @@ interface ServeSettings extends LedgerSettings {
   port: number;
   auth: boolean;
   streams?: string;
+  allowWebhookHost?: string[];
   log?: LogFormat;
   json?: boolean;
 }
@@ -45,6 +46,13 @@ same --data go through it. It stops cleanly on SIGTERM and Ctrl-C; a second one 
     .addOption(setting('--no-auth', 'ask for no key; on a loopback address only'))
     .addOption(setting('--streams <file>', 'declare the streams of a file first'))
     .addOption(
+      setting(
+        '--allow-webhook-host <name>',
+        'a host whose address is not public, to which webhooks may be posted; may be repeated',
+        { repeat: true },
+      ),
+    )
+    .addOption(
       setting('--log <format>', 'log on stderr; text in a terminal, else json', {
         choices: ['json', 'text'],
       }),
@@ -59,6 +67,7 @@ async function serve({
   port,
   auth,
   streams,
+  allowWebhookHost,
   memory,
   threads,
   log,
@@ -71,6 +80,7 @@ async function serve({
     memoryLimit: memory,
     threads,
     log: await serverLog(log),
+    webhooks: { allowedHosts: listOf(allowWebhookHost) ?? [] },
   });
   try {
     await declare(tallybook, declared);
