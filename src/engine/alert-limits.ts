@@ -11,7 +11,7 @@ import type { Condition, Question } from './question.ts';
 import type { Entry, Store } from './store.ts';
 import type { Stream } from './stream.ts';
 
-const idsAtOnce = 1_000;
+const idsAtOnce = 10_000;
 
 export class ReferenceLimits {
   readonly #store: Store;
