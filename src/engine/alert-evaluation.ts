@@ -57,9 +57,10 @@ export class AlertEvaluation {
   /** Names of the streams whose commits concern an alert. */
   #watching = new Set<string>();
   readonly #faults = new Map<string, string>();
-  /** Up to which commit everything is evaluated, and up to which this is written down. */
+  /** Up to which commit everything is evaluated. */
   #evaluatedTo: Micros = 0n;
-  #kept: Micros = 0n;
+  /** Whether anything was found since that was written down: where nothing happens, nothing is written. */
+  #unkept = false;
   #keptAt = 0;
   /** When the first commit came that is not evaluated yet. */
   #dueSince: number | undefined;
@@ -79,7 +80,6 @@ export class AlertEvaluation {
     if (progress) {
       const { evaluated_to: to } = valuesByName(alertProgressStream, progress.values);
       this.#evaluatedTo = parseTimestamp(to!)!;
-      this.#kept = this.#evaluatedTo;
     }
     this.alertsChanged();
   }
@@ -138,6 +138,7 @@ export class AlertEvaluation {
     if (this.#closing.signal.aborted) return;
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
+      if (this.#dueSince !== undefined) this.#wake();
     });
   }
 
@@ -200,13 +201,15 @@ export class AlertEvaluation {
       const trial = new AlertTrial(this.#ledger, alert, watched, told);
       const after = alert.recordedAt > this.#evaluatedTo ? alert.recordedAt : this.#evaluatedTo;
       // One question a stream, however many alerts look at it: most often nothing has changed there.
-      const hasChanged = (stream: Stream): Promise<boolean> => {
+      const hasChanged = async (stream: Stream): Promise<boolean> => {
         const key = `${stream.name} ${after}`;
         const known = changed.get(key) ?? this.#hasChanged(stream, after);
         changed.set(key, known);
+        if (await known) this.#unkept = true;
         return known;
       };
       const isNew = alert.recordedAt > this.#evaluatedTo;
+      if (isNew) this.#unkept = true;
       if (isNew) await trial.everything();
       if (await hasChanged(watched.stream)) await trial.touched(after);
       if (!isNew && typeof watched.limit !== 'string') {
@@ -249,11 +252,10 @@ export class AlertEvaluation {
   }
 
   async #keepProgress(): Promise<void> {
-    if (this.#evaluatedTo === this.#kept) return;
-    const to = this.#evaluatedTo;
-    const record = { id: 'alerts', evaluated_to: formatTimestamp(to) };
+    if (!this.#unkept) return;
+    const record = { id: 'alerts', evaluated_to: formatTimestamp(this.#evaluatedTo) };
     await this.#ledger.write(bookDelivery(alertProgressStream, 'upsert', [JSON.stringify(record)]));
-    this.#kept = to;
+    this.#unkept = false;
     this.#keptAt = Date.now();
   }
 }

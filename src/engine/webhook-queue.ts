@@ -110,6 +110,12 @@ export class WebhookQueue {
     await this.#running;
   }
 
+  /** Whether anything that it should have is not settled yet. */
+  async isBehind(): Promise<boolean> {
+    const { alerts } = this.webhook;
+    return (await this.#ledger.notifications.after(await this.#lastSettled(), { alerts }, 1)).length > 0;
+  }
+
   /** One attempt, out of turn. */
   async postNow(notification: KeptNotification): Promise<Attempt> {
     const posted = await this.#post(notification);

@@ -99,19 +99,27 @@ export class Webhooks {
       for (const alert of asked.alerts ?? []) this.#ledger.alerts.get(alert);
       const enabled = asked.enabled ?? true;
       const newSecret = asked.secret === undefined && !before ? makeSecret() : undefined;
+      const alerts = asked.alerts ? [...new Set(asked.alerts)].sort() : undefined;
+      // What was told of other alerts before it is to have them is not for it; what it did not take yet is.
+      const sameAlerts = before && JSON.stringify(before.alerts) === JSON.stringify(alerts);
+      const goesOn =
+        before && (!enabled || (before.enabled && (sameAlerts || (await this.#queue(before).isBehind()))));
       const webhook: Webhook = {
         name,
         url: url.href,
         secret: asked.secret ?? before?.secret ?? newSecret!,
-        alerts: asked.alerts ? [...new Set(asked.alerts)].sort() : undefined,
+        alerts,
         enabled,
-        afterSeq:
-          before?.enabled || (before && !enabled)
-            ? before.afterSeq
-            : await this.#ledger.notifications.lastSeq(),
+        afterSeq: goesOn ? before.afterSeq : await this.#ledger.notifications.lastSeq(),
       };
-      const { afterSeq, alerts, ...rest } = webhook;
-      const record = { ...rest, alerts: alerts ?? null, after_seq: afterSeq };
+      const record = {
+        name,
+        url: webhook.url,
+        secret: webhook.secret,
+        alerts: alerts ?? null,
+        enabled,
+        after_seq: webhook.afterSeq,
+      };
       await this.#ledger.write(bookDelivery(webhooksStream, 'upsert', [JSON.stringify(record)]));
       await this.#queues.get(name)?.stop();
       this.#hold(webhook);

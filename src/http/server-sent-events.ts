@@ -60,10 +60,12 @@ export function sendEvents(request: FastifyRequest, reply: FastifyReply): Events
     raw.end();
   };
   open.add(close);
+  let resume = (): void => undefined;
+  listeners.push(() => resume());
+  raw.on('drain', () => resume());
   const drained = (): Promise<void> =>
     new Promise((resolve) => {
-      listeners.push(resolve);
-      raw.once('drain', resolve);
+      resume = resolve;
     });
   request.raw.on('close', close);
   return {

@@ -314,11 +314,24 @@ describe.each(storeKinds)('webhooks, %s', (kind) => {
     await webhooks.put('hook', { url: hook.url, alerts: ['mine'] });
     await notifications.add(told('mine:1', 'other:1', 'mine:2'));
     await eventually(hook.keys).toEqual(['mine:1', 'mine:2']);
+    // Before it is changed: what is broken off is posted again.
+    const attempts = async (count: number) =>
+      eventually(async () => (await outcomesOf(tallybook)).length).toBe(count);
+    await attempts(2);
     expect((await webhooks.put('hook', { url: hook.url, enabled: false })).newSecret).toBeUndefined();
     await notifications.add(told('mine:3'));
     await webhooks.put('hook', { url: hook.url });
     await notifications.add(told('mine:4'));
     await eventually(hook.keys).toEqual(['mine:1', 'mine:2', 'mine:4']);
+    await attempts(3);
+
+    // Of all alerts from now on: what was told of others before is not posted.
+    await webhooks.put('hook', { url: hook.url, alerts: ['mine'] });
+    await notifications.add(told('other:2'));
+    await webhooks.put('hook', { url: hook.url });
+    await notifications.add(told('other:3'));
+    await eventually(hook.keys).toEqual(['mine:1', 'mine:2', 'mine:4', 'other:3']);
+    await attempts(4);
 
     // What the old address did not take goes to the new one.
     await webhooks.put('hook', { url: 'http://127.0.0.1:1/' });
@@ -327,13 +340,13 @@ describe.each(storeKinds)('webhooks, %s', (kind) => {
     await webhooks.put('hook', { url: hook.url });
     await eventually(() => hook.keys().at(-1)).toBe('mine:5');
 
-    const { attempts } = await webhooks.attempts('hook', { newestFirst: false });
-    const once = await webhooks.redeliver('hook', attempts[0]!.id);
+    const [first] = (await webhooks.attempts('hook', { newestFirst: false })).attempts;
+    const once = await webhooks.redeliver('hook', first!.id);
     expect(once).toMatchObject({
       attempt: 2,
       redelivery: true,
       outcome: 'delivered',
-      notification: attempts[0]!.notification,
+      notification: first!.notification,
     });
     expect(hook.keys().at(-1)).toBe('mine:1');
     await expect(webhooks.redeliver('hook', 'd_none')).rejects.toMatchObject({ code: 'unknown_delivery' });
