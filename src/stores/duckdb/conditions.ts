@@ -50,7 +50,7 @@ export function comparison(
       return `${value} is distinct from ${parameters.add(texts[0]!, type)}`;
     case 'in':
       if (texts.length === 0) return 'false';
-      // A parameter for each of thousands of values takes seconds to plan; a list in one of them a few milliseconds.
+      // With a parameter for each of thousands of values, lookups took half as long again as with the list in one.
       return texts.length > valuesOneByOne
         ? `${value} in (select cast(unnest(json_transform(${parameters.add(JSON.stringify(texts), 'varchar')}, '["VARCHAR"]')) as ${type}))`
         : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
