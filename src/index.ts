@@ -23,10 +23,12 @@
  * declares what a module exports.
  */
 export { type OpenOptions, openApp, openTallybook } from './cli/compose.ts';
+export type { AlertDefinition, AskedAlert } from './engine/alert-definition.ts';
 export type { RollupDeclaration, StreamDeclaration } from './engine/declaration.ts';
 export { type ErrorCode, type ErrorKind, errorRegister, TallybookError } from './engine/errors.ts';
 export type { FieldDeclaration, FieldType } from './engine/field-types.ts';
 export type { ImportState } from './engine/import-state.ts';
+export type { Notification } from './engine/notifications.ts';
 export type { AskedQuestion } from './engine/question.ts';
 export type { Reject } from './engine/rejects.ts';
 export type { Scope, Source } from './engine/sources.ts';

@@ -21,6 +21,8 @@ export interface OpenOptions {
   systems?: readonly string[] | undefined;
   /** Silent when not given. */
   log?: Log | undefined;
+  /** Post to webhooks: to public addresses, and to these hosts whatever their address. Without it, to none. */
+  webhooks?: { allowedHosts: readonly string[] } | undefined;
 }
 
 /**
@@ -33,6 +35,7 @@ export async function openTallybook({
   threads,
   log,
   systems: names,
+  webhooks,
 }: OpenOptions): Promise<Tallybook> {
   const { openDuckDBStore } = await import('../stores/duckdb/index.ts');
   const { Tallybook } = await import('../engine/tallybook.ts');
@@ -43,16 +46,24 @@ export async function openTallybook({
     ...(threads === undefined ? {} : { threads }),
   });
   try {
+    const spoolDirectory = join(directory, 'spool');
+    const posting = webhooks && { poster: await posterOf(webhooks.allowedHosts) };
     return await Tallybook.open({
       store,
-      spoolDirectory: join(directory, 'spool'),
+      spoolDirectory,
       log: log ?? silent,
       shipped: systems.flatMap(({ streams }) => streams),
+      webhooks: posting,
     });
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+async function posterOf(allowedHosts: readonly string[]) {
+  const { webhookPoster } = await import('../http/webhook-post.ts');
+  return webhookPoster(allowedHosts);
 }
 
 /** All routes over an open ledger. Without `auth` everybody may do everything. */

@@ -3,6 +3,7 @@
  * tells about it, errors too, goes to stderr; how it ended is in the exit code (outcome.ts).
  */
 import { Command } from 'commander';
+import { alertsCommands } from './commands/alerts.ts';
 import { demoCommand } from './commands/demo.ts';
 import { explainCommand } from './commands/explain.ts';
 import { exportCommand } from './commands/export.ts';
@@ -17,6 +18,7 @@ import { serveCommand } from './commands/serve.ts';
 import { streamsCommands } from './commands/streams.ts';
 import { upkeepCommands } from './commands/upkeep.ts';
 import { usageCommands } from './commands/usage.ts';
+import { webhooksCommands } from './commands/webhooks.ts';
 import { version } from './compose.ts';
 import { readEnvironment, wantsJson } from './config.ts';
 import { exitCodesHelp, fail } from './outcome.ts';
@@ -63,6 +65,8 @@ Every option can be given as a variable too; --help of a command names them.${ex
     recordsCommands,
     exportCommand,
     rejectsCommands,
+    alertsCommands,
+    webhooksCommands,
     keysCommands,
     usageCommands,
     upkeepCommands,

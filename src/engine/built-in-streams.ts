@@ -76,4 +76,90 @@ export const streamsStream = defineBuiltInStream('_streams', {
   },
 });
 
-export const builtInStreams = [rejectsStream, importsStream, sourcesStream, streamsStream];
+/** What is watched. The revision is part of the ids of the notifications (see alerts.ts). */
+export const alertsStream = defineBuiltInStream('_alerts', {
+  id: 'name',
+  fields: {
+    name: { type: 'text', required: true },
+    revision: { type: 'integer', required: true },
+    definition: { type: 'json', required: true },
+  },
+});
+
+/** One record: up to which commit the alerts have been evaluated. */
+export const alertProgressStream = defineBuiltInStream('_alert_progress', {
+  id: 'id',
+  fields: {
+    id: { type: 'text', required: true },
+    evaluated_to: { type: 'timestamp', required: true },
+  },
+});
+
+/** Thresholds that were reached. The id is made of alert, revision, key, period and threshold: so each is there once. */
+export const notificationsStream = defineBuiltInStream('_notifications', {
+  id: 'id',
+  time: 'at',
+  fields: {
+    id: { type: 'text', required: true },
+    at: { type: 'timestamp', required: true },
+    alert: { type: 'text', required: true },
+    revision: { type: 'integer', required: true },
+    stream: { type: 'text', required: true },
+    measure: { type: 'text', required: true },
+    /** The values of the dimensions, joined by commas: to be looked for. */
+    key: { type: 'text', required: true },
+    dimensions: { type: 'json', required: true },
+    period: { type: 'json', required: true },
+    threshold: { type: 'text', required: true },
+    limit: { type: 'text', required: true },
+    value: { type: 'text', required: true },
+    percent: { type: 'text' },
+  },
+});
+
+/** Where notifications are posted to, with the secret that signs them: it must be known to sign. */
+export const webhooksStream = defineBuiltInStream('_webhooks', {
+  id: 'name',
+  fields: {
+    name: { type: 'text', required: true },
+    url: { type: 'text', required: true },
+    secret: { type: 'text', required: true },
+    alerts: { type: 'json' },
+    enabled: { type: 'boolean', required: true },
+    /** Seq of the last notification that it is not concerned with. */
+    after_seq: { type: 'integer', required: true },
+  },
+});
+
+/** Every attempt to post a notification. */
+export const deliveriesStream = defineBuiltInStream('_webhook_deliveries', {
+  id: 'id',
+  time: 'at',
+  fields: {
+    id: { type: 'text', required: true },
+    at: { type: 'timestamp', required: true },
+    webhook: { type: 'text', required: true },
+    notification: { type: 'text', required: true },
+    notification_seq: { type: 'integer', required: true },
+    attempt: { type: 'integer', required: true },
+    /** Asked for by somebody, out of turn. */
+    redelivery: { type: 'boolean', required: true },
+    outcome: { type: 'text', required: true },
+    status: { type: 'integer' },
+    milliseconds: { type: 'integer', required: true },
+    url: { type: 'text', required: true },
+    error: { type: 'text' },
+  },
+});
+
+export const builtInStreams = [
+  rejectsStream,
+  importsStream,
+  sourcesStream,
+  streamsStream,
+  alertsStream,
+  alertProgressStream,
+  notificationsStream,
+  webhooksStream,
+  deliveriesStream,
+];

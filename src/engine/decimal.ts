@@ -58,3 +58,15 @@ export function compareNumbers(a: string, b: string): number {
   const y = toScaled(b, scale);
   return x < y ? -1 : x > y ? 1 : 0;
 }
+
+/** The product of two plain numbers, plain and exact. */
+export function multiply(a: string, b: string): string {
+  const scales = [a, b].map((number) => number.split('.')[1]?.length ?? 0) as [number, number];
+  return fromScaled(toScaled(a, scales[0]) * toScaled(b, scales[1]), scales[0] + scales[1]);
+}
+
+/** The quotient of two plain numbers of the same sign, cut (not rounded) to a number of decimals. */
+export function divideCut(a: string, b: string, decimals: number): string {
+  const scale = Math.max(a.split('.')[1]?.length ?? 0, b.split('.')[1]?.length ?? 0);
+  return fromScaled((toScaled(a, scale) * 10n ** BigInt(decimals)) / toScaled(b, scale), decimals);
+}

@@ -65,6 +65,22 @@ export const limits = {
   idempotency_key_characters: 255,
   reason_characters: 1_000,
   source_keys: 10,
+  /** Alerts of one ledger, thresholds of one alert, streams that the way to its limit walks through. */
+  alerts_max: 500,
+  alert_thresholds: 20,
+  alert_hops: 5,
+  /** Keys of one commit that an alert looks up one by one; of more it asks for all that reach a threshold. */
+  alert_keys: 10_000,
+  /** How far evaluation has come is written down this often, and at a clean stop. */
+  alert_progress_seconds: 60,
+  webhooks_max: 100,
+  webhook_url_characters: 2_048,
+  /** An attempt to post a notification, and what is read of its answer. */
+  webhook_timeout_seconds: 10,
+  webhook_response_bytes: 4_096,
+  /** Between two attempts at most; and the age at which a notification that cannot be posted is given up. */
+  webhook_delay_seconds: 3_600,
+  webhook_give_up_seconds: 259_200,
   /** A JSON body of any other request: a question, a declaration, a choice of rejects. */
   control_body_bytes: 16_777_216,
   /** Headers of a request, its address included. */

@@ -54,7 +54,7 @@ export function seqOfCursor(cursor: string | undefined): string | undefined {
   return seq;
 }
 
-export function cursorOf(entry: Entry): string {
+export function cursorOf(entry: Pick<Entry, 'seq'>): string {
   return Buffer.from(entry.seq, 'latin1').toString('base64url');
 }
 

@@ -3,8 +3,8 @@
  *
  * A rollup answers exactly when it keeps every sum that is asked, splits by every field that is asked or
  * compared, and its buckets add up to those of the question: same time zone, buckets that nest, and a from and
- * to that fall on their edges. What was known at a time, smallest, largest and distinct values are never in a
- * rollup: they come from the ledger.
+ * to that fall on their edges. What was known at a time, what was touched after one, smallest, largest and distinct
+ * values are never in a rollup: they come from the ledger.
  */
 import { bucketStart, type Every, formatTimestamp, type Micros } from './calendar.ts';
 import { TallybookError } from './errors.ts';
@@ -41,7 +41,7 @@ export function planQuestion(stream: Stream, question: Question, state: StreamSt
     .filter((rollup) => answers(rollup, question) && !startsBefore(rollupsCompleteFrom.get(rollup.name)))
     .sort((a, b) => a.by.length - b.by.length || coarseness.indexOf(b.every) - coarseness.indexOf(a.every));
   const rollup = fitting[0];
-  if (!rollup && startsBefore(droppedBefore)) {
+  if (!rollup && question.touchedAfter === undefined && startsBefore(droppedBefore)) {
     const since = formatTimestamp(droppedBefore!);
     throw new TallybookError(
       'beyond_retention',
@@ -52,7 +52,7 @@ export function planQuestion(stream: Stream, question: Question, state: StreamSt
 }
 
 function answers(rollup: Rollup, question: Question): boolean {
-  if (question.knownAt !== undefined) return false;
+  if (question.knownAt !== undefined || question.touchedAfter !== undefined) return false;
   if (!question.measures.every((measure) => keeps(rollup, measure))) return false;
   const conditions = [...question.where, ...question.measures.flatMap(conditionsOf)];
   const dimensions = [...question.by, ...conditions.map((condition) => condition.dimension)];

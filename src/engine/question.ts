@@ -89,6 +89,14 @@ export interface Measure {
   parts: Measure[];
 }
 
+export const countMeasure: Measure = {
+  text: 'count',
+  name: 'count',
+  field: undefined,
+  only: undefined,
+  parts: [],
+};
+
 /** A field, or a path into a json field. */
 export interface Dimension {
   text: string;
@@ -135,6 +143,11 @@ export interface Question extends Selection {
   after: (string | null)[] | undefined;
   limit: number;
   fill: boolean;
+  /**
+   * Exclusive. Then the groups are of entries, not of records: of everything that was recorded after then, what took
+   * back and what is taken back alike. So it tells which keys were touched; `count` is the only measure.
+   */
+  touchedAfter?: Micros;
 }
 
 function bad(detail: string): TallybookError {

@@ -5,11 +5,14 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { AlertEvaluation, type EvaluationEvent } from './alert-evaluation.ts';
+import { Alerts } from './alerts.ts';
 import { sourcesStream } from './built-in-streams.ts';
 import { TallybookError } from './errors.ts';
 import { askFilled } from './fill.ts';
 import { Imports } from './imports.ts';
 import type { Log } from './log.ts';
+import { Notifications } from './notifications.ts';
 import { standingInBook } from './own-books.ts';
 import { cutPage, type Page, pageSize, seqOfCursor } from './pages.ts';
 import { type Plan, planQuestion } from './plan.ts';
@@ -22,6 +25,8 @@ import type { Answer, BacksUp, Check, Delivery, Entry, Fate, Store, StreamState 
 import type { Stream } from './stream.ts';
 import { Streams } from './streams.ts';
 import type { Receipt } from './verdicts.ts';
+import type { Attempt } from './webhook-queue.ts';
+import { type WebhookSettings, Webhooks } from './webhooks.ts';
 import { type BatchEvent, Writer } from './writer.ts';
 
 export interface TallybookOptions {
@@ -31,14 +36,19 @@ export interface TallybookOptions {
   log: Log;
   /** Streams of the systems that ship with it: they are there from the start. */
   shipped?: readonly Stream[];
+  /** How webhooks are posted to. Without it this process posts to none; a server does. */
+  webhooks?: WebhookSettings | undefined;
 }
 
 export type { Log };
 
-/** For whoever counts: `batch` after every commit, `question` after every answer. */
+/** For whoever counts: `batch` after every commit, `question` after every answer, `evaluation` of the
+ * alerts, `attempt` to post to a webhook. */
 export interface TallybookEvents {
   batch: [BatchEvent];
   question: [{ stream: string; seconds: number; from: string }];
+  evaluation: [EvaluationEvent];
+  attempt: [Attempt];
 }
 
 export type AskedSelection = Pick<AskedQuestion, 'where' | 'from' | 'to' | 'known_at' | 'tz'>;
@@ -50,17 +60,24 @@ export class Tallybook {
   readonly imports: Imports;
   readonly rejects: Rejects;
   readonly sources: Sources;
+  readonly alerts: Alerts;
+  readonly evaluation: AlertEvaluation;
+  readonly notifications: Notifications;
+  readonly webhooks: Webhooks;
   readonly log: Log;
   readonly #store: Store & Partial<BacksUp>;
   readonly #housekeeping: Housekeeping;
   readonly #spoolDirectory: string;
   #closed: Promise<void> | undefined;
 
-  private constructor({ store, spoolDirectory, log, shipped = [] }: TallybookOptions) {
+  private constructor({ store, spoolDirectory, log, shipped = [], webhooks }: TallybookOptions) {
     this.#store = store;
     this.#spoolDirectory = spoolDirectory;
     this.log = log;
-    this.writer = new Writer(store, (event) => this.events.emit('batch', event));
+    this.writer = new Writer(store, (event) => {
+      this.events.emit('batch', event);
+      this.evaluation.committed(event);
+    });
     this.#housekeeping = new Housekeeping(store, () => this.streams.list(), log);
     const write = (delivery: Delivery) => this.writer.submit(delivery);
     const stream = (name: string) => this.streams.get(name);
@@ -69,6 +86,22 @@ export class Tallybook {
     this.imports = new Imports({ store, write, stream, log });
     this.rejects = new Rejects({ store, write, stream });
     this.sources = new Sources({ write, standing: () => standingInBook(store, sourcesStream) });
+    this.alerts = new Alerts({ store, write, stream, onChange: () => this.evaluation.alertsChanged() });
+    this.notifications = new Notifications({ store, write });
+    this.evaluation = new AlertEvaluation({
+      store,
+      ask: (stream, question) =>
+        store.ask(planQuestion(stream, question, this.#housekeeping.stateOf(stream))),
+      write,
+      stream,
+      alerts: this.alerts,
+      notifications: this.notifications,
+      log,
+      onEvaluated: (event) => this.events.emit('evaluation', event),
+    });
+    const { alerts, notifications } = this;
+    const onAttempt = (attempt: Attempt) => this.events.emit('attempt', attempt);
+    this.webhooks = new Webhooks({ store, write, alerts, notifications, log, onAttempt }, webhooks);
   }
 
   /** Opens the books: prepares the store, reads streams and sources, marks imports that were cut off. */
@@ -78,6 +111,9 @@ export class Tallybook {
     await tallybook.streams.load();
     await tallybook.sources.load();
     await tallybook.imports.load();
+    await tallybook.alerts.load();
+    await tallybook.webhooks.load();
+    await tallybook.evaluation.start();
     tallybook.#housekeeping.start();
     return tallybook;
   }
@@ -165,6 +201,8 @@ export class Tallybook {
 
   async #close(): Promise<void> {
     await this.imports.close();
+    await this.evaluation.close();
+    await this.webhooks.close();
     await this.writer.close();
     await this.#housekeeping.stop();
     await this.#store.close();

@@ -16,13 +16,16 @@ import { answerPreflights } from './origins.ts';
 import { asTallybookError, handleProblems, sendProblem } from './problems.ts';
 import { anyStream } from './records-address.ts';
 import { adminRoutes } from './routes/admin.ts';
+import { alertRoutes } from './routes/alerts.ts';
 import { healthRoutes } from './routes/health.ts';
 import { importRoutes } from './routes/imports.ts';
+import { notificationRoutes } from './routes/notifications.ts';
 import { readRoutes, recordRoutes } from './routes/read.ts';
 import { rejectRoutes } from './routes/rejects.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { systemRoutes } from './routes/systems.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { writeRoutes } from './routes/write.ts';
 import { secureHeaders } from './security-headers.ts';
 import { endAllEvents } from './server-sent-events.ts';
@@ -107,6 +110,9 @@ export async function buildApp({
   await app.register(async (scope) => systemRoutes(scope, { tallybook, systems }));
   await app.register(async (scope) => importRoutes(scope, shared));
   await app.register(async (scope) => rejectRoutes(scope, shared));
+  await app.register(async (scope) => alertRoutes(scope, shared));
+  await app.register(async (scope) => notificationRoutes(scope, shared));
+  await app.register(async (scope) => webhookRoutes(scope, shared));
   await app.register(async (scope) => sourceRoutes(scope, shared));
   await app.register(async (scope) => adminRoutes(scope, shared));
   const refuse = (): void => {

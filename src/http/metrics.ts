@@ -48,6 +48,24 @@ export function countEverything(tallybook: Tallybook): Metrics {
     buckets: secondsBuckets,
     registers,
   });
+  const evaluations = new Histogram({
+    name: 'tallybook_alert_evaluation_seconds',
+    help: 'Time of an evaluation of the alerts',
+    buckets: secondsBuckets,
+    registers,
+  });
+  const notifications = new Counter({
+    name: 'tallybook_notifications_total',
+    help: 'Thresholds of alerts that were reached',
+    labelNames: ['alert', 'threshold'],
+    registers,
+  });
+  const attempts = new Counter({
+    name: 'tallybook_webhook_attempts_total',
+    help: 'Attempts to post to a webhook',
+    labelNames: ['webhook', 'outcome'],
+    registers,
+  });
   const depth = (name: string, help: string, value: () => number): void => {
     new Gauge({
       name,
@@ -68,6 +86,12 @@ export function countEverything(tallybook: Tallybook): Metrics {
   depth('tallybook_waiting_bytes', 'Bytes taken in and not committed yet', () => writer.depth.bytes);
   depth('tallybook_imports_in_progress', 'Imports that run or wait', () => tallybook.imports.inProgress);
 
+  depth(
+    'tallybook_alert_lag_seconds',
+    'For how long commits have been waiting for the alerts to be evaluated',
+    () => tallybook.evaluation.lagSeconds,
+  );
+
   const onBatch: Parameters<typeof events.on<'batch'>>[1] = (event) => {
     batches.inc();
     deliveries.inc(event.deliveries);
@@ -83,12 +107,21 @@ export function countEverything(tallybook: Tallybook): Metrics {
   const onQuestion: Parameters<typeof events.on<'question'>>[1] = ({ stream, from, seconds }) => {
     questions.observe({ stream, from }, seconds);
   };
+  const onEvaluation: Parameters<typeof events.on<'evaluation'>>[1] = (event) => {
+    evaluations.observe(event.seconds);
+    for (const { alert, threshold } of event.notifications) notifications.inc({ alert, threshold });
+  };
+  const onAttempt: Parameters<typeof events.on<'attempt'>>[1] = ({ webhook, outcome }) => {
+    attempts.inc({ webhook, outcome });
+  };
   events.on('batch', onBatch).on('question', onQuestion);
+  events.on('evaluation', onEvaluation).on('attempt', onAttempt);
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
     stop() {
       events.off('batch', onBatch).off('question', onQuestion);
+      events.off('evaluation', onEvaluation).off('attempt', onAttempt);
       registry.clear();
     },
   };

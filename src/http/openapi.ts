@@ -48,7 +48,7 @@ export async function describeRoutes(
         securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'A key of a source.' } },
       },
       tags: [
-        ...['streams', 'records', 'questions', 'imports', 'rejects', 'sources'],
+        ...['streams', 'records', 'questions', 'imports', 'rejects', 'alerts', 'sources'],
         ...systems.map(({ name }) => name),
         'operations',
       ].map((name) => ({ name })),

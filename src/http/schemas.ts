@@ -2,6 +2,7 @@
  * What answers look like, for `/openapi.json`. The tests hold every answer against these.
  */
 import { type TSchema, Type } from 'typebox';
+import { periods } from '../engine/alert-definition.ts';
 import { errorRegister } from '../engine/errors.ts';
 import { verdictNames } from '../engine/verdicts.ts';
 
@@ -236,6 +237,101 @@ export const ReplaySchema = Type.Object(
   closed,
 );
 export const DiscardSchema = Type.Object({ discarded: Count, not_open: Type.Array(Text) }, closed);
+
+const DefinitionSchema = Type.Object(
+  {
+    description: Type.Optional(Text),
+    stream: Text,
+    measure: Text,
+    where: Type.Record(Text, Type.Unknown()),
+    by: Type.Array(Text),
+    period: Type.Enum([...periods]),
+    tz: Text,
+    thresholds: Type.Array(Text, { description: 'In per cent of the limit, ascending.' }),
+    limit: Type.Union([Text, Type.Object({ of: Text, path: Type.Array(Text) }, closed)]),
+    enabled: Type.Boolean(),
+  },
+  closed,
+);
+export const DefinedAlertSchema = Type.Object(
+  {
+    name: Text,
+    revision: Type.Integer({
+      minimum: 1,
+      description: 'Goes up when another figure is watched: then everything can be told anew.',
+    }),
+    defined_at: Time,
+    definition: DefinitionSchema,
+    from: Type.String({ description: 'Where its figures come from: "ledger", or "rollup NAME".' }),
+    fault: nullable(Type.String({ description: 'Why it could not be evaluated the last time.' })),
+  },
+  closed,
+);
+export const AlertsSchema = Type.Object({ alerts: Type.Array(DefinedAlertSchema) }, closed);
+export const NotificationSchema = Type.Object(
+  {
+    id: Text,
+    at: Time,
+    alert: Text,
+    revision: Type.Integer(),
+    stream: Text,
+    measure: Text,
+    key: Type.String({ description: 'The values of the dimensions, joined by commas.' }),
+    dimensions: Type.Record(Text, nullable(Text)),
+    period: Type.Object(
+      {
+        every: Type.Enum([...periods]),
+        tz: Text,
+        start: nullable(Type.String({ description: 'The first day there.' })),
+        from: nullable(Time),
+        to: nullable(Time),
+      },
+      closed,
+    ),
+    threshold: Text,
+    limit: Text,
+    value: Text,
+    percent: nullable(Text),
+  },
+  closed,
+);
+export const NotificationsSchema = Type.Object(
+  { notifications: Type.Array(NotificationSchema), next },
+  closed,
+);
+
+const webhookFields = {
+  name: Text,
+  url: Text,
+  alerts: nullable(Type.Array(Text, { description: 'Of these alerts; null: of all.' })),
+  enabled: Type.Boolean(),
+};
+export const WebhookSchema = Type.Object(webhookFields, closed);
+export const PutWebhookSchema = Type.Object(
+  {
+    ...webhookFields,
+    secret: Type.Optional(Type.String({ description: 'One that was made for it; shown this once.' })),
+  },
+  closed,
+);
+export const WebhooksSchema = Type.Object({ webhooks: Type.Array(WebhookSchema) }, closed);
+export const DeliverySchema = Type.Object(
+  {
+    id: Text,
+    at: Time,
+    webhook: Text,
+    notification: Text,
+    attempt: Type.Integer({ minimum: 1, description: 'The how manieth of this notification.' }),
+    redelivery: Type.Boolean({ description: 'Asked for by somebody, out of turn.' }),
+    outcome: Type.Enum(['delivered', 'failed', 'given_up']),
+    status: nullable(Type.Integer()),
+    milliseconds: Count,
+    url: Text,
+    error: nullable(Text),
+  },
+  closed,
+);
+export const DeliveriesSchema = Type.Object({ deliveries: Type.Array(DeliverySchema), next }, closed);
 
 export const SourceSchema = Type.Object(
   {

@@ -1,6 +1,7 @@
 /**
- * Server-sent events: an answer that goes on. Of what changes often only the latest is sent, a few times a second; a
- * comment now and then keeps the connection from being taken for dead. All end when the server stops.
+ * Server-sent events: an answer that goes on. Of what changes often only the latest is sent, a few times a second; where
+ * each one counts, the next waits until the client has taken the one before. A comment now and then keeps the
+ * connection from being taken for dead. All end when the server stops.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
@@ -10,6 +11,9 @@ const aliveMilliseconds = 15_000;
 export interface Events {
   /** Sends an event soon; one that comes before it went out takes its place. */
   latest(event: string, data: object): void;
+  /** Sends an event with an id, from which a client can go on; resolves when it takes more. */
+  each(id: string, event: string, data: object): Promise<void>;
+  readonly closed: boolean;
   /** Sends a last event and ends. */
   end(event: string, data: object): void;
   onClose(listener: () => void): void;
@@ -32,6 +36,8 @@ export function sendEvents(request: FastifyRequest, reply: FastifyReply): Events
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, headers as Record<string, string>);
+  // The client is to know that it is heard, even when the first event is an hour away.
+  raw.flushHeaders();
   const listeners: (() => void)[] = [];
   let waiting: string | undefined;
   let closed = false;
@@ -54,10 +60,23 @@ export function sendEvents(request: FastifyRequest, reply: FastifyReply): Events
     raw.end();
   };
   open.add(close);
+  let resume = (): void => undefined;
+  listeners.push(() => resume());
+  raw.on('drain', () => resume());
+  const drained = (): Promise<void> =>
+    new Promise((resolve) => {
+      resume = resolve;
+    });
   request.raw.on('close', close);
   return {
     latest(event, data) {
       waiting = eventText(event, data);
+    },
+    async each(id, event, data) {
+      if (!closed && !raw.write(`id: ${id}\n${eventText(event, data)}`)) await drained();
+    },
+    get closed() {
+      return closed;
     },
     end(event, data) {
       waiting = undefined;

@@ -17,6 +17,7 @@ import { rejectsChapter } from './rejects.ts';
 import { retentionChapter } from './retention.ts';
 import { sequencesChapter } from './sequences.ts';
 import { spoiltValuesChapter } from './spoilt-values.ts';
+import { touchedChapter } from './touched.ts';
 import { valuesChapter } from './values.ts';
 import { verdictsChapter } from './verdicts.ts';
 
@@ -30,6 +31,7 @@ export function storeContract(under: StoreUnderTest): void {
     correctionsChapter(under);
     questionsChapter(under);
     bucketsChapter(under);
+    touchedChapter(under);
     rejectsChapter(under);
     retentionChapter(under);
     durabilityChapter(under);

@@ -145,6 +145,37 @@ export function questionsChapter(under: StoreUnderTest): void {
       }),
     );
 
+    rule(under, 'a list of many values in a condition takes each of them, of every type', () =>
+      onFreshStore(under, [orders], async (trial) => {
+        await trial.insert(orders, ...records, { id: '8', at: '2026-01-01T00:00:00Z', name: 'a\u0000b' });
+        const others = Array.from({ length: 500 }, (_, n) => n + 1_000);
+        const lists: [field: string, values: (string | number)[], ids: string[]][] = [
+          ['id', ['1', "'", '"', '', '\\', '\u0001', '7'], ['1', '7']],
+          ['name', ['Zo\u00eb', '100%_sure', '', 'a\u0000b'], ['1', '6', '7', '8']],
+          ['amount', ['1.5', -2.25], ['1', '2']],
+          ['wide', ['0.10', '0.2'], ['6', '7']],
+          ['n', [5, '-7'], ['1', '2', '3']],
+          ['data.a', ['1', 'true'], ['1', '2', '5']],
+        ];
+        for (const [field, values, ids] of lists) {
+          const where = { [field]: { in: [...values, ...others] } };
+          expect
+            .soft(
+              (await trial.rows(orders, { by: ['id'], where })).map(([id]) => id),
+              field,
+            )
+            .toEqual(ids);
+        }
+        const days = others.map((n) => `20${10 + (n % 80)}-01-01`);
+        expect(await trial.rows(orders, { where: { due: { in: ['2026-03-02', ...days] } } })).toEqual([[2]]);
+        const totals = { amount: others, names: ['Ann', ...others.map(String)] };
+        const asked = { by: ['name'], measures: ['sum(amount)'], where: { name: { in: totals.names } } };
+        expect(
+          await trial.rows(orders, { ...asked, having: { 'sum(amount)': { in: [10, ...totals.amount] } } }),
+        ).toEqual([['Ann', '10']]);
+      }),
+    );
+
     rule(under, 'a rollup may split by a field that it sums, and by the id', () =>
       onFreshStore(under, [split], async (trial) => {
         await trial.insert(

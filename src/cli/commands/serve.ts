@@ -7,6 +7,7 @@ import {
   jsonSetting,
   type LedgerSettings,
   ledgerSettings,
+  listOf,
   portNumber,
   setting,
   tracesProtocol,
@@ -21,6 +22,7 @@ interface ServeSettings extends LedgerSettings {
   port: number;
   auth: boolean;
   streams?: string;
+  allowWebhookHost?: string[];
   log?: LogFormat;
   json?: boolean;
 }
@@ -53,6 +55,13 @@ Traces go to an OpenTelemetry collector when OTEL_EXPORTER_OTLP_ENDPOINT says wh
     .addOption(setting('--no-auth', 'ask for no key; on a loopback address only'))
     .addOption(setting('--streams <file>', 'declare the streams of a file first'))
     .addOption(
+      setting(
+        '--allow-webhook-host <name>',
+        'a host whose address is not public, to which webhooks may be posted; may be repeated',
+        { repeat: true },
+      ),
+    )
+    .addOption(
       setting('--log <format>', 'log on stderr; text in a terminal, else json', {
         choices: ['json', 'text'],
       }),
@@ -67,6 +76,7 @@ async function serve({
   port,
   auth,
   streams,
+  allowWebhookHost,
   memory,
   threads,
   systems,
@@ -82,6 +92,7 @@ async function serve({
     threads,
     systems,
     log: await serverLog(log),
+    webhooks: { allowedHosts: listOf(allowWebhookHost) ?? [] },
   });
   try {
     await declare(tallybook, declared);

@@ -20,7 +20,7 @@ import {
 import type { Connection } from './connection.ts';
 import { entriesOf, fieldValue, quote, rollupOf, sqlType } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
-import { asOf, knownCondition } from './snapshot.ts';
+import { asOf, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 
 /** @param hasReversals whether the ledger holds entries of sign -1 */
@@ -28,7 +28,10 @@ export async function ask(connection: Connection, plan: Plan, hasReversals: bool
   return connection.transaction(async () => {
     const { question, rollup, stream } = plan;
     const parameters = new Parameters();
-    const known = await knownCondition(connection, question.knownAt);
+    const known =
+      question.touchedAfter === undefined
+        ? await knownCondition(connection, question.knownAt)
+        : await touchedCondition(connection, question.touchedAfter);
     const sql = rollup
       ? rollupQuestion(stream, rollup, question, parameters)
       : ledgerQuestion(stream, question, known, hasReversals, parameters);
@@ -66,7 +69,7 @@ function ledgerQuestion(
   const standing =
     hasReversals &&
     question.measures.some((m) => m.name === 'min' || m.name === 'max' || m.name === 'count_distinct');
-  const signed = hasReversals && !standing;
+  const signed = hasReversals && !standing && question.touchedAfter === undefined;
   const conditions = known === '' || standing ? [] : [known];
   return statement(
     question,

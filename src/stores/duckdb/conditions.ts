@@ -22,6 +22,9 @@ export function dimensionSql(stream: Stream, { field, path }: Dimension, paramet
   return `json_extract_string(${value}, ${parameters.add(pointer, 'varchar')})`;
 }
 
+/** Values of a list that are parameters of their own: so they help to skip what cannot hold any. */
+const valuesOneByOne = 100;
+
 const signs: Partial<Record<Operator, string>> = {
   eq: '=',
   gt: '>',
@@ -46,8 +49,10 @@ export function comparison(
     case 'ne':
       return `${value} is distinct from ${parameters.add(texts[0]!, type)}`;
     case 'in':
-      return texts.length === 0
-        ? 'false'
+      if (texts.length === 0) return 'false';
+      // With a parameter for each of thousands of values, lookups took half as long again as with the list in one.
+      return texts.length > valuesOneByOne
+        ? `${value} in (select cast(unnest(json_transform(${parameters.add(JSON.stringify(texts), 'varchar')}, '["VARCHAR"]')) as ${type}))`
         : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
     default:
       return `${value} ${signs[operator]} ${parameters.add(texts[0]!, type)}`;

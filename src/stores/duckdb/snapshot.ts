@@ -33,3 +33,18 @@ export async function knownCondition(connection: Connection, knownAt: Micros | u
     ? `(_part <= ${last} and _part not in (${later.items.join(', ')}))`
     : `_part <= ${last}`;
 }
+
+/**
+ * A condition on the column `_part`: recorded after a time. The bounds let the scan skip all that is older; between
+ * them may lie a part that was recorded before.
+ */
+export async function touchedCondition(connection: Connection, after: Micros): Promise<string> {
+  const rows = await connection.rows(
+    'select min(part), max(part) from parts where recorded_at > make_timestamp($1::bigint)',
+    after,
+  );
+  const [first, last] = rows[0]!;
+  if (first === null) return 'false';
+  return `_part between ${first} and ${last}
+    and _part in (select part from parts where recorded_at > make_timestamp(${after}))`;
+}

@@ -2,7 +2,8 @@
  * Answers: the records that stand and are selected, put into groups, each group measured.
  *
  * The plan's rollup changes nothing but the records that are still counted: a rollup keeps the sums of
- * records that retention has dropped, so those are counted with the others. No sum is kept anywhere.
+ * records that retention has dropped, so those are counted with the others. No sum is kept anywhere. A question about
+ * what was touched groups lines, whether they stand or not.
  */
 import { bucketStart, formatBucket, type Micros } from '../../engine/calendar.ts';
 import type { Plan } from '../../engine/plan.ts';
@@ -27,7 +28,12 @@ interface Result extends Group {
 export function ask(ledger: Ledger, { stream, question, rollup }: Plan): Answer {
   const kept = streamLedger(ledger, stream);
   const lines = rollup ? [...(kept.droppedLines.get(rollup.name) ?? []), ...kept.lines] : kept.lines;
-  const records = standingLines(lines, question.knownAt).filter((line) => selects(stream, question, line));
+  const { touchedAfter } = question;
+  const counted =
+    touchedAfter === undefined
+      ? standingLines(lines, question.knownAt)
+      : lines.filter((line) => line.recordedAt > touchedAfter);
+  const records = counted.filter((line) => selects(stream, question, line));
   const results = groupsOf(stream, question, records)
     .map(
       (group): Result => ({
