@@ -16,6 +16,7 @@ import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
 import { streamsCommands } from './commands/streams.ts';
 import { upkeepCommands } from './commands/upkeep.ts';
+import { usageCommands } from './commands/usage.ts';
 import { version } from './compose.ts';
 import { readEnvironment, wantsJson } from './config.ts';
 import { exitCodesHelp, fail } from './outcome.ts';
@@ -65,6 +66,7 @@ Every option can be given as a variable too; --help of a command names them.${ex
     keysCommands,
     upkeepCommands,
     restoreCommand,
+    usageCommands,
   ]) {
     register(command);
   }
