@@ -17,21 +17,24 @@ export interface Comparison {
   reasons: string[];
 }
 
-/** `imports`: all that this backfill has made, in this run and before. */
+/**
+ * `all`: the sums of all rows, refused or not; `imports`: those that this backfill has made, in this run and before.
+ */
 export async function compare(
   connection: Connection,
   stream: string,
   source: BackfillSource,
+  all: readonly TypeSums[],
   imports: readonly ImportState[],
 ): Promise<Comparison> {
   const refused = await refusedIds(connection, imports);
-  const given = byType((await source.summary(refused)).sums);
+  const given = byType(refused.length === 0 ? all : (await source.summary(refused)).sums);
   const kept = byType(await keptSums(connection, stream, source));
   const equal = JSON.stringify(given) === JSON.stringify(kept);
   return { source: given, tallybook: kept, equal, reasons: equal ? [] : reasonsOf(imports, refused) };
 }
 
-function byType(sums: TypeSums[]): TypeSums[] {
+function byType(sums: readonly TypeSums[]): TypeSums[] {
   return sums.toSorted((a, b) => (a.type < b.type ? -1 : 1));
 }
 

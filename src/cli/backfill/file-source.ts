@@ -1,6 +1,4 @@
 /** A file of raw usage: read as a whole, and one import. Which content it is, is told by its hash. */
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { plainNumber } from '../../engine/decimal.ts';
 import { compressionOfFile, contentHash, formatOfName } from '../../engine/import-content.ts';
 import { ForeignTable, type Reading } from '../../stores/duckdb/foreign-table.ts';
@@ -37,9 +35,8 @@ export async function fileSource(
     );
   const compression = await compressionOfFile(path);
   const version = await contentHash(path, compression, signal, () => undefined);
-  await mkdir(join(directory, 'spill'), { recursive: true });
-  const file = { path, format, compression, directory: join(directory, 'spill'), signal };
-  const given = await ForeignTable.open({ ...file, memoryLimit: memory, threads });
+  const file = { path, format, compression, directory, memoryLimit: memory, threads, signal };
+  const given = await ForeignTable.open(file);
   try {
     const mapping = mappingOf(path, type, given.columns, choices);
     const { type: typeColumn, ...columns } = mapping;
@@ -72,12 +69,12 @@ export async function fileSource(
           oldest: oldest[0] ?? null,
         };
       },
-      async read(after, to, signal) {
+      async read(after, target, signal) {
         if (after !== undefined) return undefined;
         const stop = (): void => given.interrupt();
         signal.addEventListener('abort', stop);
         try {
-          return { last: wholeFile, rows: await given.write(path, reading, to), format: 'parquet' };
+          return { last: wholeFile, rows: await given.write(path, reading, target), format: 'parquet' };
         } catch (error) {
           throw signal.aborted ? signal.reason : error;
         } finally {

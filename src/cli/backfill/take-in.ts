@@ -66,8 +66,9 @@ export async function takeIn(
   } catch (error) {
     // What is being read ahead ends first: its file stands in a directory that the caller removes.
     await next.catch(() => undefined);
-    if (error instanceof Interrupted && (done.length > 0 || taking.after !== undefined)) {
-      const detail = `${error.message}; what was taken in before it stays, and the same command goes on from there`;
+    if (signal.aborted && (done.length > 0 || taking.after !== undefined)) {
+      const how = error instanceof Interrupted ? error.message : 'interrupted';
+      const detail = `${how}; what was taken in before it stays, and the same command goes on from there`;
       throw new Interrupted(detail, { cause: error });
     }
     throw error;

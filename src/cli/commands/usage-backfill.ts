@@ -10,8 +10,14 @@ import { horizonOf } from '../../engine/retention.ts';
 import { defineStream, type Stream } from '../../engine/stream.ts';
 import { compare } from '../backfill/compare.ts';
 import { doneChunks } from '../backfill/done-chunks.ts';
-import { fileSource } from '../backfill/file-source.ts';
-import { columnChoices, type UsageType, usageFields, usageTypes } from '../backfill/mapping.ts';
+import { type FileSource, fileSource } from '../backfill/file-source.ts';
+import {
+  type ColumnChoice,
+  columnChoices,
+  type UsageType,
+  usageFields,
+  usageTypes,
+} from '../backfill/mapping.ts';
 import { connectPostgres } from '../backfill/postgres-connection.ts';
 import { findTables, postgresSource } from '../backfill/postgres-source.ts';
 import { countsOf, hintRejects, printOutcome, printPlan } from '../backfill/report.ts';
@@ -21,6 +27,7 @@ import {
   type ConnectionSettings,
   connectionSettings,
   jsonSetting,
+  type LedgerSettings,
   quietSetting,
   setting,
   whereText,
@@ -218,20 +225,12 @@ async function withSources(
   work: (sources: BackfillSource[]) => Promise<void>,
 ): Promise<void> {
   const choices = columnChoices(settings.column);
-  if (settings.postgres === undefined) {
-    const { memory, threads } = settings;
-    for (const file of tables!) await stat(file.name);
-    for (const file of tables!) {
-      const source = await fileSource(file, choices, { directory, memory, threads, signal });
-      try {
-        await work([source]);
-      } finally {
-        source.close();
-      }
-    }
-    return;
-  }
+  if (settings.postgres === undefined)
+    return withFiles(tables!, choices, settings, { directory, signal }, work);
   const postgres = await connectPostgres(settings.postgres);
+  // A statement that runs for minutes ends at once.
+  const stop = (): void => void postgres.close();
+  signal.addEventListener('abort', stop);
   try {
     const found = tables ? undefined : await findTables(postgres);
     const named = tables ?? usageTypes.map((type) => tableOf(type, found![type], settings));
@@ -239,7 +238,29 @@ async function withSources(
     for (const table of named) sources.push(await postgresSource(postgres, table, choices, settings.chunk));
     await work(sources);
   } finally {
+    signal.removeEventListener('abort', stop);
     await postgres.close();
+  }
+}
+
+async function withFiles(
+  tables: readonly TableToRead[],
+  choices: readonly ColumnChoice[],
+  { memory, threads }: LedgerSettings,
+  { directory, signal }: Run,
+  work: (sources: BackfillSource[]) => Promise<void>,
+): Promise<void> {
+  const sources: FileSource[] = [];
+  try {
+    for (const { name } of tables) await stat(name);
+    for (const [number, file] of tables.entries()) {
+      const own = join(directory, `file-${number}`);
+      await mkdir(own);
+      sources.push(await fileSource(file, choices, { directory: own, memory, threads, signal }));
+    }
+    await work(sources);
+  } finally {
+    for (const source of sources) source.close();
   }
 }
 
@@ -281,7 +302,10 @@ async function backfillFrom(
     }),
   );
   const seconds = secondsSince(started);
-  const comparison = await compare(connection, streamName, source, [...before.imports, ...made]);
+  const comparison = await compare(connection, streamName, source, summary.sums, [
+    ...before.imports,
+    ...made,
+  ]);
   const counts = countsOf(made);
   if (json) printJson({ ...plan, imports: made.map(({ id }) => id), counts, comparison, seconds });
   else printOutcome(source, counts, comparison, { rowsBefore, seconds });

@@ -181,7 +181,8 @@ async function readable<T>(path: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof TallybookError || /interrupt/i.test((error as Error).message)) throw error;
-    const [first] = (error as Error).message.split('\n');
-    throw new TallybookError('unreadable_body', `${path} cannot be read: ${first}`, { cause: error });
+    // The line and what is wrong with it; what follows are options of DuckDB's.
+    const why = (error as Error).message.split('\n').slice(0, 3).filter(Boolean).join('; ');
+    throw new TallybookError('unreadable_body', `${path} cannot be read: ${why}`, { cause: error });
   }
 }
