@@ -3,6 +3,7 @@
  * are usual with PostgreSQL. Tables for people, and one line of JSON for `results/usage.jsonl`. README.md says more.
  */
 import { appendFileSync, mkdirSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { mustBeBuilt } from './contestants/tallybook.js';
 import { machine, versions } from './machine.js';
 import { aggregatesPhase } from './phases/usage-aggregates.js';
@@ -18,7 +19,14 @@ async function main() {
   mustBeBuilt();
   const run = { flags, scratch: makeScratch(flags.dir), say: (line) => console.error(`  ${line}`) };
   const { dir, ...told } = flags;
-  const results = { date: new Date().toISOString(), flags: told, machine: machine(), versions: versions() };
+  const results = {
+    date: new Date().toISOString(),
+    flags: told,
+    machine: machine(),
+    versions: versions(),
+    // A run beside other work tells it: more is waiting for the processors than there are of them.
+    load_average: [loadavg()[0]],
+  };
   if (flags.aggregates > 0) {
     results.aggregates = await aggregatesPhase(run);
     console.log(`\n${aggregatesTable(results.aggregates)}\n`);
@@ -28,6 +36,7 @@ async function main() {
       console.log(`\n${writesTable(results.writes, size)}\n\n${questionsTable(results.writes, size)}\n`);
     }
   }
+  results.load_average.push(loadavg()[0]);
   mkdirSync(new URL('.', RESULTS), { recursive: true });
   appendFileSync(RESULTS, `${JSON.stringify(results)}\n`);
 }
