@@ -57,7 +57,7 @@ export function readFlags(argv) {
   };
 }
 
-function whole(flag, text, least) {
+export function whole(flag, text, least) {
   const number = Number(text.replaceAll('_', ''));
   if (!Number.isSafeInteger(number) || number < least) {
     throw new Error(`--${flag} takes a whole number of at least ${least}; found "${text}"`);
@@ -65,7 +65,7 @@ function whole(flag, text, least) {
   return number;
 }
 
-function names(flag, text, known) {
+export function names(flag, text, known) {
   const found = text.split(',').filter(Boolean);
   for (const name of found) {
     if (!known.includes(name)) throw new Error(`--${flag} takes of ${known.join(', ')}; found "${name}"`);

@@ -101,7 +101,7 @@ export function targetsTable(targets) {
 }
 
 /** @param {string[]} head @param {string[][]} lines */
-function table(head, lines) {
+export function table(head, lines) {
   const all = [head, ...lines];
   const widths = head.map((_, column) => Math.max(...all.map((line) => line[column].length)));
   const numeric = head.map((_, column) => lines.every((line) => /^[\d.,–() -]*x?$/.test(line[column])));
@@ -124,7 +124,7 @@ function withSpread(figure, digits) {
   return fixed(median, digits) + range;
 }
 
-function fixed(number, digits) {
+export function fixed(number, digits) {
   return Number.isFinite(number) ? grouped(number, digits) : '-';
 }
 
@@ -132,7 +132,7 @@ function thousands(number) {
   return fixed(number, 0);
 }
 
-function times(ratio) {
+export function times(ratio) {
   return Number.isFinite(ratio) ? `${grouped(ratio, 2)}x` : '-';
 }
 

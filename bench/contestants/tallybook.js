@@ -70,9 +70,9 @@ export async function runImport(file, data) {
 }
 
 /** Makes the stream `usage` in a new data directory. `dir` takes the declaration. */
-export async function declare(data, dir) {
+export async function declare(data, dir, stream = USAGE) {
   const declaration = join(dir, 'usage.json');
-  await writeFile(declaration, JSON.stringify(USAGE));
+  await writeFile(declaration, JSON.stringify(stream));
   await run(['streams', 'put', declaration, '--data', data]);
 }
 

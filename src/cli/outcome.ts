@@ -17,14 +17,14 @@ export const exitCodes = {
   usage: 2,
   /** Done, but some records were rejected or conflict with what stands. */
   partly: 3,
-  /** `verify` found a difference. */
+  /** `verify` found a difference, or a backfill at its end. */
   differences: 4,
   /** Stopped by Ctrl-C, before it was done. */
   interrupted: 130,
 } as const;
 
 export const exitCodesHelp = `
-Exit codes: ${exitCodes.ok} done, ${exitCodes.failed} failed, ${exitCodes.usage} not understood, ${exitCodes.partly} some records were refused, ${exitCodes.differences} verify found differences, ${exitCodes.interrupted} interrupted.`;
+Exit codes: ${exitCodes.ok} done, ${exitCodes.failed} failed, ${exitCodes.usage} not understood, ${exitCodes.partly} some records were refused, ${exitCodes.differences} differences were found, ${exitCodes.interrupted} interrupted.`;
 
 /** Thrown by what was stopped by Ctrl-C, after it has tidied up. */
 export class Interrupted extends Error {

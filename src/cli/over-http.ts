@@ -128,7 +128,8 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+/** Why a host could not be reached, as the end of a sentence. */
+export function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'ECONNREFUSED':
       return 'does not answer; is the server running there?';

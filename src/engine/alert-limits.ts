@@ -106,6 +106,7 @@ export class ReferenceLimits {
       where: [condition],
       from: undefined,
       to: undefined,
+      after: undefined,
       knownAt: undefined,
       standing: true,
       newestFirst: false,

@@ -46,6 +46,8 @@ const packages: Record<string, string[]> = {
   'prom-client': ['src/http/'],
   commander: ['src/cli/'],
   'cli-progress': ['src/cli/'],
+  pg: ['src/cli/'],
+  'pg-copy-streams': ['src/cli/'],
   pino: ['src/cli/'],
   'node:http': ['src/http/', 'src/cli/'],
 };

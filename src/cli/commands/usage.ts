@@ -6,6 +6,7 @@ import { connected } from '../connect.ts';
 import { accepted, type Query } from '../connection.ts';
 import { type TableCell, table } from '../table.ts';
 import { note, print, write } from '../terminal.ts';
+import { usageBackfillCommand } from './usage-backfill.ts';
 
 interface ListSettings extends ConnectionSettings {
   limit: number;
@@ -25,6 +26,7 @@ export function usageCommands(program: Command): void {
   const usage = program
     .command('usage')
     .description('usage of telecom subscriptions: who exceeds, what was used, allowances');
+  usageBackfillCommand(usage);
   const exceeding = usage
     .command('exceeding')
     .description('list the subscriptions that reached a limit on data or on voice, the worst first')

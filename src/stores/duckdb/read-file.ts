@@ -107,7 +107,8 @@ function checkHeader(stream: Stream, header: string[], what: string): (string | 
 
 const headerBytes = 262_144;
 
-async function readHeader(path: string, separator: string, quotes: boolean): Promise<string[]> {
+/** The names in the first row. Throws `unreadable_body` when there are none. */
+export async function readHeader(path: string, separator: string, quotes: boolean): Promise<string[]> {
   const file = await open(path);
   let text: string;
   try {
