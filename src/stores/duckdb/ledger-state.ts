@@ -2,9 +2,10 @@
  * What the store keeps in memory beside the database: counters, and the filters of known ids. All of it is read
  * back at the start; nothing here is the only place where something stands.
  */
+import { rejectsStream } from '../../engine/built-in-streams.ts';
 import type { Micros } from '../../engine/calendar.ts';
 import type { Stream } from '../../engine/stream.ts';
-import type { IdFilter } from './id-filter.ts';
+import type { IdFilter, SeqRange } from './id-filter.ts';
 
 export interface StreamBooks {
   stream: Stream;
@@ -13,6 +14,15 @@ export interface StreamBooks {
   /** Whether the ledger holds entries of sign -1: without any, questions need not look at signs. */
   hasReversals: boolean;
   droppedBefore: Micros | undefined;
+}
+
+export interface BatchStamp {
+  batch: number;
+  recordedAt: Micros;
+  /** Gathers the parts that the batch has written. */
+  parts: { stream: Stream; part: number }[];
+  /** Gathers the rejects that it has written. */
+  rejects: SeqRange[];
 }
 
 export class LedgerState {
@@ -71,10 +81,15 @@ export class LedgerState {
     return { parts, end: () => this.#watchers.delete(parts) };
   }
 
-  committed(parts: Iterable<{ stream: Stream; part: number }>): void {
-    const list = [...parts];
+  /**
+   * To be called when a batch is committed, and not before: what is read of it in the background (see IdFilter.cover)
+   * must be there.
+   */
+  committed({ parts, rejects }: BatchStamp): void {
+    const { filter } = this.books(rejectsStream);
+    for (const range of rejects) filter.leaveUncovered(range);
     for (const watcher of this.#watchers) {
-      for (const { stream, part } of list) {
+      for (const { stream, part } of parts) {
         const known = watcher.get(stream.name);
         if (known) known.push(part);
         else watcher.set(stream.name, [part]);

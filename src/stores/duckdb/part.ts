@@ -32,7 +32,7 @@ import { lookClosely, refusalOf } from './casts.ts';
 import type { Connection } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import type { SeqRange } from './id-filter.ts';
-import type { LedgerState } from './ledger-state.ts';
+import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import { quote, storedFields } from './names.ts';
 import { knownSelect, knownTable, type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { retractedId } from './retracted-id.ts';
@@ -47,13 +47,6 @@ import {
   stageTextsSql,
   undecodableMark,
 } from './stage.ts';
-
-export interface BatchStamp {
-  batch: number;
-  recordedAt: Micros;
-  /** Gathers the parts that the batch has written. */
-  parts: { stream: Stream; part: number }[];
-}
 
 type TextDelivery = Delivery & { content: Texts };
 
@@ -154,7 +147,7 @@ export class PartWriter {
     }
     // What the part before has resolved must not be taken for this one's.
     if (refused && !suspects) await this.#connection.run('delete from resolved');
-    if (refused) await this.#reject(deliveries, count, tables);
+    if (refused) await this.#reject(deliveries, stamp, count, tables);
     const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
     await this.#connection.run(`delete from ${tables.stage}`);
     await book(this.#connection, deliveries[0]!, part, stamp, receipts);
@@ -268,7 +261,12 @@ export class PartWriter {
     await this.#connection.run(`insert into resolved ${resolvedSelect(stream, mode, tables)}`);
   }
 
-  async #reject(deliveries: TextDelivery[], count: number, tables: PartTables): Promise<void> {
+  async #reject(
+    deliveries: TextDelivery[],
+    stamp: BatchStamp,
+    count: number,
+    tables: PartTables,
+  ): Promise<void> {
     const { stream, form = stream, mode } = deliveries[0]!;
     const first = this.#state.reserveSeqs(rejectsStream, BigInt(count));
     const { horizon, latest } = timeBounds(stream, this.#state);
@@ -289,7 +287,7 @@ export class PartWriter {
       formatTimestamp(latest),
       replayed.join(','),
     );
-    this.#state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(count) - 1n });
+    stamp.rejects.push({ from: first, to: first + BigInt(count) - 1n });
   }
 
   #receipts(

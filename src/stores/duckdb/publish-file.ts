@@ -35,11 +35,11 @@ import {
 import { lookClosely, recordRefusals } from './casts.ts';
 import type { Connection } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
-import type { LedgerState } from './ledger-state.ts';
+import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import type { Lock } from './lock.ts';
 import { withoutLongLines } from './long-lines.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
-import { type BatchStamp, book, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
+import { book, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
 import { type FileSource, fileSource } from './read-file.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import {
@@ -313,7 +313,7 @@ class FileWork {
         const end = async () => {
           if (!locked && (await this.#touched(watch.parts.get(this.#stream.name) ?? []))) return undefined;
           return this.#commit(
-            { batch, recordedAt: state.nextInstant(), parts: [{ stream: this.#stream, part }] },
+            { batch, recordedAt: state.nextInstant(), parts: [{ stream: this.#stream, part }], rejects: [] },
             part,
             base,
             resolved,
@@ -460,7 +460,7 @@ class FileWork {
         formatTimestamp(latest),
         '',
       );
-      state.books(rejectsStream).filter.leaveUncovered({ from: first, to: first + BigInt(this.#rows) });
+      stamp.rejects.push({ from: first, to: first + BigInt(this.#rows) });
     }
     await book(this.#connection, this.#delivery, part, stamp, [receipt]);
     if (content.alongside) {
@@ -473,7 +473,7 @@ class FileWork {
     state
       .books(this.#stream)
       .filter.leaveUncovered({ from: base, to: base + BigInt(this.#rows) * seqsPerRow });
-    state.committed(stamp.parts);
+    state.committed(stamp);
     return receipt;
   }
 

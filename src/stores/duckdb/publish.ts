@@ -6,8 +6,8 @@ import { formatTimestamp } from '../../engine/calendar.ts';
 import type { Delivery, Texts } from '../../engine/store.ts';
 import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
-import type { LedgerState } from './ledger-state.ts';
-import type { BatchStamp, PartWriter } from './part.ts';
+import type { BatchStamp, LedgerState } from './ledger-state.ts';
+import type { PartWriter } from './part.ts';
 
 export type TextDelivery = Delivery & { content: Texts };
 
@@ -18,7 +18,12 @@ export async function publishTexts(
   state: LedgerState,
   deliveries: TextDelivery[],
 ): Promise<Receipt[]> {
-  const stamp: BatchStamp = { batch: state.reserveBatch(), recordedAt: state.nextInstant(), parts: [] };
+  const stamp: BatchStamp = {
+    batch: state.reserveBatch(),
+    recordedAt: state.nextInstant(),
+    parts: [],
+    rejects: [],
+  };
   const receipts = new Map<Delivery, Receipt>();
   const parts = new Map<string, TextDelivery[]>();
   for (const delivery of deliveries) {
@@ -48,7 +53,7 @@ export async function publishTexts(
         });
       }
     });
-    state.committed(stamp.parts);
+    state.committed(stamp);
   }
   return deliveries.map((delivery) => receipts.get(delivery)!);
 }
