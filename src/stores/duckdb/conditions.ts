@@ -8,9 +8,10 @@ import { fieldValue, quote, sqlType } from './names.ts';
 export class Parameters {
   readonly values: Parameter[] = [];
 
+  /** A value that was given before is the same parameter: so DuckDB sees that two sums are one, and adds up once. */
   add(value: Parameter, type: string): string {
-    this.values.push(value);
-    return `cast($${this.values.length} as ${type})`;
+    if (!this.values.includes(value)) this.values.push(value);
+    return `cast($${this.values.indexOf(value) + 1} as ${type})`;
   }
 }
 

@@ -57,15 +57,18 @@ export const metricsRoute: Route = {
       ...(last === undefined ? {} : { gt: last }),
     };
     // First which subscriptions the page holds, then the sums of these alone: not of a million to show a hundred.
-    const ids = await tallybook.ask(usageStream.name, {
-      ...selected(behind),
-      by: ['subscription_id'],
-      limit: pageSize(page),
-    });
-    const end = ids.rows.at(-1)?.[0];
-    if (end === undefined) return { body: [], origin: ids };
+    const ids =
+      asked === undefined
+        ? await tallybook.ask(usageStream.name, {
+            ...selected(behind),
+            by: ['subscription_id'],
+            limit: pageSize(page),
+          })
+        : undefined;
+    if (ids?.rows.length === 0) return { body: [], origin: ids };
+    const [first, end] = [ids?.rows[0]![0], ids?.rows.at(-1)![0]];
     const sums = await tallybook.ask(usageStream.name, {
-      ...selected({ ...behind, gte: ids.rows[0]![0], lte: end }),
+      ...selected({ ...behind, ...(ids ? { gte: first, lte: end } : {}) }),
       by: ['subscription_id', 'type'],
       measures: ['sum(price)', 'sum(used)', 'count'],
       limit: limits.answer_rows,
@@ -77,6 +80,6 @@ export const metricsRoute: Route = {
       bySubscription.set(id, usage);
     }
     const body = [...bySubscription].map(([subscription_id, usage]) => ({ subscription_id, usage }));
-    return { body, next: ids.more ? cursorOfValues([end]) : undefined, origin: sums };
+    return { body, next: ids?.more ? cursorOfValues([end!]) : undefined, origin: sums };
   },
 };
