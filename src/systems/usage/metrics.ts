@@ -66,7 +66,8 @@ export const metricsRoute: Route = {
           })
         : undefined;
     if (ids?.rows.length === 0) return { body: [], origin: ids };
-    const [first, end] = [ids?.rows[0]![0], ids?.rows.at(-1)![0]];
+    const [first] = ids?.rows[0] ?? [];
+    const [end] = ids?.rows.at(-1) ?? [];
     const sums = await tallybook.ask(usageStream.name, {
       ...selected({ ...behind, ...(ids ? { gte: first, lte: end } : {}) }),
       by: ['subscription_id', 'type'],
