@@ -134,6 +134,8 @@ export interface Column {
   name: string;
   /** `count` columns are JSON numbers; everything else is text, but booleans. */
   type: FieldType | 'count';
+  /** Of decimals, and of sums of integers, which may have more than 64 bits. */
+  digits?: { precision: number; scale: number };
 }
 
 export interface Answer {

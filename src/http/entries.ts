@@ -2,13 +2,15 @@
  * Records and entries of the ledger as JSON, and as tables. A stream may be a form of one: then what is shown has the
  * names of the form, and none of the fields that it fixes.
  */
+import { fieldColumn } from '../engine/answer-columns.ts';
 import { fitsForm } from '../engine/forms.ts';
 import type { Column, Entry, Fate } from '../engine/store.ts';
 import type { Stream } from '../engine/stream.ts';
-import { type Cell, rowWriter, type Table } from './formats.ts';
+import { rowWriter } from './formats.ts';
+import type { Cell, Table } from './table.ts';
 
 function columnsOf(stream: Stream): Column[] {
-  return stream.named.map(({ name, type }) => ({ name, type }));
+  return stream.named.map((field) => fieldColumn(field.name, field));
 }
 
 /** Canonical texts as cells: booleans are no texts in JSON. */

@@ -1,5 +1,5 @@
 /**
- * Tables as JSON, NDJSON or CSV: answers and records.
+ * Tables as JSON, NDJSON, CSV or Parquet: answers and records.
  *
  * A column's form depends on its type, never on a value (SPEC 1.4): decimals and 64-bit integers are strings, counts
  * numbers, booleans booleans; json goes out as it was written, every digit of it. In CSV a null is an empty
@@ -9,21 +9,18 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Answer, Column } from '../engine/store.ts';
+import { parquetBytes } from './parquet.ts';
 import { UnacceptableFormat } from './problems.ts';
+import type { Cell, Table } from './table.ts';
 
-export type Cell = string | number | boolean | null;
-export interface Table {
-  columns: Column[];
-  rows: Cell[][];
-}
-
-export const outputFormats = ['json', 'ndjson', 'csv'] as const;
+export const outputFormats = ['json', 'ndjson', 'csv', 'parquet'] as const;
 export type OutputFormat = (typeof outputFormats)[number];
 
 const mediaTypes: Record<OutputFormat, string> = {
   json: 'application/json; charset=utf-8',
   ndjson: 'application/x-ndjson; charset=utf-8',
   csv: 'text/csv; charset=utf-8; header=present',
+  parquet: 'application/vnd.apache.parquet',
 };
 const formatOfMediaType: Record<string, OutputFormat> = {
   '*/*': 'json',
@@ -35,6 +32,7 @@ const formatOfMediaType: Record<string, OutputFormat> = {
   'application/jsonl': 'ndjson',
   'text/*': 'csv',
   'text/csv': 'csv',
+  'application/vnd.apache.parquet': 'parquet',
 };
 
 /** By `format=`, else by what the client likes best. Throws 406 when nothing fits. */
@@ -70,15 +68,16 @@ export function outputFormat(request: FastifyRequest): OutputFormat {
 }
 
 /** Sends a table. In JSON it is the member `name` of an object, `rest` being its other members, without braces. */
-export function sendTable(
+export async function sendTable(
   reply: FastifyReply,
   format: OutputFormat,
   table: Table,
   name: string,
   rest: string,
-): FastifyReply {
+): Promise<FastifyReply> {
   const vary = [reply.getHeader('vary') ?? [], 'accept'].flat().join(', ');
   reply.header('content-type', mediaTypes[format]).header('vary', vary);
+  if (format === 'parquet') return reply.send(await parquetBytes(table));
   const lines = format === 'csv' ? csvLines(table) : jsonRows(table);
   switch (format) {
     case 'json':

@@ -69,7 +69,7 @@ const cases: Case[] = [
   ['a zone that is none', 'GET', `${query}?every=day&tz=Mars/Olympus`, undefined, {}, 400, 'bad_question', 'expected a time zone'],
   ['a condition that is none', 'GET', `${query}?where=amount`, undefined, {}, 400, 'bad_question', 'is no condition'],
   ['a format that is none', 'GET', `${query}?format=xml`, undefined, {}, 406, 'unsupported_format', 'expected one of json, ndjson, csv'],
-  ['Parquet', 'GET', query, undefined, { accept: 'application/vnd.apache.parquet' }, 406, 'unsupported_format', 'application/json'],
+  ['a type that is none', 'GET', query, undefined, { accept: 'application/xml' }, 406, 'unsupported_format', 'application/json'],
   ['a question of no object', 'POST', query, '[]', json, 400, 'bad_request', 'the body: must be object'],
   ['a question with an unknown name', 'POST', query, { measure: ['count'] }, {}, 400, 'bad_request', 'measure is not known here'],
   ['a broken question', 'POST', query, '{"by":', json, 400, 'unreadable_body', 'no valid JSON'],

@@ -1,8 +1,31 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { csv, lines, ndjson, openApp, sale, storeKinds } from './open-app.ts';
 
 const records = '/v1/streams/sales/records';
 const query = '/v1/streams/sales/query';
+
+/** Columns with their types, and rows as texts. */
+async function readParquet(bytes: Buffer): Promise<{ columns: Record<string, string>; rows: unknown[][] }> {
+  const directory = mkdtempSync(join(tmpdir(), 'tallybook-read-parquet-'));
+  const path = join(directory, 'answer.parquet');
+  writeFileSync(path, bytes);
+  const instance = await DuckDBInstance.create(':memory:');
+  try {
+    const connection = await instance.connect();
+    const described = await connection.runAndReadAll(`describe from '${path}'`);
+    const columns = Object.fromEntries(described.getRows().map(([name, type]) => [name, String(type)]));
+    const texts = Object.keys(columns).map((name) => `"${name}"::varchar`);
+    const rows = await connection.runAndReadAll(`select ${texts.join(', ')} from '${path}'`);
+    return { columns, rows: rows.getRows() };
+  } finally {
+    instance.closeSync();
+    rmSync(directory, { recursive: true });
+  }
+}
 
 describe.each(storeKinds)('asking over HTTP, %s', (kind) => {
   async function withSales() {
@@ -85,6 +108,38 @@ describe.each(storeKinds)('asking over HTTP, %s', (kind) => {
     expect(
       (await send('GET', asked, undefined, { accept: 'text/html, */*;q=0.1' })).headers['content-type'],
     ).toContain('application/json');
+  });
+
+  test('as Parquet: types of the stream, every digit', async () => {
+    const { app } = await withSales();
+    const asked = 'measures=sum(amount),count,max(amount),avg(amount)&by=customer,paid&every=hour';
+    const answer = await app.inject({
+      url: `${query}?${asked}&order=customer`,
+      headers: { accept: 'application/vnd.apache.parquet' },
+    });
+    expect(answer.headers['content-type']).toBe('application/vnd.apache.parquet');
+    expect(await readParquet(answer.rawPayload)).toEqual({
+      columns: {
+        customer: 'VARCHAR',
+        paid: 'BOOLEAN',
+        hour: 'TIMESTAMP',
+        'sum(amount)': 'DECIMAL(38,10)',
+        count: 'BIGINT',
+        'max(amount)': 'DECIMAL(38,10)',
+        'avg(amount)': 'DECIMAL(38,16)',
+      },
+      rows: [
+        ['', null, '2026-10-07 02:00:00', '10.0000000000', '1', '10.0000000000', '10.0000000000000000'],
+        ['a', 'true', '2026-10-05 01:00:00', '1.5000000000', '1', '1.5000000000', '1.5000000000000000'],
+        ['a', null, '2026-10-07 01:00:00', '0.2500000000', '1', '0.2500000000', '0.2500000000000000'],
+        ['b', 'false', '2026-10-05 23:00:00', '2.0000000000', '1', '2.0000000000', '2.0000000000000000'],
+      ],
+    });
+    const listed = await app.inject({ url: `${records}?format=parquet&page_size=1` });
+    expect(await readParquet(listed.rawPayload)).toMatchObject({
+      columns: { at: 'TIMESTAMP', amount: 'DECIMAL(38,10)', data: 'VARCHAR' },
+      rows: [['1', '2026-10-05 01:00:00', 'a', '1.5000000000', 'true', '{"n":1,"s":"x,\\"y"}']],
+    });
   });
 
   test('a large answer is the same, whatever its form', async () => {

@@ -27,6 +27,7 @@ const tables = (schema: object) => ({
       'application/json': { schema },
       'application/x-ndjson': { schema: {} },
       'text/csv': { schema: {} },
+      'application/vnd.apache.parquet': { schema: {} },
     },
   },
   ...problems,

@@ -1,10 +1,10 @@
 /** Answering a planned question, from the ledger or from a rollup: one statement, in one snapshot. */
+import { answerColumns } from '../../engine/answer-columns.ts';
 import { formatBucket } from '../../engine/calendar.ts';
 import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
-import type { FieldType } from '../../engine/field-types.ts';
 import type { Plan } from '../../engine/plan.ts';
 import type { Measure, Question } from '../../engine/question.ts';
-import type { Answer, Column } from '../../engine/store.ts';
+import type { Answer } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
 import {
@@ -311,25 +311,6 @@ function measureOutput(measure: Measure, column: string): string {
     default:
       return `cast(${column} as varchar)`;
   }
-}
-
-function answerColumns(question: Question): Column[] {
-  const bucket: Column[] =
-    question.every === 'all'
-      ? []
-      : [
-          {
-            name: question.every,
-            type: question.every === 'hour' || question.every === 'minute' ? 'timestamp' : 'date',
-          },
-        ];
-  const measureType = ({ name, field }: Measure): FieldType | 'count' =>
-    name === 'count' || name === 'count_distinct' ? 'count' : name === 'avg' ? 'decimal' : field!.type;
-  return [
-    ...question.by.map((d): Column => ({ name: d.text, type: d.path.length > 0 ? 'text' : d.field.type })),
-    ...bucket,
-    ...question.measures.map((m): Column => ({ name: m.text, type: measureType(m) })),
-  ];
 }
 
 function readRow(

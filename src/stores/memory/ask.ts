@@ -5,14 +5,15 @@
  * records that retention has dropped, so those are counted with the others. No sum is kept anywhere. A question about
  * what was touched groups lines, whether they stand or not.
  */
+import { answerColumns, measureColumn } from '../../engine/answer-columns.ts';
 import { bucketStart, formatBucket, type Micros } from '../../engine/calendar.ts';
 import type { Plan } from '../../engine/plan.ts';
 import type { Having, Measure, Question } from '../../engine/question.ts';
-import type { Answer, Column } from '../../engine/store.ts';
+import type { Answer } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { compareValues, dimensionType, dimensionValue, fits, selects } from './compare.ts';
 import { asOf, type Ledger, type Line, standingLines, streamLedger, timeOf, type Values } from './ledger.ts';
-import { measureColumn, measureOf } from './measure.ts';
+import { measureOf } from './measure.ts';
 
 interface Group {
   dimensions: (string | null)[];
@@ -47,7 +48,7 @@ export function ask(ledger: Ledger, { stream, question, rollup }: Plan): Answer 
     )
     .sort((a, b) => compareResults(question, a, b));
   return {
-    columns: columnsOf(question),
+    columns: answerColumns(question),
     rows: results.slice(0, question.limit).map((result) => rowOf(question, result)),
     from: rollup ? `rollup ${rollup.name}` : 'ledger',
     as_of: asOf(ledger, question.knownAt),
@@ -111,27 +112,13 @@ function compareInColumn(
   return direction * compareValues(type, x, y);
 }
 
-/** The dimensions, the bucket, the measures as they were asked. */
-function columnsOf({ by, every, measures }: Question): Column[] {
-  const bucket: Column[] = every === 'all' ? [] : [{ name: every, type: bucketType(every) }];
-  return [
-    ...by.map((dimension) => ({ name: dimension.text, type: dimensionType(dimension) })),
-    ...bucket,
-    ...measures.map(measureColumn),
-  ];
-}
-
-function bucketType(every: Question['every']): 'date' | 'timestamp' {
-  return every === 'minute' || every === 'hour' ? 'timestamp' : 'date';
-}
-
 function rowOf(question: Question, { dimensions, bucket, measures }: Result): Answer['rows'][number] {
   const texts = [
     ...dimensions,
     ...(question.every === 'all' ? [] : [formatBucket(bucket, question.every, question.tz)]),
     ...measures,
   ];
-  return columnsOf(question).map(({ type }, index) => {
+  return answerColumns(question).map(({ type }, index) => {
     const text = texts[index]!;
     if (text === null) return null;
     if (type === 'count') return Number(text);

@@ -3,7 +3,6 @@ import { averageExtraScale, averageOf, compareNumbers, fromScaled, toScaled } fr
 import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
 import type { Condition, Measure } from '../../engine/question.ts';
-import type { Column } from '../../engine/store.ts';
 import { compareValues, dimensionType, dimensionValue, fits } from './compare.ts';
 import { type Values, valueIn } from './ledger.ts';
 
@@ -51,18 +50,6 @@ function sumOf(field: Field, values: string[], text: string): bigint {
 
 export function scaleOf(field: Field): number {
   return field.type === 'decimal' ? field.scale : 0;
-}
-
-export function measureColumn({ name, field, text }: Measure): Column {
-  switch (name) {
-    case 'count':
-    case 'count_distinct':
-      return { name: text, type: 'count' };
-    case 'avg':
-      return { name: text, type: 'decimal' };
-    default:
-      return { name: text, type: field!.type };
-  }
 }
 
 /** Digits after the point that an average shows at most. */
