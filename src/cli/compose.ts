@@ -78,11 +78,20 @@ export async function openApp({
   tracer?: Tracer | undefined;
 }): Promise<FastifyInstance> {
   const { buildApp } = await import('../http/app.ts');
+  const { parquetBytes: writeParquet } = await import('../stores/duckdb/parquet.ts');
   const { systems } = await import('../systems/systems.ts');
   const opened = systems.filter(({ streams }) =>
     streams.every(({ name }) => tallybook.streams.isShipped(name)),
   );
-  return buildApp({ tallybook, auth, tracer, log: tallybook.log, version: version(), systems: opened });
+  return buildApp({
+    tallybook,
+    auth,
+    tracer,
+    writeParquet,
+    log: tallybook.log,
+    version: version(),
+    systems: opened,
+  });
 }
 
 /** Throws `bad_settings` for a name that is none. */

@@ -71,7 +71,6 @@ Every option can be given as a variable too; --help of a command names them.${ex
     usageCommands,
     upkeepCommands,
     restoreCommand,
-    usageCommands,
   ]) {
     register(command);
   }

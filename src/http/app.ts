@@ -29,6 +29,7 @@ import { webhookRoutes } from './routes/webhooks.ts';
 import { writeRoutes } from './routes/write.ts';
 import { secureHeaders } from './security-headers.ts';
 import { endAllEvents } from './server-sent-events.ts';
+import type { Table } from './table.ts';
 import { traceRequests } from './tracing.ts';
 import { readJsonBodies, validateRequests } from './validation.ts';
 
@@ -38,6 +39,8 @@ export interface AppOptions {
   auth: boolean;
   log: Log;
   version: string;
+  /** A table as the bytes of a Parquet file. */
+  writeParquet(table: Table): Promise<Buffer>;
   /** Requests are traced when it is given. */
   tracer?: Tracer | undefined;
   /** Those whose addresses are there beside the general ones; their streams are the ledger's already. */
@@ -49,6 +52,7 @@ export async function buildApp({
   auth,
   log,
   version,
+  writeParquet,
   tracer,
   systems = [],
 }: AppOptions): Promise<FastifyInstance> {
@@ -92,6 +96,7 @@ export async function buildApp({
     done();
   });
 
+  app.decorate('writeParquet', writeParquet);
   if (tracer) traceRequests(app, tracer);
   validateRequests(app);
   readJsonBodies(app);

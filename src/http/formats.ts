@@ -9,9 +9,14 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Answer, Column } from '../engine/store.ts';
-import { parquetBytes } from './parquet.ts';
 import { UnacceptableFormat } from './problems.ts';
 import type { Cell, Table } from './table.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    writeParquet(table: Table): Promise<Buffer>;
+  }
+}
 
 export const outputFormats = ['json', 'ndjson', 'csv', 'parquet'] as const;
 export type OutputFormat = (typeof outputFormats)[number];
@@ -77,7 +82,7 @@ export async function sendTable(
 ): Promise<FastifyReply> {
   const vary = [reply.getHeader('vary') ?? [], 'accept'].flat().join(', ');
   reply.header('content-type', mediaTypes[format]).header('vary', vary);
-  if (format === 'parquet') return reply.send(await parquetBytes(table));
+  if (format === 'parquet') return reply.send(await reply.server.writeParquet(table));
   const lines = format === 'csv' ? csvLines(table) : jsonRows(table);
   switch (format) {
     case 'json':

@@ -13,6 +13,7 @@ import type { BacksUp, Store } from '../../src/engine/store.ts';
 import { type Log, Tallybook } from '../../src/engine/tallybook.ts';
 import { buildApp } from '../../src/http/app.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+import { parquetBytes } from '../../src/stores/duckdb/parquet.ts';
 import { openMemoryStore } from '../../src/stores/memory/index.ts';
 import type { System } from '../../src/systems/system.ts';
 
@@ -111,7 +112,14 @@ export async function openApp(kind: StoreKind, options: OpenOptions = {}): Promi
     log,
     shipped: systems.flatMap(({ streams }) => streams),
   });
-  const app = await buildApp({ tallybook, auth, log, version: '0.0.0-test', systems });
+  const app = await buildApp({
+    tallybook,
+    auth,
+    log,
+    version: '0.0.0-test',
+    systems,
+    writeParquet: parquetBytes,
+  });
   onTestFinished(async () => {
     await app.close();
     await tallybook.close();

@@ -6,10 +6,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import type { Column } from '../engine/store.ts';
-import type { Table } from './table.ts';
+import type { Answer, Column } from '../../engine/store.ts';
+import { literal, quote } from './names.ts';
 
-export async function parquetBytes({ columns, rows }: Table): Promise<Buffer> {
+export async function parquetBytes({ columns, rows }: Pick<Answer, 'columns' | 'rows'>): Promise<Buffer> {
   const directory = await mkdtemp(join(tmpdir(), 'tallybook-parquet-'));
   const instance = await DuckDBInstance.create(':memory:', { threads: '1', temp_directory: directory });
   try {
@@ -28,7 +28,7 @@ export async function parquetBytes({ columns, rows }: Table): Promise<Buffer> {
     const path = join(directory, 'table.parquet');
     const typed = columns.map((column, i) => `c${i}::${sqlType(column)} as ${quote(column.name)}`);
     await connection.run(
-      `copy (select ${typed.join(', ')} from cells) to '${path.replaceAll("'", "''")}' (format parquet, compression zstd)`,
+      `copy (select ${typed.join(', ')} from cells) to ${literal(path)} (format parquet, compression zstd)`,
     );
     connection.closeSync();
     return await readFile(path);
@@ -53,5 +53,3 @@ function sqlType({ type, digits }: Column): string {
       return type;
   }
 }
-
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
