@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { done, failure, file, json, ledger, rows, run, scratch, serve } from './harness.ts';
 
 const spent = {
-  stream: 'usage',
+  stream: 'sales',
   measure: 'sum(amount)',
   by: ['customer'],
   period: 'month',
@@ -21,9 +21,9 @@ describe('alerts', () => {
       'spent: defined as it is in the file; its figures come from rollup daily\n',
     );
     expect(await done(['alerts', 'list', '--data', data])).toMatch(
-      /^spent +usage +sum\(amount\) +customer +month +3 +100 +rollup daily +watching/m,
+      /^spent +sales +sum\(amount\) +customer +month +3 +100 +rollup daily +watching/m,
     );
-    await done(['import', 'usage', file(directory, 'records.csv', rows(9)), '--data', data]);
+    await done(['import', 'sales', file(directory, 'records.csv', rows(9)), '--data', data]);
     const told = await done(['alerts', 'notifications', '--alert', 'spent', '--data', data]);
     expect(told).toMatch(/spent +c0 +2026-10-01 +100 +100 +3 +3$/m);
     expect(told).toMatch(/spent +c1 +2026-10-01/m);
@@ -76,7 +76,7 @@ describe('alerts', () => {
     ]);
     expect(made).toMatch(/^whsec_[\w+/]+=*\n$/);
     expect(await done(['webhooks', 'list', '--data', data])).toMatch(/^hook +http:\S+ +spent +on$/m);
-    await done(['import', 'usage', file(directory, 'records.csv', rows(8)), '--data', data]);
+    await done(['import', 'sales', file(directory, 'records.csv', rows(8)), '--data', data]);
     await expect.poll(() => posted.length, { timeout: 20_000 }).toBe(1);
     expect(JSON.parse(posted[0]!)).toMatchObject({ data: { alert: 'spent', key: 'c0', value: '3' } });
 

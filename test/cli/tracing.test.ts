@@ -61,13 +61,13 @@ describe('traces', () => {
       OTEL_SERVICE_NAME: 'metering',
     });
     const caller = { trace: '0af7651916cd43dd8448eb211c80319c', span: 'b7ad6b7169203331' };
-    const sent = await fetch(`${url}/v1/streams/usage/records`, {
+    const sent = await fetch(`${url}/v1/streams/sales/records`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', traceparent: `00-${caller.trace}-${caller.span}-01` },
       body: '{"id":"a","at":"2026-10-05T00:00:00Z","customer":"c","amount":"1"}',
     });
     expect(sent.status).toBe(201);
-    expect((await fetch(`${url}/v1/streams/usage/query`)).status).toBe(200);
+    expect((await fetch(`${url}/v1/streams/sales/query`)).status).toBe(200);
     expect((await fetch(`${url}/v1/streams/nothing/query`)).status).toBe(404);
     server.kill('SIGTERM');
     await server.ended;
@@ -78,15 +78,15 @@ describe('traces', () => {
     expect(attributes(write!)).toMatchObject({
       'http.request.method': 'POST',
       'http.route': '/v1/streams/:stream/records',
-      'url.path': '/v1/streams/usage/records',
+      'url.path': '/v1/streams/sales/records',
       'http.response.status_code': 201,
     });
     const asked = named('GET /v1/streams/:stream/query');
     expect(asked.map((span) => attributes(span)['http.response.status_code'])).toEqual([200, 404]);
     const [ask] = named('ask');
     expect(ask).toMatchObject({ traceId: asked[0]!.traceId, parentSpanId: asked[0]!.spanId });
-    expect(attributes(ask!)).toMatchObject({ 'tallybook.stream': 'usage' });
-    const commit = named('commit').find((span) => JSON.stringify(span.attributes).includes('"usage"'))!;
+    expect(attributes(ask!)).toMatchObject({ 'tallybook.stream': 'sales' });
+    const commit = named('commit').find((span) => JSON.stringify(span.attributes).includes('"sales"'))!;
     expect(commit.parentSpanId ?? '').toBe('');
     expect(attributes(commit)).toMatchObject({ 'tallybook.records': 1, 'tallybook.deliveries': 1 });
     expect(resources[0]).toContain('metering');
