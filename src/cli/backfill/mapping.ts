@@ -3,11 +3,10 @@
  * `--column voice.used=seconds` only for the records of one type.
  */
 import { TallybookError } from '../../engine/errors.ts';
+import type { UsageType } from '../../systems/usage/declarations.ts';
 import { usageError } from '../outcome.ts';
 
-export const usageTypes = ['data', 'voice'] as const;
-export type UsageType = (typeof usageTypes)[number];
-
+/** Those of the usage system's stream. */
 export const usageFields = ['id', 'type', 'subscription_id', 'usage_date', 'price', 'used'] as const;
 export type UsageField = (typeof usageFields)[number];
 

@@ -9,7 +9,8 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { plainNumber } from '../../engine/decimal.ts';
 import { TallybookError } from '../../engine/errors.ts';
-import { type ColumnChoice, type Mapping, mappingOf, type UsageType, usedNames } from './mapping.ts';
+import type { UsageType } from '../../systems/usage/declarations.ts';
+import { type ColumnChoice, type Mapping, mappingOf, usedNames } from './mapping.ts';
 import type { Postgres } from './postgres-connection.ts';
 import type { BackfillSource, Chunk, Summary, TableToRead } from './source.ts';
 

@@ -3,7 +3,8 @@
  * of its key; each chunk becomes a file that is imported as one unit. All of one run is of one moment.
  */
 import type { FileFormat } from '../../engine/store.ts';
-import type { Mapping, UsageType } from './mapping.ts';
+import type { UsageType } from '../../systems/usage/declarations.ts';
+import type { Mapping } from './mapping.ts';
 
 /** What is read, and how its columns become fields. */
 export interface TableToRead {

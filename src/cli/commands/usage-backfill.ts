@@ -8,16 +8,11 @@ import type { StreamDeclaration } from '../../engine/declaration.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { horizonOf } from '../../engine/retention.ts';
 import { defineStream, type Stream } from '../../engine/stream.ts';
+import { type UsageType, usageTypes } from '../../systems/usage/declarations.ts';
 import { compare } from '../backfill/compare.ts';
 import { doneChunks } from '../backfill/done-chunks.ts';
 import { type FileSource, fileSource } from '../backfill/file-source.ts';
-import {
-  type ColumnChoice,
-  columnChoices,
-  type UsageType,
-  usageFields,
-  usageTypes,
-} from '../backfill/mapping.ts';
+import { type ColumnChoice, columnChoices, usageFields } from '../backfill/mapping.ts';
 import { connectPostgres } from '../backfill/postgres-connection.ts';
 import { findTables, postgresSource } from '../backfill/postgres-source.ts';
 import { countsOf, hintRejects, printOutcome, printPlan } from '../backfill/report.ts';
