@@ -499,7 +499,14 @@ describe('usage backfill from files', () => {
       time: undefined,
       rollups: {},
     };
-    const data = await ledgerFor(directory, other);
+    const data = join(directory, 'data');
+    const { url } = await serve(data, '--no-auth', '--systems', 'none');
+    const declared = await fetch(`${url}/v1/streams/usage`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(other),
+    });
+    expect(declared.status).toBe(201);
     const path = file(directory, 'data.csv', 'id\n1\n');
     const error = await failure(['usage', 'backfill', '--data-file', path, '--data', data]);
     expect(error.detail).toMatch(/has no type, subscription_id, usage_date, price, used/);
