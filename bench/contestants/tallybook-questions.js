@@ -91,7 +91,7 @@ export async function importOverHttp({ port, file, rows }) {
       host: '127.0.0.1',
       port,
       method: 'POST',
-      path: '/v1/imports?stream=usage',
+      path: '/v1/imports?stream=sessions',
       headers: { 'content-type': 'text/csv', 'content-length': size },
     });
     upload.on('error', reject);

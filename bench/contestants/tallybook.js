@@ -64,14 +64,14 @@ export async function importFile({ file, dir, rows }) {
 /** Imports with the command; answers the time and the peak memory of its process. */
 export async function runImport(file, data) {
   const start = performance.now();
-  const { stdout, memory_bytes } = await run(['import', 'usage', file, '--data', data, '--json']);
+  const { stdout, memory_bytes } = await run(['import', 'sessions', file, '--data', data, '--json']);
   const seconds = (performance.now() - start) / 1000;
   return { seconds, memory_bytes, counts: countsIn(stdout) };
 }
 
-/** Makes the stream `usage` in a new data directory. `dir` takes the declaration. */
+/** Makes the stream `sessions` in a new data directory. `dir` takes the declaration. */
 export async function declare(data, dir, stream = USAGE) {
-  const declaration = join(dir, 'usage.json');
+  const declaration = join(dir, 'sessions.json');
   await writeFile(declaration, JSON.stringify(stream));
   await run(['streams', 'put', declaration, '--data', data]);
 }
@@ -117,7 +117,7 @@ export async function ask(url, question) {
 
 /** @param {Record<string, string>} question */
 export function queryPath(question) {
-  return `/v1/streams/usage/query?${new URLSearchParams(question)}`;
+  return `/v1/streams/sessions/query?${new URLSearchParams(question)}`;
 }
 
 /** How many records the stream holds. */

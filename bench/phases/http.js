@@ -44,7 +44,7 @@ export function httpPhase({ flags, scratch, say }) {
         for (const [contestant, { port }] of Object.entries(servers)) {
           const result = await inOwnProcess('load.js', 'load', {
             port,
-            path: '/v1/streams/usage/records',
+            path: '/v1/streams/sessions/records',
             connections,
             records,
             seconds: flags.seconds,
