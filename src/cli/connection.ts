@@ -47,6 +47,10 @@ export interface Connection {
    * is read where it is. Aborting leaves nothing.
    */
   sendFile(file: FileToImport, onSent: (bytes: number) => void, signal: AbortSignal): Promise<ImportState>;
+  /** How an import stands. */
+  importState(id: number): Promise<ImportState>;
+  /** Throws `unknown_stream`: before a file is sent in vain. */
+  mustHaveStream(name: string): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TallybookError } from '../engine/errors.ts';
 import type { ImportCounts, ImportProgress, ImportState } from '../engine/import-state.ts';
-import { ask, askJson, type Connection, type FileToImport, pathOf } from './connection.ts';
+import { ask, type Connection, type FileToImport, pathOf } from './connection.ts';
 import { bytesFigure, perSecond, wholeFigure } from './figures.ts';
 import { Interrupted } from './outcome.ts';
 import type { Progress } from './progress.ts';
@@ -33,7 +33,7 @@ export async function followImport(
     if (signal.aborted) return withdrawn(connection, state.id);
     if (state.progress) progress.update(meter.fraction(state.progress), meter.text(state.progress));
     await sleep(askEveryMilliseconds, undefined, { signal }).catch(() => undefined);
-    state = await askJson<ImportState>(connection, 'GET', pathOf('v1', 'imports', state.id));
+    state = await connection.importState(state.id);
   }
   if (state.status === 'done' && state.counts) return state as EndedImport;
   throw new TallybookError('import_failed', `${file.name}: ${state.error ?? state.status}`);

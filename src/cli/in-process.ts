@@ -31,7 +31,7 @@ export async function connectInProcess({ makeAdminKey, ...options }: InProcessOp
       ? await tallybook.sources.ensureAdminKey(adminKeyFile(options.directory))
       : undefined;
     if (made) note(`A key that may do everything was written to ${made.path}`);
-    const connection = await connectTo(tallybook, options.directory);
+    const connection = connectTo(tallybook, options.directory);
     return {
       ...connection,
       async close() {
@@ -46,18 +46,28 @@ export async function connectInProcess({ makeAdminKey, ...options }: InProcessOp
 }
 
 /** A connection to a ledger that is open already, and stays open. */
-export async function connectTo(tallybook: Tallybook, place: string): Promise<Connection> {
-  const app = await openApp({ tallybook, auth: false });
-  await app.ready();
+export function connectTo(tallybook: Tallybook, place: string): Connection {
+  // Taking in a file needs no routes: loading them would take 0.5 s.
+  let opened: Promise<FastifyInstance> | undefined;
+  const app = (): Promise<FastifyInstance> => {
+    opened ??= openApp({ tallybook, auth: false });
+    return opened;
+  };
   return {
     place,
-    request: (method, path, options) => inject(app, method, path, options),
+    request: async (method, path, options) => inject(await app(), method, path, options),
+    importState: (id) => tallybook.imports.get(id),
+    async mustHaveStream(name) {
+      tallybook.streams.get(name);
+    },
     async sendFile({ form, ...file }) {
       const stream = tallybook.streams.get(file.stream);
       const found = form === undefined ? undefined : findForm(stream, form);
       return tallybook.imports.start({ ...file, stream, form: found, source });
     },
-    close: () => app.close(),
+    async close() {
+      await (await opened)?.close();
+    },
   };
 }
 

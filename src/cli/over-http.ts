@@ -13,6 +13,7 @@ import {
   type Connection,
   type FileToImport,
   nextOfLink,
+  pathOf,
   queryText,
   type Reply,
 } from './connection.ts';
@@ -28,6 +29,7 @@ export function connectOverHttp(server: Server): Connection {
     ? new TlsAgent({ keepAlive: true })
     : new Agent({ keepAlive: true });
   const send = (call: Omit<Call, 'agent' | 'server'>): Promise<Reply> => exchange({ ...call, agent, server });
+  const get = (path: string) => send({ method: 'GET', path, headers: {}, payload: undefined });
   return {
     place: server.url,
     request(method, path, { query, body, text } = {}) {
@@ -42,6 +44,13 @@ export function connectOverHttp(server: Server): Connection {
       } finally {
         if (file.deleteFile) await rm(file.path, { force: true });
       }
+    },
+    async importState(id) {
+      const reply = await get(pathOf('v1', 'imports', id));
+      return JSON.parse(accepted(reply).text) as ImportState;
+    },
+    async mustHaveStream(name) {
+      accepted(await get(pathOf('v1', 'streams', name)));
     },
     async close() {
       agent.destroy();

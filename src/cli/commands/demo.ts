@@ -116,7 +116,7 @@ async function tour(tallybook: Tallybook, settings: DemoSettings, signal: AbortS
   const { data, quiet } = settings;
   const made = await whatIsMade(data, settings.records);
   const where = whereText({ data });
-  const connection = await connectTo(tallybook, data);
+  const connection = connectTo(tallybook, data);
   try {
     print(
       `${style('bold', 'Tallybook')}: a ledger in ${style('bold', data)}, with records made up as four systems send them`,

@@ -18,7 +18,7 @@ import {
   whereText,
 } from '../config.ts';
 import { connected } from '../connect.ts';
-import { askJson, type Connection, type FileToImport, pathOf } from '../connection.ts';
+import { askJson, type Connection, type FileToImport } from '../connection.ts';
 import { bytesFigure, secondsSince } from '../figures.ts';
 import { followImport } from '../follow-import.ts';
 import { interruptible } from '../interrupt.ts';
@@ -83,7 +83,7 @@ async function importFiles(stream: string, files: string[], settings: ImportSett
     throw usageError('standard input (-) can be read once only');
   for (const file of files) if (file !== '-') await stat(file);
   await connected(settings, async (connection) => {
-    await askJson(connection, 'GET', pathOf('v1', 'streams', stream));
+    await connection.mustHaveStream(stream);
     for (const [index, file] of files.entries()) {
       const receipt = await importOne(connection, { stream, file, format: formats[index]! }, settings);
       if (settings.json) printJson(receipt);
