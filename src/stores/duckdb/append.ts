@@ -118,11 +118,13 @@ export function appendRollupOfNew(stream: Stream, rollup: Rollup, { stage }: Par
   return `insert into ${rollupOf(stream, rollup)} ${rollupSums(stream, rollup, stage, 'where e._bad is null', 'false', false)}`;
 }
 
-/** Partial sums of what a part has appended to the ledger. */
+/**
+ * Partial sums of what a part has appended to the ledger. Parameters: $1 the first and $2 the last seq of the part, $3
+ * the part. They must be parameters, so that the scan has bounds and reads the last entries only: read from `incoming`,
+ * they would be the side of a join, and a batch of 1,000 would take 230 ms with 20 million entries held.
+ */
 export function appendRollupOfEntries(stream: Stream, rollup: Rollup): string {
-  // The scalar subqueries become bounds of the scan, so that it reads the last entries only.
-  const range = `where e._seq >= (select base from incoming) and e._seq <= (select last from incoming)
-    and e._part = (select part from incoming)`;
+  const range = 'where e._seq between $1::bigint and $2::bigint and e._part = $3::bigint';
   return appendRollup(stream, rollup, entriesOf(stream), range, 'false');
 }
 

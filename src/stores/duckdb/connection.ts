@@ -28,8 +28,6 @@ export interface Incoming {
   part: number;
   /** The first seq reserved for the part. */
   base: bigint;
-  /** The last one. */
-  last: bigint;
   source: string;
   /** -1: none. */
   import: number;
@@ -38,7 +36,7 @@ export interface Incoming {
 }
 
 const incomingTable =
-  'create temp table incoming (part bigint, base bigint, last bigint, source varchar, import bigint, recorded_at bigint)';
+  'create temp table incoming (part bigint, base bigint, source varchar, import bigint, recorded_at bigint)';
 
 export class Connection {
   readonly #connection: DuckDBConnection;
@@ -57,13 +55,12 @@ export class Connection {
   }
 
   /** Lays down what the next statements read from the table `incoming`. */
-  async bring({ part, base, last, source, import: importId, recorded_at }: Incoming): Promise<void> {
+  async bring({ part, base, source, import: importId, recorded_at }: Incoming): Promise<void> {
     await this.run('delete from incoming');
     await this.run(
-      'insert into incoming values ($1, $2, $3, $4, $5, $6)',
+      'insert into incoming values ($1, $2, $3, $4, $5)',
       part,
       base,
-      last,
       source,
       importId,
       recorded_at,

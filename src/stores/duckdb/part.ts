@@ -110,7 +110,6 @@ export class PartWriter {
       await this.#connection.bring({
         part,
         base,
-        last: base + BigInt(count) * seqsPerRow - 1n,
         source: deliveries[0]!.source,
         import: noImport,
         recorded_at: stamp.recordedAt,
@@ -129,16 +128,19 @@ export class PartWriter {
       // A defect must not become a record that is lost or counted twice: the batch is given up.
       if (verdicts.size < suspects.hashes.length)
         throw new Error(`part ${part}: ${suspects.hashes.length} suspects, but ${verdicts.size} verdicts`);
-      const kinds = new Set(verdicts.values());
+    }
+    const kinds = new Set(verdicts.values());
+    kinds.delete('accepted');
+    if (kinds.size > 0) {
       if (mode !== 'retract') await this.#connection.run(appendAccepted(stream, tables));
       if (kinds.has('corrected') || kinds.has('retracted')) {
         this.#state.books(stream).hasReversals = true;
         await this.#connection.run(appendReversals(stream, tables));
       }
       if (kinds.has('duplicate')) await this.#connection.run(appendDuplicates(stream, tables));
-      for (const rollup of stream.rollups) {
-        await this.#connection.run(appendRollupOfEntries(stream, rollup));
-      }
+      const last = base + BigInt(count) * seqsPerRow - 1n;
+      for (const rollup of stream.rollups)
+        await this.#connection.run(appendRollupOfEntries(stream, rollup), base, last, part);
       refused ||= kinds.has('conflict') || kinds.has('not_found');
     } else if (count > rows.bad.size) {
       await this.#connection.run(appendNew(stream, tables));

@@ -391,7 +391,6 @@ class FileWork {
     await this.#connection.bring({
       part,
       base,
-      last: base + BigInt(this.#rows) * seqsPerRow,
       source,
       import: content.import ?? noImport,
       recorded_at: recordedAt,
@@ -417,8 +416,9 @@ class FileWork {
       await this.#connection.run(appendReversals(this.#stream, this.#tables));
     }
     if (of('duplicate') > 0) await this.#connection.run(appendDuplicates(this.#stream, this.#tables));
+    const last = base + BigInt(this.#rows) * seqsPerRow;
     for (const rollup of this.#stream.rollups)
-      await this.#connection.run(appendRollupOfEntries(this.#stream, rollup));
+      await this.#connection.run(appendRollupOfEntries(this.#stream, rollup), base, last, part);
   }
 
   /** Whether parts that were committed since the comparison hold an id of this file. */
