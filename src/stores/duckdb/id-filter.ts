@@ -18,6 +18,8 @@ const segmentHashesMin = 1 << 14;
 const segmentHashesMax = 1 << 20;
 const blockWords = 16;
 const bitsPerHash = 8;
+/** For how long `cover` keeps others waiting. */
+const turnMilliseconds = 2;
 
 interface Segment {
   words: Uint32Array;
@@ -78,6 +80,7 @@ export class IdFilter {
       const part = { from: range.from, to: end < range.to ? end : range.to };
       const segments: Segment[] = [];
       let segment: Segment | undefined;
+      let resumed = performance.now();
       for await (const pairs of read(part)) {
         for (let i = 0; i < pairs.length; i += 2) {
           if (!segment || segment.hashes >= segment.capacity) {
@@ -87,8 +90,11 @@ export class IdFilter {
           }
           add(segment, pairs[i]!, pairs[i + 1]!, part.from);
         }
+        // Not after every chunk: under load a turn of the loop takes a millisecond, and there are 500 chunks in a million.
+        if (performance.now() - resumed < turnMilliseconds) continue;
         await new Promise((resolve) => setImmediate(resolve));
         if (stopped()) return;
+        resumed = performance.now();
       }
       // Only now: until a part is covered whole, it is scanned.
       this.#segments.push(...segments);
