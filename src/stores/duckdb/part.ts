@@ -260,14 +260,15 @@ export class PartWriter {
       "insert into suspects select distinct unnest(string_split($1, ','))::ubigint, true",
       suspects.hashes.join(','),
     );
-    const known = `insert into ${tables.known} ${knownSelect(stream, tables.suspects, '_seq between $1::bigint and $2::bigint and')}`;
     for (const { from, to } of suspects.ranges) {
       // Most often nothing is there: a look at the hashes alone tells, 5 ms for a million entries. To read all of their
       // columns at once would take 50.
       const [[first, last] = []] = await this.#connection.askOnce(
         `select min(_seq), max(_seq) from ${entriesOf(stream)} where _seq between ${from} and ${to} and _hash in (${among})`,
       );
-      if (first !== null) await this.#connection.run(known, first, last);
+      if (first === null) continue;
+      const found = knownSelect(stream, `_seq between ${first} and ${last} and _hash in (${among})`);
+      await this.#connection.execute(`insert into ${tables.known} ${found}`);
     }
     await this.#connection.run(`insert into resolved ${resolvedSelect(stream, mode, tables)}`);
   }

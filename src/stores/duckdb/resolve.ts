@@ -32,12 +32,11 @@ export function knownTable(stream: Stream, name: string): string {
 
 export const resolvedColumns = '(_n integer, verdict varchar, prev_seq bigint, prev_n integer)';
 
-/** The entries with a suspect's hash, as far as `range` lets it look: a condition that ends in `and`, or nothing. */
-export function knownSelect(stream: Stream, suspects: string, range: string): string {
+/** The entries that fit a condition, as the table of known ones has them. */
+export function knownSelect(stream: Stream, condition: string): string {
   const fields = storedFields(stream);
   return `select _seq, _sign, _reverses, _hash, _id${fields.length > 0 ? `, ${columnList(fields)}` : ''}
-    from ${entriesOf(stream)}
-    where ${range} _hash in (select _hash from ${suspects})`;
+    from ${entriesOf(stream)} where ${condition}`;
 }
 
 /** Whether two rows hold the same content, field by field. */
