@@ -2,7 +2,6 @@
  * The run: three phases, each comparing Tallybook with its peers and its floors on this machine, then tables for
  * people and one line of JSON for `results/ledger.jsonl`. What is compared and why that is fair: README.md.
  */
-import { appendFileSync, mkdirSync } from 'node:fs';
 import { mustBeBuilt } from './contestants/tallybook.js';
 import { readFlags } from './flags.js';
 import { machine, versions } from './machine.js';
@@ -10,10 +9,9 @@ import { httpPhase } from './phases/http.js';
 import { importPhase } from './phases/import.js';
 import { questionsPhase } from './phases/questions.js';
 import { httpTable, importTable, questionsTable, targetsTable } from './report.js';
+import { keepResults, runToEnd } from './run.js';
 import { makeScratch } from './scratch.js';
 import { checkTargets } from './targets.js';
-
-const RESULTS = new URL('./results/ledger.jsonl', import.meta.url);
 
 async function main() {
   const flags = readFlags(process.argv.slice(2));
@@ -37,13 +35,7 @@ async function main() {
   }
   results.targets = checkTargets(results);
   if (results.targets.length > 0) console.log(`${targetsTable(results.targets)}\n`);
-  mkdirSync(new URL('.', RESULTS), { recursive: true });
-  appendFileSync(RESULTS, `${JSON.stringify(results)}\n`);
+  keepResults('ledger', results);
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`\n${error.message}`);
-  process.exitCode = 1;
-}
+await runToEnd(main);

@@ -2,17 +2,15 @@
  * What keeping the aggregate of usage right costs by record, and what asking costs: Tallybook beside three ways that
  * are usual with PostgreSQL. Tables for people, and one line of JSON for `results/usage.jsonl`. README.md says more.
  */
-import { appendFileSync, mkdirSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { mustBeBuilt } from './contestants/tallybook.js';
 import { machine, versions } from './machine.js';
 import { aggregatesPhase } from './phases/usage-aggregates.js';
 import { writesPhase } from './phases/usage-writes.js';
+import { keepResults, runToEnd } from './run.js';
 import { makeScratch } from './scratch.js';
 import { readUsageFlags } from './usage-flags.js';
 import { aggregatesTable, questionsTable, writesTable } from './usage-report.js';
-
-const RESULTS = new URL('./results/usage.jsonl', import.meta.url);
 
 async function main() {
   const flags = readUsageFlags(process.argv.slice(2));
@@ -37,13 +35,7 @@ async function main() {
     }
   }
   results.load_average.push(loadavg()[0]);
-  mkdirSync(new URL('.', RESULTS), { recursive: true });
-  appendFileSync(RESULTS, `${JSON.stringify(results)}\n`);
+  keepResults('usage', results);
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`\n${error.message}`);
-  process.exitCode = 1;
-}
+await runToEnd(main);

@@ -115,6 +115,15 @@ export function tracesProtocol(environment: Environment = process.env): TracesPr
 
 // --- settings that several commands share -----------------------------------------------------------------
 
+/** For commands that bring records. */
+export function modeSetting(): Option {
+  return setting(
+    '--mode <mode>',
+    'what a known id with other content is: a conflict (insert) or a correction (upsert)',
+    { choices: ['insert', 'upsert'], default: 'insert' },
+  );
+}
+
 export interface LedgerSettings {
   data: string;
   memory?: string;

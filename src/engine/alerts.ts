@@ -11,6 +11,7 @@ import { alertsStream } from './built-in-streams.ts';
 import { type Micros, parseTimestamp } from './calendar.ts';
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
+import { Lock } from './lock.ts';
 import { bookDelivery, standingInBook, valuesByName } from './own-books.ts';
 import type { Delivery, Store } from './store.ts';
 import type { Stream } from './stream.ts';
@@ -37,7 +38,7 @@ export const alertNamePattern = '^[a-z0-9][a-z0-9_.-]{0,62}$';
 export class Alerts {
   readonly #ledger: AlertsLedger;
   readonly #byName = new Map<string, Alert>();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Lock();
 
   constructor(ledger: AlertsLedger) {
     this.#ledger = ledger;
@@ -108,9 +109,7 @@ export class Alerts {
 
   /** Does something while no change is half done. */
   serially<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work, work);
-    this.#last = done.catch(() => undefined);
-    return done;
+    return this.#changes.run(work);
   }
 
   async #lastRevision(name: string): Promise<number> {

@@ -13,7 +13,7 @@ import { type ImportState, interruptedError, stateDelivery, stateOfEntry } from 
 import { limits } from './limits.ts';
 import type { Log } from './log.ts';
 import { askBook, standingInBook } from './own-books.ts';
-import { cutPage, type Page, pageSize, seqOfCursor } from './pages.ts';
+import { type Page, pageOfEntries } from './pages.ts';
 import type { Delivery, Store } from './store.ts';
 import type { Stream } from './stream.ts';
 import type { Receipt } from './verdicts.ts';
@@ -89,16 +89,9 @@ export class Imports {
 
   /** Newest first. */
   async list(page: Page): Promise<{ imports: ImportState[]; next: string | undefined }> {
-    const size = pageSize(page);
-    const found = await this.#ledger.store.entries({
-      ...everything,
-      stream: importsStream,
-      standing: true,
-      newestFirst: page.newestFirst ?? true,
-      after: seqOfCursor(page.cursor),
-      limit: size + 1,
-    });
-    const { entries, next } = cutPage(found, size);
+    const newestFirst = page.newestFirst ?? true;
+    const request = { ...everything, stream: importsStream, standing: true, newestFirst };
+    const { entries, next } = await pageOfEntries(this.#ledger.store, request, page);
     const states = entries.map(stateOfEntry);
     return { imports: states.map((state) => this.#active.get(state.id)?.shown() ?? state), next };
   }

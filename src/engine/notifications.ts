@@ -8,9 +8,9 @@
 import { createHash } from 'node:crypto';
 import { notificationsStream } from './built-in-streams.ts';
 import { askBook, bookDelivery, valuesByName } from './own-books.ts';
-import { cutPage, type Page, pageSize, seqOfCursor } from './pages.ts';
+import { type Page, pageOfEntries } from './pages.ts';
 import { type AskedQuestion, checkSelection } from './question.ts';
-import type { Delivery, Entry, Store } from './store.ts';
+import type { Delivery, EntriesRequest, Entry, Store } from './store.ts';
 import type { Receipt } from './verdicts.ts';
 
 export interface Notification {
@@ -108,21 +108,21 @@ export class Notifications {
     filter: NotificationFilter,
     page: Page,
   ): Promise<{ notifications: KeptNotification[]; next: string | undefined }> {
-    const size = pageSize(page);
-    const newestFirst = page.newestFirst ?? true;
-    const found = await this.#entries(filter, newestFirst, seqOfCursor(page.cursor), size + 1);
-    const { entries, next } = cutPage(found, size);
+    const request = requestFor(filter, page.newestFirst ?? true);
+    const { entries, next } = await pageOfEntries(this.#ledger.store, request, page);
     return { notifications: entries.map(notificationOf), next };
   }
 
   /** The next ones after a place in the order of all. */
   async after(seq: string, filter: NotificationFilter, limit: number): Promise<KeptNotification[]> {
-    return (await this.#entries(filter, false, seq, limit)).map(notificationOf);
+    const request = requestFor(filter, false);
+    return (await this.#ledger.store.entries({ ...request, after: seq, limit })).map(notificationOf);
   }
 
   /** The place of the last one; 0 when there is none. */
   async lastSeq(): Promise<string> {
-    const [last] = await this.#entries({}, true, undefined, 1);
+    const request = requestFor({}, true);
+    const [last] = await this.#ledger.store.entries({ ...request, after: undefined, limit: 1 });
     return last?.seq ?? '0';
   }
 
@@ -137,27 +137,24 @@ export class Notifications {
     return () => this.#listeners.delete(listener);
   }
 
-  #entries(
-    { alert, alerts, key, from, to, streams }: NotificationFilter,
-    newestFirst: boolean,
-    after: string | undefined,
-    limit: number,
-  ): Promise<Entry[]> {
-    const where: NonNullable<AskedQuestion['where']> = {};
-    if (alert !== undefined) where.alert = alert;
-    if (alerts !== undefined) where.alert = alerts;
-    if (key !== undefined) where.key = key;
-    if (streams !== undefined) where.stream = streams;
-    const times = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
-    const selection = checkSelection(notificationsStream, { where, ...times });
-    const stream = notificationsStream;
-    return this.#ledger.store.entries({ ...selection, stream, standing: true, newestFirst, after, limit });
-  }
-
   #remember(id: string): void {
     if (this.#standing.size >= rememberedIds) this.#standing.clear();
     this.#standing.add(id);
   }
+}
+
+function requestFor(
+  { alert, alerts, key, from, to, streams }: NotificationFilter,
+  newestFirst: boolean,
+): Omit<EntriesRequest, 'after' | 'limit'> {
+  const where: NonNullable<AskedQuestion['where']> = {};
+  if (alert !== undefined) where.alert = alert;
+  if (alerts !== undefined) where.alert = alerts;
+  if (key !== undefined) where.key = key;
+  if (streams !== undefined) where.stream = streams;
+  const times = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+  const selection = checkSelection(notificationsStream, { where, ...times });
+  return { ...selection, stream: notificationsStream, standing: true, newestFirst };
 }
 
 function notificationOf({ seq, values }: Entry): KeptNotification {

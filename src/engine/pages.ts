@@ -4,7 +4,7 @@
  */
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
-import type { Entry } from './store.ts';
+import type { EntriesRequest, Entry, Store } from './store.ts';
 
 export interface Page {
   /** Entries in a page; limits.page_rows_default when not given. */
@@ -58,9 +58,14 @@ export function cursorOf(entry: Pick<Entry, 'seq'>): string {
   return Buffer.from(entry.seq, 'latin1').toString('base64url');
 }
 
-/** Cuts a page out of one entry more than it holds: the entry too many says that there is a next page. */
-export function cutPage(entries: Entry[], size: number): { entries: Entry[]; next: string | undefined } {
-  if (entries.length <= size) return { entries, next: undefined };
-  const kept = entries.slice(0, size);
-  return { entries: kept, next: cursorOf(kept.at(-1)!) };
+/** One page of a list of entries. One more than it holds is read: that one says that there is a next page. */
+export async function pageOfEntries(
+  store: Store,
+  request: Omit<EntriesRequest, 'after' | 'limit'>,
+  page: Page,
+): Promise<{ entries: Entry[]; next: string | undefined }> {
+  const size = pageSize(page);
+  const found = await store.entries({ ...request, after: seqOfCursor(page.cursor), limit: size + 1 });
+  const entries = found.slice(0, size);
+  return { entries, next: found.length > size ? cursorOf(entries.at(-1)!) : undefined };
 }

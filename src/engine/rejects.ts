@@ -9,7 +9,7 @@ import { mergePatch, objectMembers } from './exact-json.ts';
 import { findForm } from './forms.ts';
 import { limits } from './limits.ts';
 import { askBook, bookDelivery, standingInBook } from './own-books.ts';
-import { cutPage, type Page, pageSize, seqOfCursor } from './pages.ts';
+import { type Page, pageOfEntries } from './pages.ts';
 import { type AskedQuestion, checkSelection } from './question.ts';
 import {
   type Reject,
@@ -66,16 +66,10 @@ export class Rejects {
 
   /** Those that are open, newest first unless asked otherwise. */
   async list(filter: RejectFilter, page: Page): Promise<{ rejects: Reject[]; next: string | undefined }> {
-    const size = pageSize(page);
-    const found = await this.#ledger.store.entries({
-      ...checkSelection(rejectsStream, selectionOf(filter)),
-      stream: rejectsStream,
-      standing: true,
-      newestFirst: page.newestFirst ?? true,
-      after: seqOfCursor(page.cursor),
-      limit: size + 1,
-    });
-    const { entries, next } = cutPage(found, size);
+    const selection = checkSelection(rejectsStream, selectionOf(filter));
+    const newestFirst = page.newestFirst ?? true;
+    const request = { ...selection, stream: rejectsStream, standing: true, newestFirst };
+    const { entries, next } = await pageOfEntries(this.#ledger.store, request, page);
     return { rejects: entries.map(({ values }) => rejectOfValues(values)), next };
   }
 

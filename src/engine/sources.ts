@@ -7,6 +7,7 @@ import { sourcesStream } from './built-in-streams.ts';
 import { TallybookError } from './errors.ts';
 import { hashOfKey, type KeptKey, makeKey, writeKeyFile } from './keys.ts';
 import { limits } from './limits.ts';
+import { Lock } from './lock.ts';
 import { bookDelivery, valuesByName } from './own-books.ts';
 import type { Delivery, Entry } from './store.ts';
 import type { Receipt } from './verdicts.ts';
@@ -45,7 +46,7 @@ export class Sources {
   readonly #byName = new Map<string, Source>();
   readonly #byHash = new Map<string, Source>();
   #origins = new Set<string>();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Lock();
 
   constructor(ledger: SourcesLedger) {
     this.#ledger = ledger;
@@ -83,7 +84,7 @@ export class Sources {
 
   /** Makes a source with one key, which is returned this once. */
   create(name: string, settings: SourceSettings): Promise<{ source: Source; key: string }> {
-    return this.#serially(async () => {
+    return this.#changes.run(async () => {
       if (!new RegExp(sourceNamePattern).test(name)) {
         throw bad(`the name ${name.slice(0, 70)} must match ${sourceNamePattern}`);
       }
@@ -105,7 +106,7 @@ export class Sources {
     name: string,
     changes: { [K in keyof SourceSettings]?: SourceSettings[K] | null | undefined },
   ): Promise<Source> {
-    return this.#serially(async () => {
+    return this.#changes.run(async () => {
       const source = this.get(name);
       const pick = <K extends keyof SourceSettings>(field: K): SourceSettings[K] | undefined =>
         changes[field] === undefined ? source[field] : (changes[field] ?? undefined);
@@ -123,7 +124,7 @@ export class Sources {
   }
 
   addKey(name: string): Promise<{ source: Source; id: string; key: string }> {
-    return this.#serially(async () => {
+    return this.#changes.run(async () => {
       const source = this.get(name);
       if (source.keys.length >= limits.source_keys) {
         throw bad(
@@ -138,7 +139,7 @@ export class Sources {
   }
 
   revokeKey(name: string, id: string): Promise<Source> {
-    return this.#serially(async () => {
+    return this.#changes.run(async () => {
       const source = this.get(name);
       const keys = source.keys.filter((kept) => kept.id !== id);
       if (keys.length === source.keys.length) {
@@ -155,7 +156,7 @@ export class Sources {
   }
 
   remove(name: string): Promise<void> {
-    return this.#serially(async () => {
+    return this.#changes.run(async () => {
       const source = this.get(name);
       this.#keepAnAdmin(source, undefined);
       await this.#ledger.write(bookDelivery(sourcesStream, 'retract', [JSON.stringify(name)]));
@@ -171,7 +172,7 @@ export class Sources {
     // The file first: a crash in between leaves a key that opens nothing, and the next start replaces it.
     await writeKeyFile(path, key);
     const source: Source = { name: 'admin', ...everything, keys: [kept] };
-    await this.#serially(() => this.#keep(source));
+    await this.#changes.run(() => this.#keep(source));
     return { path };
   }
 
@@ -207,12 +208,6 @@ export class Sources {
       'last_admin',
       `${before.name} is the last source with scope admin; give another one that scope first`,
     );
-  }
-
-  #serially<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work, work);
-    this.#last = done.catch(() => undefined);
-    return done;
   }
 }
 

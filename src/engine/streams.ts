@@ -7,6 +7,7 @@ import { builtInStreams, streamsStream } from './built-in-streams.ts';
 import type { StreamDeclaration } from './declaration.ts';
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
+import { Lock } from './lock.ts';
 import { bookDelivery, standingInBook, valuesByName } from './own-books.ts';
 import { adopted, withShipped } from './shipped-streams.ts';
 import type { Delivery, Store, StreamState } from './store.ts';
@@ -25,7 +26,7 @@ export class Streams {
   /** Those of the systems, as they ship. */
   readonly #shipped: ReadonlyMap<string, Stream>;
   readonly #byName = new Map<string, Stream>();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Lock();
 
   constructor(ledger: StreamsLedger, shipped: readonly Stream[]) {
     this.#ledger = ledger;
@@ -77,9 +78,7 @@ export class Streams {
     name: string,
     declaration: StreamDeclaration,
   ): Promise<{ stream: Stream; created: boolean; changed: boolean }> {
-    const done = this.#last.then(() => this.#put(name, declaration));
-    this.#last = done.catch(() => undefined);
-    return done;
+    return this.#changes.run(() => this.#put(name, declaration));
   }
 
   async #put(name: string, declaration: StreamDeclaration) {

@@ -14,7 +14,7 @@ import { Imports } from './imports.ts';
 import type { Log } from './log.ts';
 import { Notifications } from './notifications.ts';
 import { standingInBook } from './own-books.ts';
-import { cutPage, type Page, pageSize, seqOfCursor } from './pages.ts';
+import { type Page, pageOfEntries } from './pages.ts';
 import { type Plan, planQuestion } from './plan.ts';
 import { type AskedQuestion, checkQuestion, checkSelection } from './question.ts';
 import { canonicalId } from './record-id.ts';
@@ -208,17 +208,10 @@ export class Tallybook {
     await this.#store.close();
   }
 
-  async #entries(stream: Stream, asked: AskedSelection, page: Page, standing: boolean) {
-    const size = pageSize(page);
-    const found = await this.#store.entries({
-      ...checkSelection(stream, asked),
-      stream,
-      standing,
-      newestFirst: page.newestFirst ?? false,
-      after: seqOfCursor(page.cursor),
-      limit: size + 1,
-    });
-    return cutPage(found, size);
+  #entries(stream: Stream, asked: AskedSelection, page: Page, standing: boolean) {
+    const newestFirst = page.newestFirst ?? false;
+    const request = { ...checkSelection(stream, asked), stream, standing, newestFirst };
+    return pageOfEntries(this.#store, request, page);
   }
 }
 

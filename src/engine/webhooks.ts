@@ -6,8 +6,9 @@ import type { Alerts } from './alerts.ts';
 import { deliveriesStream, webhooksStream } from './built-in-streams.ts';
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
+import { Lock } from './lock.ts';
 import { bookDelivery, standingInBook, valuesByName } from './own-books.ts';
-import { cutPage, type Page, pageSize, seqOfCursor } from './pages.ts';
+import { type Page, pageOfEntries } from './pages.ts';
 import { checkSelection } from './question.ts';
 import type { Entry } from './store.ts';
 import {
@@ -53,7 +54,7 @@ export class Webhooks {
   readonly #queues = new Map<string, WebhookQueue>();
   /** Undefined: this process posts nothing. */
   readonly #posting: Posting | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Lock();
   #closed = false;
 
   constructor(ledger: WebhooksLedger, settings: WebhookSettings | undefined) {
@@ -87,7 +88,7 @@ export class Webhooks {
     name: string,
     asked: AskedWebhook,
   ): Promise<{ webhook: Webhook; created: boolean; newSecret: string | undefined }> {
-    return this.#serially(async () => {
+    return this.#changes.run(async () => {
       const before = this.#byName.get(name);
       if (!new RegExp(webhookNamePattern).test(name))
         throw bad(`the name ${name.slice(0, 70)} must match ${webhookNamePattern}`);
@@ -129,7 +130,7 @@ export class Webhooks {
 
   /** Posts nothing more to it; its log stays. Throws `unknown_webhook`. */
   remove(name: string): Promise<void> {
-    return this.#serially(async () => {
+    return this.#changes.run(async () => {
       this.get(name);
       await this.#ledger.write(bookDelivery(webhooksStream, 'retract', [JSON.stringify(name)]));
       await this.#queues.get(name)?.stop();
@@ -140,16 +141,10 @@ export class Webhooks {
 
   /** Every attempt, newest first. */
   async attempts(name: string, page: Page): Promise<{ attempts: Attempt[]; next: string | undefined }> {
-    const size = pageSize(page);
-    const found = await this.#ledger.store.entries({
-      ...checkSelection(deliveriesStream, { where: { webhook: this.get(name).name } }),
-      stream: deliveriesStream,
-      standing: true,
-      newestFirst: page.newestFirst ?? true,
-      after: seqOfCursor(page.cursor),
-      limit: size + 1,
-    });
-    const { entries, next } = cutPage(found, size);
+    const selection = checkSelection(deliveriesStream, { where: { webhook: this.get(name).name } });
+    const newestFirst = page.newestFirst ?? true;
+    const request = { ...selection, stream: deliveriesStream, standing: true, newestFirst };
+    const { entries, next } = await pageOfEntries(this.#ledger.store, request, page);
     return { attempts: entries.map(attemptOf), next };
   }
 
@@ -172,7 +167,7 @@ export class Webhooks {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#last;
+    await this.#changes.run(async () => undefined);
     await Promise.all([...this.#queues.values()].map((queue) => queue.stop()));
   }
 
@@ -186,12 +181,6 @@ export class Webhooks {
   #queue(webhook: Webhook): WebhookQueue {
     const held = this.#queues.get(webhook.name);
     return held?.webhook === webhook ? held : new WebhookQueue(this.#ledger, webhook, this.#posting);
-  }
-
-  #serially<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work, work);
-    this.#last = done.catch(() => undefined);
-    return done;
   }
 }
 

@@ -1,7 +1,7 @@
 /** A `tallybook serve` of its own process, to be killed. It listens on loopback and ends with the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../free-port.ts';
 
 const binary = fileURLToPath(new URL('../../bin/tallybook', import.meta.url));
 
@@ -66,15 +66,4 @@ async function untilReady(url: string, child: ChildProcess, log: () => string): 
   }
   child.kill('SIGKILL');
   throw new Error(`serve is not ready after 30 s: ${log()}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -13,6 +13,7 @@ import {
   type ConnectionSettings,
   connectionSettings,
   jsonSetting,
+  modeSetting,
   quietSetting,
   setting,
   whereText,
@@ -60,13 +61,7 @@ file twice counts once. Rows that are refused are kept with the reason: tallyboo
         choices: fileFormats,
       }),
     )
-    .addOption(
-      setting(
-        '--mode <mode>',
-        'what a known id with other content is: a conflict (insert) or a correction (upsert)',
-        { choices: ['insert', 'upsert'], default: 'insert' },
-      ),
-    )
+    .addOption(modeSetting())
     .addOption(
       setting(
         '--form <name>',

@@ -23,6 +23,7 @@ import {
   connectionSettings,
   jsonSetting,
   type LedgerSettings,
+  modeSetting,
   quietSetting,
   setting,
   whereText,
@@ -112,13 +113,7 @@ compared with those of Tallybook.`,
       }),
     )
     .addOption(setting('--to <time>', 'usage up to this time, without it', { parse: instant }))
-    .addOption(
-      setting(
-        '--mode <mode>',
-        'what a known id with other content is: a conflict (insert) or a correction (upsert)',
-        { choices: ['insert', 'upsert'], default: 'insert' },
-      ),
-    )
+    .addOption(modeSetting())
     .addOption(
       setting('--chunk <rows>', 'rows of a table that are imported as one unit', {
         default: chunkRowsDefault,

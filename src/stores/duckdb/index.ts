@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
 import { type Micros, nowMicros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
+import { Lock } from '../../engine/lock.ts';
 import type { Plan } from '../../engine/plan.ts';
 import type {
   Answer,
@@ -30,7 +31,6 @@ import { Connection } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
 import { IdFilter, type SeqRange } from './id-filter.ts';
 import { LedgerState } from './ledger-state.ts';
-import { Lock } from './lock.ts';
 import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
 import { publishTexts, type TextDelivery } from './publish.ts';

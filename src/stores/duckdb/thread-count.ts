@@ -5,8 +5,9 @@
  * A small batch has nothing to divide: with two threads its statements wake the second one for nothing, and a commit
  * of 32 records takes 15 ms and 17 ms of processor time instead of 10 and 10.
  */
+
+import { Lock } from '../../engine/lock.ts';
 import type { Connection } from './connection.ts';
-import { Lock } from './lock.ts';
 
 const calmMilliseconds = 200;
 
