@@ -349,6 +349,12 @@ export const NewKeySchema = Type.Object(
   closed,
 );
 
+/** An answer that goes on. */
+export const EventsSchema = {
+  description: 'Events',
+  content: { 'text/event-stream': { schema: { type: 'string' } } },
+};
+
 /** What any route may answer beside what it is asked for. */
 export const problems = {
   '4xx': {

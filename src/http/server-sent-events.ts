@@ -4,20 +4,10 @@
  * connection from being taken for dead. All end when the server stops.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Events } from '../systems/system.ts';
 
 const latestMilliseconds = 250;
 const aliveMilliseconds = 15_000;
-
-export interface Events {
-  /** Sends an event soon; one that comes before it went out takes its place. */
-  latest(event: string, data: object): void;
-  /** Sends an event with an id, from which a client can go on; resolves when it takes more. */
-  each(id: string, event: string, data: object): Promise<void>;
-  readonly closed: boolean;
-  /** Sends a last event and ends. */
-  end(event: string, data: object): void;
-  onClose(listener: () => void): void;
-}
 
 const open = new Set<() => void>();
 

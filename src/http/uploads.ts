@@ -4,18 +4,52 @@
  */
 import { open, rm } from 'node:fs/promises';
 import type { Readable, Transform } from 'node:stream';
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import { compressionOfBytes } from '../engine/import-content.ts';
 import type { Compression } from '../engine/store.ts';
 import { checkRatio } from '../engine/unpack.ts';
+import type { Upload } from '../systems/system.ts';
 import { slowBodies } from './slow-bodies.ts';
 import { bodyError, unpacker } from './unpack.ts';
 
+/** A file on its way: nothing of it is read yet. */
+export interface SentFile {
+  payload: Readable;
+  name: string | undefined;
+}
+
+/** Lets the routes of this scope take files, as the raw body or as multipart. */
+export function takeFiles(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.register(multipart, {
+    limits: { fileSize: Number.POSITIVE_INFINITY, files: 1, fields: 10, fieldSize: 1_000, parts: 11 },
+  });
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+}
+
+/** The file of a request. Throws `unreadable_body` where there is none. */
+export async function sentFile(request: FastifyRequest): Promise<SentFile> {
+  if (request.isMultipart()) {
+    const file = await request.file();
+    if (!file) throw new TallybookError('unreadable_body', 'the form holds no file');
+    return { payload: file.file, name: file.filename || undefined };
+  }
+  const payload = request.body as Readable | undefined;
+  if (!payload) throw new TallybookError('unreadable_body', 'there is no body; expected a file');
+  return { payload, name: nameOf(request.headers['content-disposition']) };
+}
+
+function nameOf(disposition: string | undefined): string | undefined {
+  return /filename="([^"]*)"|filename=([^;\s]+)/i
+    .exec(disposition ?? '')
+    ?.slice(1)
+    .find((name) => name);
+}
+
 /** Writes an upload to a file. Throws `unreadable_body` or `too_large`; then there is no file. */
-export async function receiveUpload(
-  payload: Readable,
-  path: string,
-): Promise<{ bytes: number; compression: Compression }> {
+export async function receiveUpload({ payload, name }: SentFile, path: string): Promise<Upload> {
   const handle = await open(path, 'wx', 0o600);
   const watched = slowBodies.watch(false, (error) => payload.destroy(error));
   let check: GzipCheck | undefined;
@@ -34,7 +68,7 @@ export async function receiveUpload(
     await check?.end();
     if (bytes === 0) throw new TallybookError('unreadable_body', 'the file is empty');
     await handle.close();
-    return { bytes, compression };
+    return { path, name, bytes, compression };
   } catch (error) {
     await handle.close().catch(() => undefined);
     await rm(path, { force: true });

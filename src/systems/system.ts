@@ -5,8 +5,8 @@
  */
 import type { TObject, TSchema } from 'typebox';
 import type { Page } from '../engine/pages.ts';
-import type { Scope } from '../engine/sources.ts';
-import type { AsOf, Mode } from '../engine/store.ts';
+import type { Scope, Source } from '../engine/sources.ts';
+import type { AsOf, Compression, Mode } from '../engine/store.ts';
 import type { Stream } from '../engine/stream.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
 
@@ -34,7 +34,7 @@ export interface RecordsAddress {
 
 /** A route of a system's own. */
 export interface Route {
-  method: 'GET';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** With parameters as `:id`. One that ends in a slash is answered without it, too. */
   path: string;
   scope: Scope;
@@ -44,10 +44,12 @@ export interface Route {
   description: string;
   params?: TObject;
   query?: TObject;
+  /** What it takes beside its address: JSON of a schema, or a file as the raw body or as multipart. */
+  takes?: { json: TSchema } | { file: readonly string[] };
   /** In pages: it takes `page_size` and `cursor` beside its own parameters. */
   paged: boolean;
-  /** The schema of its answer. */
-  answers: TSchema;
+  /** The schema of its answer, or of one for each status; `events` for server-sent events. */
+  answers: TSchema | Readonly<Record<number, TSchema>> | 'events';
   answer(request: RouteRequest): Promise<RouteAnswer>;
 }
 
@@ -56,13 +58,60 @@ export interface RouteRequest {
   params: Readonly<Record<string, string>>;
   query: Readonly<Record<string, string | undefined>>;
   page: Page;
+  /** Who asks. */
+  source: Source;
+  /** Where the route takes JSON: what was sent. A number of more than 15 characters is a string of just those. */
+  body: unknown;
+  /** The same as it came. */
+  bodyText: string;
+  /** Where it takes a file. */
+  upload: Upload | undefined;
+  /** The header of server-sent events, from which a client goes on. */
+  lastEventId: string | undefined;
 }
 
-export interface RouteAnswer {
-  /** JSON; a bigint is written as a number with all of its digits. */
-  body: unknown;
-  /** The cursor of the next page. */
-  next?: string | undefined;
-  /** Where the figures come from, and up to when they are complete. */
-  origin?: { from: string; as_of: AsOf };
+/** A file that was received whole. It is deleted when the route fails; else it is the route's. */
+export interface Upload {
+  path: string;
+  /** As its sender calls it. */
+  name: string | undefined;
+  compression: Compression;
+  bytes: number;
+}
+
+export type RouteAnswer =
+  | {
+      /** 200 when not given. */
+      status?: number;
+      /** Such as `location`. */
+      headers?: Readonly<Record<string, string>>;
+      /** JSON; a bigint is written as a number with all of its digits. */
+      body: unknown;
+      /** The cursor of the next page. */
+      next?: string | undefined;
+      /** Where the figures come from, and up to when they are complete. */
+      origin?: { from: string; as_of: AsOf };
+    }
+  | {
+      /** What is sent as it is made, such as a download of any length. */
+      text: AsyncIterable<string>;
+      contentType: string;
+      /** Where it is to be kept rather than shown. */
+      fileName?: string;
+    }
+  | {
+      /** Told from now on, until the client goes. */
+      events(events: Events): Promise<void>;
+    };
+
+/** An answer that goes on: server-sent events. */
+export interface Events {
+  /** Sends an event soon; one that comes before it went out takes its place. */
+  latest(event: string, data: object): void;
+  /** Sends an event with an id, from which a client can go on; resolves when it takes more. */
+  each(id: string, event: string, data: object): Promise<void>;
+  readonly closed: boolean;
+  /** Sends a last event and ends. */
+  end(event: string, data: object): void;
+  onClose(listener: () => void): void;
 }

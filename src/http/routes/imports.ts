@@ -2,8 +2,6 @@
  * Imports over HTTP (SPEC 1.3): a file is streamed to disk, then taken in as one unit. Progress by asking, or as
  * server-sent events.
  */
-import type { Readable } from 'node:stream';
-import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { TallybookError } from '../../engine/errors.ts';
@@ -15,9 +13,9 @@ import { type FileFormat, fileFormats } from '../../engine/store.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import { checkStreamAllowed } from '../auth.ts';
 import { linkNext, pageOf, pageParameters } from '../paging.ts';
-import { ImportSchema, ImportsSchema, problems } from '../schemas.ts';
+import { EventsSchema, ImportSchema, ImportsSchema, problems } from '../schemas.ts';
 import { sendEvents } from '../server-sent-events.ts';
-import { receiveUpload } from '../uploads.ts';
+import { receiveUpload, sentFile, takeFiles } from '../uploads.ts';
 import { closed } from './parameters.ts';
 
 const StartQuery = Type.Object(
@@ -70,11 +68,7 @@ const formatOfType: Record<string, FileFormat> = {
 };
 
 export function importRoutes(app: FastifyInstance, { tallybook }: { tallybook: Tallybook }): void {
-  app.removeAllContentTypeParsers();
-  app.register(multipart, {
-    limits: { fileSize: Number.POSITIVE_INFINITY, files: 1, fields: 10, fieldSize: 1_000, parts: 11 },
-  });
-  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  takeFiles(app);
 
   app.post<Start>(
     '/v1/imports',
@@ -97,11 +91,10 @@ export function importRoutes(app: FastifyInstance, { tallybook }: { tallybook: T
       checkStreamAllowed(source, query.stream);
       const stream = tallybook.streams.get(query.stream);
       const form = query.form === undefined ? undefined : findForm(stream, query.form);
-      const { payload, fileName } = await uploadOf(request);
-      const name = query.name ?? fileName ?? 'upload';
+      const sent = await sentFile(request);
+      const name = query.name ?? sent.name ?? 'upload';
       const format = query.format ?? formatOf(request, name);
-      const path = tallybook.spoolPath();
-      const { compression } = await receiveUpload(payload, path);
+      const { path, compression } = await receiveUpload(sent, tallybook.spoolPath());
       const { id } = await tallybook.imports.start({
         stream,
         form,
@@ -166,7 +159,7 @@ export function importRoutes(app: FastifyInstance, { tallybook }: { tallybook: T
         tags: ['imports'],
         params: ImportParams,
         response: {
-          200: { description: 'Events', content: { 'text/event-stream': { schema: { type: 'string' } } } },
+          200: EventsSchema,
           ...problems,
         },
       },
@@ -209,26 +202,6 @@ async function find(tallybook: Tallybook, request: FastifyRequest<ById>): Promis
   const state = await tallybook.imports.get(request.params.id);
   checkStreamAllowed(request.source, state.stream);
   return state;
-}
-
-async function uploadOf(
-  request: FastifyRequest,
-): Promise<{ payload: Readable; fileName: string | undefined }> {
-  if (request.isMultipart()) {
-    const file = await request.file();
-    if (!file) throw new TallybookError('unreadable_body', 'the form holds no file');
-    return { payload: file.file, fileName: file.filename || undefined };
-  }
-  const payload = request.body as Readable | undefined;
-  if (!payload) throw new TallybookError('unreadable_body', 'there is no body; expected a file');
-  return { payload, fileName: fileNameOf(request.headers['content-disposition']) };
-}
-
-function fileNameOf(disposition: string | undefined): string | undefined {
-  return /filename="([^"]*)"|filename=([^;\s]+)/i
-    .exec(disposition ?? '')
-    ?.slice(1)
-    .find((name) => name);
 }
 
 function formatOf(request: FastifyRequest, name: string): FileFormat {

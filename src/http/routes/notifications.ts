@@ -5,9 +5,10 @@ import { limits } from '../../engine/limits.ts';
 import type { KeptNotification, NotificationFilter } from '../../engine/notifications.ts';
 import { cursorOf, seqOfCursor } from '../../engine/pages.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import type { Events } from '../../systems/system.ts';
 import { linkNext, pageOf, pageParameters } from '../paging.ts';
-import { type NotificationSchema, NotificationsSchema, problems } from '../schemas.ts';
-import { type Events, sendEvents } from '../server-sent-events.ts';
+import { EventsSchema, type NotificationSchema, NotificationsSchema, problems } from '../schemas.ts';
+import { sendEvents } from '../server-sent-events.ts';
 import { closed } from './parameters.ts';
 
 const about = {
@@ -60,7 +61,7 @@ export function notificationRoutes(app: FastifyInstance, { tallybook }: { tallyb
         tags,
         querystring: Type.Object(about, closed),
         response: {
-          200: { description: 'Events', content: { 'text/event-stream': { schema: { type: 'string' } } } },
+          200: EventsSchema,
           ...problems,
         },
       },

@@ -1,13 +1,17 @@
 /** The addresses of the systems (src/systems), mounted. */
+import { rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import { jsonOf } from '../../engine/exact-json.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
-import type { Route, RouteRequest, System } from '../../systems/system.ts';
+import type { Route, RouteAnswer, RouteRequest, System } from '../../systems/system.ts';
 import { tellOrigin } from '../formats.ts';
 import { linkNext, pageOf, pageParameters } from '../paging.ts';
 import { systemAddress } from '../records-address.ts';
-import { problems } from '../schemas.ts';
+import { EventsSchema, problems } from '../schemas.ts';
+import { sendEvents } from '../server-sent-events.ts';
+import { receiveUpload, sentFile, takeFiles } from '../uploads.ts';
 import { closed } from './parameters.ts';
 import { recordRoutes } from './read.ts';
 import { writeRoutes } from './write.ts';
@@ -25,30 +29,62 @@ export function systemRoutes(
       app.register(async (scope) => writeRoutes(scope, shared));
       recordRoutes(app, shared);
     }
-    for (const route of system.routes) mount(app, tallybook, system, route);
+    for (const taking of ['json', 'files'] as const)
+      app.register(async (scope) => mount(scope, tallybook, system, taking));
   }
 }
 
-function mount(app: FastifyInstance, tallybook: Tallybook, system: System, route: Route): void {
-  const { method, path, scope, streams, params, query, paged, answers } = route;
-  const mounted = (url: string, hidden: boolean): void => {
-    app.route({
-      method,
-      url,
-      config: { scope, streams: streams.map(({ name }) => name), hidden },
-      schema: {
-        summary: route.summary,
-        description: route.description,
-        tags: [system.name],
-        ...(params ? { params } : {}),
-        querystring: Type.Object({ ...query?.properties, ...(paged ? { page_size, cursor } : {}) }, closed),
-        response: { 200: answers, ...problems },
+/** The routes of one scope take bodies of the same kind. */
+function mount(app: FastifyInstance, tallybook: Tallybook, system: System, taking: 'json' | 'files'): void {
+  if (taking === 'files') takeFiles(app);
+  for (const route of system.routes) {
+    const files = route.takes !== undefined && 'file' in route.takes;
+    if (files !== (taking === 'files')) continue;
+    mountRoute(app, tallybook, system.name, route, route.path, false);
+    if (route.path.endsWith('/'))
+      mountRoute(app, tallybook, system.name, route, route.path.slice(0, -1), true);
+  }
+}
+
+function mountRoute(
+  app: FastifyInstance,
+  tallybook: Tallybook,
+  tag: string,
+  route: Route,
+  url: string,
+  hidden: boolean,
+): void {
+  const { method, scope, streams, params, query, takes, paged, answers } = route;
+  app.route({
+    method,
+    url,
+    ...(answers === 'events' ? { exposeHeadRoute: false } : {}),
+    config: {
+      scope,
+      streams: streams.map(({ name }) => name),
+      hidden,
+      ...(takes && 'file' in takes
+        ? { takes: { types: [...takes.file, 'application/octet-stream', 'multipart/form-data'] } }
+        : {}),
+    },
+    schema: {
+      summary: route.summary,
+      description: route.description,
+      tags: [tag],
+      ...(params ? { params } : {}),
+      ...(takes && 'json' in takes ? { body: takes.json } : {}),
+      querystring: Type.Object({ ...query?.properties, ...(paged ? { page_size, cursor } : {}) }, closed),
+      response: {
+        ...(answers === 'events' ? { 200: EventsSchema } : oneSchema(answers) ? { 200: answers } : answers),
+        ...problems,
       },
-      handler: (request, reply) => answer(tallybook, route, request, reply),
-    });
-  };
-  mounted(path, false);
-  if (path.endsWith('/')) mounted(path.slice(0, -1), true);
+    },
+    handler: (request, reply) => answer(tallybook, route, request, reply),
+  });
+}
+
+function oneSchema(answers: TSchema | Readonly<Record<number, TSchema>>): answers is TSchema {
+  return !Object.keys(answers).every((status) => /^[1-5]\d\d$/.test(status));
 }
 
 async function answer(
@@ -57,13 +93,48 @@ async function answer(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { body, next, origin } = await route.answer({
-    tallybook,
-    params: request.params as RouteRequest['params'],
-    query: request.query as RouteRequest['query'],
-    page: pageOf(request),
-  });
+  const upload =
+    route.takes && 'file' in route.takes
+      ? await receiveUpload(await sentFile(request), tallybook.spoolPath())
+      : undefined;
+  const lastEventId = request.headers['last-event-id'];
+  let answered: RouteAnswer;
+  try {
+    answered = await route.answer({
+      tallybook,
+      params: request.params as RouteRequest['params'],
+      query: request.query as RouteRequest['query'],
+      page: pageOf(request),
+      source: request.source,
+      body: upload ? undefined : request.body,
+      bodyText: request.bodyText,
+      upload,
+      lastEventId: lastEventId === undefined ? undefined : String(lastEventId),
+    });
+  } catch (error) {
+    if (upload) await rm(upload.path, { force: true });
+    throw error;
+  }
+  if ('events' in answered) {
+    const events = sendEvents(request, reply);
+    answered.events(events).catch((error: unknown) => {
+      tallybook.log.error({ err: error }, `${route.path}: events could not be sent on`);
+      events.end('error', { detail: 'come again with the last id' });
+    });
+    return reply;
+  }
+  if ('text' in answered) {
+    reply.header('content-type', answered.contentType);
+    if (answered.fileName !== undefined)
+      reply.header('content-disposition', `attachment; filename="${answered.fileName}"`);
+    return reply.send(Readable.from(answered.text, { objectMode: false }));
+  }
+  const { status, headers, body, next, origin } = answered;
   linkNext(request, reply, next);
   if (origin) tellOrigin(reply, origin);
-  return reply.header('content-type', 'application/json; charset=utf-8').send(jsonOf(body));
+  return reply
+    .code(status ?? 200)
+    .headers({ ...headers })
+    .header('content-type', 'application/json; charset=utf-8')
+    .send(jsonOf(body));
 }
