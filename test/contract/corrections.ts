@@ -176,6 +176,34 @@ export function correctionsChapter(under: StoreUnderTest): void {
       }),
     );
 
+    rule(under, 'a few records among many are found page by page, in both directions', () =>
+      onFreshStore(under, [usage], async (trial) => {
+        const rare = [0, 3, 411, 412, 1_700, 2_990, 2_999];
+        const records = Array.from({ length: 3_000 }, (_, n) => ({
+          ...a1,
+          id: `r${n}`,
+          customer: rare.includes(n) ? 'rare' : 'ann',
+        }));
+        await trial.insert(usage, ...records);
+        await trial.retract(usage, 'r412');
+        await trial.upsert(usage, { ...records[411]!, used: 6 });
+        // The correction comes last in the order of arrival.
+        const expected = ['r0', 'r3', 'r1700', 'r2990', 'r2999', 'r411'];
+        for (const newestFirst of [false, true]) {
+          const seen: string[] = [];
+          let after: string | undefined;
+          for (;;) {
+            const asked = { where: { customer: 'rare' } };
+            const page = await trial.entries(usage, { standing: true, newestFirst, after, limit: 2, asked });
+            if (page.length === 0) break;
+            seen.push(...page.map(({ id }) => id));
+            after = page.at(-1)!.seq;
+          }
+          expect(seen).toEqual(newestFirst ? expected.toReversed() : expected);
+        }
+      }),
+    );
+
     rule(under, 'the fate of an id has a line for each time it was sent', () =>
       onFreshStore(under, [usage], async (trial) => {
         const sendings = [
