@@ -39,9 +39,11 @@ type Part = Pick<Entry, 'batch' | 'recorded_at' | 'source' | 'import' | 'reason'
 
 async function readParts(connection: Connection, numbers: number[]): Promise<Map<number, Part>> {
   if (numbers.length === 0) return new Map();
+  const parts = [...new Set(numbers)].sort((a, b) => a - b);
+  // The bounds let the scan skip the rest.
   const rows = await connection.askOnce(
     `select part::double, batch::double, strftime(recorded_at, '%Y-%m-%dT%H:%M:%S.%fZ'), source, import::double, reason
-     from parts where part in (${[...new Set(numbers)].join(', ')})`,
+     from parts where part between ${parts[0]} and ${parts.at(-1)} and part in (${parts.join(', ')})`,
   );
   return new Map(
     rows.map(([part, batch, recordedAt, source, importId, reason]) => [
