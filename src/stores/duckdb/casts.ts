@@ -205,6 +205,8 @@ export const recordRefusals = {
 } as const;
 /** Not a refusal: the record must be looked at closely (see stage.ts). */
 export const lookClosely = -1;
+/** Refused by a check; `_found` has code, field and message (see held-against.ts). */
+export const refusedByCheck = 9;
 const firstFieldRefusal = 10;
 
 function refusalNumber(index: number, code: ValueCode): number {

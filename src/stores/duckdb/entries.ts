@@ -57,11 +57,15 @@ async function readParts(connection: Connection, numbers: number[]): Promise<Map
 
 export async function listEntries(connection: Connection, request: EntriesRequest): Promise<Entry[]> {
   return connection.transaction(async () => {
-    const { stream, standing, newestFirst, after, limit } = request;
+    const { stream, standing, newestFirst, source, after, limit } = request;
     const parameters = new Parameters();
     const known = await knownCondition(connection, request.knownAt);
     const conditions = selectionSql(stream, request, parameters);
     if (known !== '' && !standing) conditions.push(known);
+    if (source !== undefined)
+      conditions.push(
+        `e._part in (select part from parts where source = ${parameters.add(source, 'varchar')})`,
+      );
     if (after !== undefined)
       conditions.push(`e._seq ${newestFirst ? '<' : '>'} ${parameters.add(after, 'bigint')}`);
     const rows = await connection.askOnce(
