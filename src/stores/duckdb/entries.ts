@@ -4,9 +4,11 @@ import type { EntriesRequest, Entry, Fate, FateLine } from '../../engine/store.t
 import type { Stream } from '../../engine/stream.ts';
 import { outputSql, Parameters, selectionSql, trimDecimal } from './conditions.ts';
 import type { Connection, Row } from './connection.ts';
+import type { SeqRange } from './id-filter.ts';
+import type { StreamBooks } from './ledger-state.ts';
 import { duplicatesOf, entriesOf, fieldValue } from './names.ts';
 import { knownCondition } from './snapshot.ts';
-import { standingEntries } from './standing.ts';
+import { standingConditions } from './standing.ts';
 
 const fixedColumns = 5;
 
@@ -55,27 +57,69 @@ async function readParts(connection: Connection, numbers: number[]): Promise<Map
   );
 }
 
-export async function listEntries(connection: Connection, request: EntriesRequest): Promise<Entry[]> {
+/** What the store knows of a stream without asking. */
+export type KnownOfStream = Pick<StreamBooks, 'nextSeq' | 'hasReversals'>;
+
+/**
+ * A page of entries. The seqs of its rows are looked for in windows that grow, from the end where the page begins: most
+ * pages are found in the first, and what is rare takes a scan of the columns that are asked about. All columns are read
+ * of the rows found and of no others. In one statement, the sort read all of them of every row that fits: 1.7 s for the
+ * last 100 of 10 million, where this takes 15 ms.
+ */
+export async function listEntries(
+  connection: Connection,
+  request: EntriesRequest,
+  ofStream: KnownOfStream,
+): Promise<Entry[]> {
   return connection.transaction(async () => {
-    const { stream, standing, newestFirst, source, after, limit } = request;
+    const { stream, standing, newestFirst, source, limit } = request;
     const parameters = new Parameters();
     const known = await knownCondition(connection, request.knownAt);
     const conditions = selectionSql(stream, request, parameters);
-    if (known !== '' && !standing) conditions.push(known);
+    if (standing) conditions.push(...standingConditions(stream, known, ofStream.hasReversals));
+    else if (known !== '') conditions.push(known);
     if (source !== undefined)
       conditions.push(
         `e._part in (select part from parts where source = ${parameters.add(source, 'varchar')})`,
       );
-    if (after !== undefined)
-      conditions.push(`e._seq ${newestFirst ? '<' : '>'} ${parameters.add(after, 'bigint')}`);
-    const rows = await connection.askOnce(
-      `${entrySelect(stream)} from ${standing ? standingEntries(stream, known) : entriesOf(stream)} e
-       ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-       order by e._seq ${newestFirst ? 'desc' : 'asc'} limit ${limit}`,
-      parameters.values,
-    );
+    const within = ({ from, to }: SeqRange): string =>
+      `from ${entriesOf(stream)} e where ${[`e._seq between ${from} and ${to}`, ...conditions].join(' and ')}
+       order by e._seq ${newestFirst ? 'desc' : 'asc'}`;
+    const seqs: bigint[] = [];
+    for (const window of windows(request, ofStream.nextSeq)) {
+      const found = await connection.askOnce(
+        `select e._seq ${within(window)} limit ${limit - seqs.length}`,
+        parameters.values,
+      );
+      for (const [seq] of found) seqs.push(seq as bigint);
+      if (seqs.length >= limit) break;
+    }
+    if (seqs.length === 0) return [];
+    const [first, last] = [seqs[0]!, seqs.at(-1)!];
+    const page = first < last ? { from: first, to: last } : { from: last, to: first };
+    const rows = await connection.askOnce(`${entrySelect(stream)} ${within(page)}`, parameters.values);
     return readEntries(connection, stream, rows);
   });
+}
+
+/** Of 65,000 entries at first: a row takes two seqs. */
+const firstWindow = 1n << 17n;
+const windowGrowth = 8n;
+
+/** Ranges of seqs, one after the other, in the order of the list. */
+function* windows({ newestFirst, after }: EntriesRequest, nextSeq: bigint): Generator<SeqRange> {
+  const start = after === undefined ? undefined : BigInt(after);
+  let width = firstWindow;
+  if (newestFirst) {
+    for (let to = start === undefined ? nextSeq : start - 1n; to >= 0n; to -= width, width *= windowGrowth)
+      yield { from: to < width ? 0n : to - width + 1n, to };
+    return;
+  }
+  for (let from = start === undefined ? 0n : start + 1n; from <= nextSeq; ) {
+    yield { from, to: from + width - 1n };
+    from += width;
+    width *= windowGrowth;
+  }
 }
 
 export async function fateOf(connection: Connection, stream: Stream, id: string): Promise<Fate> {

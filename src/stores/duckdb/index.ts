@@ -276,7 +276,8 @@ class DuckDBStore implements Store, BacksUp {
 
   entries(request: EntriesRequest): Promise<Entry[]> {
     this.#checkOpen();
-    return this.#heavyRead((connection) => listEntries(connection, request));
+    const books = this.#state.books(request.stream);
+    return this.#heavyRead((connection) => listEntries(connection, request, books));
   }
 
   fate(stream: Stream, id: string): Promise<Fate> {

@@ -2,6 +2,18 @@
 import type { Stream } from '../../engine/stream.ts';
 import { entriesOf } from './names.ts';
 
+/** The same as conditions on a row `e` of entries. */
+export function standingConditions(stream: Stream, known: string, hasReversals: boolean): string[] {
+  const limit = known === '' ? [] : [known];
+  if (!hasReversals) return ['e._sign = 1', ...limit];
+  const taken = ['_sign = -1', ...limit].join(' and ');
+  return [
+    'e._sign = 1',
+    ...limit,
+    `e._seq not in (select _reverses from ${entriesOf(stream)} where ${taken})`,
+  ];
+}
+
 /** `known` limits the parts that count, as a condition on the column _part, or is empty. */
 export function standingEntries(stream: Stream, known: string): string {
   const limit = known === '' ? '' : `and ${known}`;
