@@ -39,6 +39,7 @@ export async function openTallybook({
 }: OpenOptions): Promise<Tallybook> {
   const { openDuckDBStore } = await import('../stores/duckdb/index.ts');
   const { Tallybook } = await import('../engine/tallybook.ts');
+  const { partsOf } = await import('../systems/system.ts');
   const systems = await systemsNamed(names);
   const store = await openDuckDBStore({
     directory,
@@ -52,7 +53,7 @@ export async function openTallybook({
       store,
       spoolDirectory,
       log: log ?? silent,
-      shipped: systems.flatMap(({ streams }) => streams),
+      ...partsOf(systems),
       webhooks: posting,
     });
   } catch (error) {

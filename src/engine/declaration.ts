@@ -62,7 +62,17 @@ export const fieldSchemas = {
   timestamp: Type.Object({ type: Type.Literal('timestamp'), ...presence }, closed),
   date: Type.Object({ type: Type.Literal('date'), ...presence }, closed),
   uuid: Type.Object({ type: Type.Literal('uuid'), ...presence }, closed),
-  json: Type.Object({ type: Type.Literal('json'), ...presence }, closed),
+  json: Type.Object(
+    {
+      type: Type.Literal('json'),
+      object: Type.Optional(Type.Boolean({ description: 'It must be an object: no list, no plain value.' })),
+      max_levels: Type.Optional(
+        Type.Integer({ minimum: 1, maximum: 1000, description: 'Objects and lists that lie in each other.' }),
+      ),
+      ...presence,
+    },
+    closed,
+  ),
 } satisfies Record<FieldType, unknown>;
 
 export const FieldSchema = Type.Unsafe<FieldDeclaration>(Type.Union(Object.values(fieldSchemas)));

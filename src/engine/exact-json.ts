@@ -46,6 +46,19 @@ function fewestEscapes(string: string): string {
   );
 }
 
+/** How deep arrays and objects lie in each other: 0 for a string or a number. The text must be valid JSON. */
+export function jsonLevels(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  const scan = /["[\]{}]/g;
+  for (let match = scan.exec(text); match; match = scan.exec(text)) {
+    if (match[0] === '"') scan.lastIndex = stringEnd(text, match.index);
+    else if (match[0] === '[' || match[0] === '{') deepest = Math.max(deepest, ++depth);
+    else depth--;
+  }
+  return deepest;
+}
+
 /** `JSON.parse` that returns undefined for what is no JSON, and for strings that hold half a surrogate pair. */
 export function parseStrictJson(text: string): { value: unknown } | undefined {
   try {
@@ -136,9 +149,19 @@ export function writeObject(members: Iterable<[string, string]>): string {
   return `{${parts.join(',')}}`;
 }
 
+/** JSON that is written already, to stand in a value as it is. */
+export class JsonText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 /** A value as JSON. A bigint is a number with all of its digits, whatever a reader makes of it. */
 export function jsonOf(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
+  if (value instanceof JsonText) return value.text;
   if (Array.isArray(value)) return `[${value.map(jsonOf).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const members = Object.entries(value).filter(([, member]) => member !== undefined);

@@ -17,7 +17,7 @@ import {
   timestampGrammar,
 } from './calendar.ts';
 import { compareNumbers, numberGrammar, plainNumber } from './decimal.ts';
-import { minifyJson, parseStrictJson } from './exact-json.ts';
+import { jsonLevels, minifyJson, parseStrictJson } from './exact-json.ts';
 import { limits } from './limits.ts';
 
 interface Presence {
@@ -36,7 +36,7 @@ export type FieldDeclaration = Presence &
     | { type: 'timestamp' }
     | { type: 'date' }
     | { type: 'uuid' }
-    | { type: 'json' }
+    | { type: 'json'; object?: boolean; max_levels?: number }
   );
 
 export type FieldType = FieldDeclaration['type'];
@@ -96,7 +96,7 @@ export function expectation(field: Field): string {
     case 'uuid':
       return 'a uuid such as 3f2c1a9e-5b7d-4c1e-9a60-2f6b8d1e4c55';
     case 'json':
-      return `JSON of at most ${limits.json_characters} characters`;
+      return `${field.object ? 'a JSON object' : 'JSON'} of at most ${limits.json_characters} characters${field.max_levels === undefined ? '' : ` and ${field.max_levels} levels`}`;
   }
 }
 
@@ -117,7 +117,7 @@ export function checkValue(field: Field, raw: RawValue | undefined): CheckedValu
     if (field.default !== undefined) return checkValue({ ...withoutDefault(field) }, defaultRaw(field));
     return field.required ? { code: 'missing_field' } : { value: null };
   }
-  if (field.type === 'json') return checkJson(raw);
+  if (field.type === 'json') return checkJson(field, raw);
   let text = raw.text;
   if (raw.kind === 'json') {
     if (text.startsWith('"')) text = JSON.parse(text) as string;
@@ -182,10 +182,13 @@ function checkRange(field: { min?: string | number; max?: string | number }, pla
   return below || above ? { code: 'out_of_range' } : { value: plain };
 }
 
-function checkJson(raw: RawValue): CheckedValue {
+function checkJson({ object, max_levels: most }: Field & { type: 'json' }, raw: RawValue): CheckedValue {
   if (raw.text.length > limits.json_characters) return { code: 'bad_length' };
   if (raw.kind === 'cell' && parseStrictJson(raw.text) === undefined) return { code: 'invalid_value' };
-  return { value: minifyJson(raw.text) };
+  const value = minifyJson(raw.text);
+  if (object && !value.startsWith('{')) return { code: 'invalid_value' };
+  if (most !== undefined && jsonLevels(value) > most) return { code: 'invalid_value' };
+  return { value };
 }
 
 /** The message of a refused value: what was found, what is expected. `found` is cut to `limits.found_characters`. */

@@ -79,7 +79,10 @@ function valueSchema(field: Field): JsonSchema {
     case 'uuid':
       return { type: 'string', pattern: whole(uuidGrammar) };
     case 'json':
-      return { description: `Any JSON of at most ${limits.json_characters} characters.` };
+      return {
+        ...(field.object ? { type: 'object' } : {}),
+        description: `JSON of at most ${limits.json_characters} characters${field.max_levels === undefined ? '' : ` and ${field.max_levels} levels`}.`,
+      };
   }
 }
 

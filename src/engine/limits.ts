@@ -29,6 +29,8 @@ export const limits = {
   bomb_free_bytes: 67_108_864,
   /** A body up to this size is published from memory, beside others; a larger one by way of a file. */
   memory_body_bytes: 8_388_608,
+  /** A body that brings its key with it: it is read before anybody knows from whom it comes. */
+  keyed_body_bytes: 1_048_576,
   /** The waiting room of the writer: what is taken in but not committed yet. */
   waiting_records: 200_000,
   waiting_bytes: 134_217_728,
@@ -59,12 +61,25 @@ export const limits = {
   page_rows: 1_000,
   /** What a list without pages holds at most, of paths whose clients know none. */
   unpaged_rows: 100_000,
+  /** Notes that a check may make on the records of one file; what is beyond is not noted. */
+  file_notes: 10_000,
   /** Rejects replayed by one call. */
   replay_rejects: 10_000,
   /** Length of an Idempotency-Key. */
   idempotency_key_characters: 255,
   reason_characters: 1_000,
   source_keys: 10,
+  /** Event types with a schema; a schema's length and depth; how long the data of one event may take to check. */
+  event_types_max: 2_000,
+  schema_characters: 65_536,
+  schema_levels: 30,
+  schema_check_milliseconds: 100,
+  /** Events that a dry run looks at, or from which a schema is inferred. */
+  dry_run_events: 1_000,
+  /** Events of a session that are put in order. */
+  session_events: 10_000,
+  /** How far a list by offset reaches. */
+  offset_rows: 10_000,
   /** Alerts of one ledger, thresholds of one alert, streams that the way to its limit walks through. */
   alerts_max: 500,
   alert_thresholds: 20,

@@ -1,10 +1,12 @@
 /**
  * Reading and writing the streams in which Tallybook keeps its own books (built-in-streams.ts).
  */
+import { jsonOf } from './exact-json.ts';
 import { planQuestion } from './plan.ts';
 import { type AskedQuestion, checkQuestion, checkSelection } from './question.ts';
-import type { Answer, Delivery, Entry, Mode, Store } from './store.ts';
+import type { Answer, Delivery, Entry, Fate, Mode, Store } from './store.ts';
 import type { Stream } from './stream.ts';
+import type { Receipt } from './verdicts.ts';
 
 const pageRows = 1_000;
 
@@ -35,6 +37,37 @@ export async function standingInBook(
 export function askBook(store: Store, stream: Stream, asked: AskedQuestion): Promise<Answer> {
   const nothingDropped = { droppedBefore: undefined, rollupsCompleteFrom: new Map() };
   return store.ask(planQuestion(stream, checkQuestion(stream, asked), nothingDropped));
+}
+
+/** The books of systems: streams that are theirs alone, written by nothing but their routes. */
+export class Books {
+  readonly #ledger: { store: Store; write(delivery: Delivery): Promise<Receipt> };
+
+  constructor(ledger: { store: Store; write(delivery: Delivery): Promise<Receipt> }) {
+    this.#ledger = ledger;
+  }
+
+  standing(book: Stream, where?: AskedQuestion['where']): Promise<Entry[]> {
+    return standingInBook(this.#ledger.store, book, where);
+  }
+
+  ask(book: Stream, asked: AskedQuestion): Promise<Answer> {
+    return askBook(this.#ledger.store, book, asked);
+  }
+
+  fate(book: Stream, id: string): Promise<Fate> {
+    return this.#ledger.store.fate(book, id);
+  }
+
+  /** Writes a record under its id, whatever stood before. */
+  put(book: Stream, record: object, source: string): Promise<Receipt> {
+    return this.#ledger.write({ ...bookDelivery(book, 'upsert', [jsonOf(record)]), source });
+  }
+
+  /** Takes a record back. */
+  remove(book: Stream, id: string, source: string): Promise<Receipt> {
+    return this.#ledger.write({ ...bookDelivery(book, 'retract', [JSON.stringify(id)]), source });
+  }
 }
 
 /** A line for a book. The texts are JSON objects, or ids as JSON strings for mode retract. */

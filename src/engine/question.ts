@@ -97,7 +97,7 @@ export const countMeasure: Measure = {
   parts: [],
 };
 
-/** A field, or a path into a json field. */
+/** A field, or a path into a json field; into a text, where that is JSON. */
 export interface Dimension {
   text: string;
   field: Field;
@@ -334,8 +334,8 @@ function checkDimension(stream: Stream, text: string): Dimension {
   const [name = '', ...path] = text.split('.');
   const field = stream.field(name);
   if (!field) throw bad(unknownField(stream, name));
-  if (path.length > 0 && field.type !== 'json')
-    throw bad(`${text}: ${name} is a ${field.type}; only json fields have paths`);
+  if (path.length > 0 && field.type !== 'json' && field.type !== 'text')
+    throw bad(`${text}: ${name} is a ${field.type}; only json and text have paths`);
   if (path.length === 0 && field.type === 'json')
     throw bad(`${text}: a json field needs a path, such as ${name}.key`);
   if (path.length > 20 || path.some((key) => key === '' || key.length > 200)) {

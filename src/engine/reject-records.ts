@@ -35,6 +35,8 @@ export interface RejectFilter {
   from?: string | undefined;
   /** Exclusive. */
   to?: string | undefined;
+  /** Further conditions, as a question about `_rejects` has them: `{"original.category": "web"}`. */
+  where?: AskedQuestion['where'];
   /** Only of these streams: what the caller's key may see. */
   among?: readonly string[] | undefined;
 }
@@ -70,7 +72,7 @@ export function rejectOfValues(given: (string | null)[]): Reject {
 /** A filter, and ids beside it if there are some, as the selection of a question. */
 export function selectionOf(filter: RejectFilter, ids?: string[]): AskedQuestion {
   const { stream, source, code, field, among, from, to } = filter;
-  const where: NonNullable<AskedQuestion['where']> = {};
+  const where: NonNullable<AskedQuestion['where']> = { ...filter.where };
   const given = { stream, source, code, field, import: filter.import?.toString() };
   for (const [name, value] of Object.entries(given)) if (value !== undefined) where[name] = { eq: value };
   if (among) where.stream = { in: among.filter((name) => stream === undefined || name === stream) };

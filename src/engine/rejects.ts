@@ -4,6 +4,7 @@
  * count twice and never be lost.
  */
 import { rejectsStream } from './built-in-streams.ts';
+import type { Every } from './calendar.ts';
 import { TallybookError } from './errors.ts';
 import { mergePatch, objectMembers } from './exact-json.ts';
 import { findForm } from './forms.ts';
@@ -28,8 +29,10 @@ export type { Reject, RejectChoice, RejectFilter, RejectGrouping };
 export { rejectGroupings };
 
 export interface RejectGroup {
-  /** By the fields it is grouped by. */
-  key: Partial<Record<RejectGrouping, string | null>>;
+  /** By the fields it is grouped by; they may be paths into the original. */
+  key: Record<string, string | null>;
+  /** Where it is grouped by time, too. */
+  bucket: string | undefined;
   count: number;
   first_seen: string;
   last_seen: string;
@@ -80,11 +83,12 @@ export class Rejects {
   }
 
   /** The open ones in groups, largest first, each with a sample. */
-  async group(filter: RejectFilter, by: RejectGrouping[]): Promise<RejectGroup[]> {
+  async group(filter: RejectFilter, by: string[], every: Every = 'all'): Promise<RejectGroup[]> {
     const { store } = this.#ledger;
     const { columns, rows } = await askBook(store, rejectsStream, {
       ...selectionOf(filter),
       by,
+      every,
       measures: ['count', 'min(at)', 'max(at)', 'max(id)'],
       order: ['-count'],
       limit: limits.page_rows,
@@ -95,6 +99,7 @@ export class Rejects {
     const sampleOf = new Map(samples.map(({ id, values }) => [id, rejectOfValues(values)]));
     return rows.map((row, index) => ({
       key: Object.fromEntries(by.map((field) => [field, row[at(field)] as string | null])),
+      bucket: every === 'all' ? undefined : (row[at(every)] as string),
       count: row[at('count')] as number,
       first_seen: row[at('min(at)')] as string,
       last_seen: row[at('max(at)')] as string,

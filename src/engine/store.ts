@@ -7,6 +7,7 @@ import type { FieldType } from './field-types.ts';
 import type { Form } from './forms.ts';
 import type { Plan } from './plan.ts';
 import type { Selection } from './question.ts';
+import type { RecordCheck } from './record-check.ts';
 import type { Stream } from './stream.ts';
 import type { Receipt, VerdictName } from './verdicts.ts';
 
@@ -26,6 +27,8 @@ export interface Delivery {
   /** Kept with the entries of a correction or retraction. */
   reason: string | undefined;
   content: Texts | File | StandingOfImport;
+  /** What its records are held against beyond their declaration; the writer puts it in. */
+  check?: RecordCheck | undefined;
   /** List every verdict in the receipt, not only the first that were not accepted. */
   allVerdicts: boolean;
 }
@@ -98,6 +101,8 @@ export interface EntriesRequest extends Selection {
   /** Only records that stand (as of knownAt); else every entry, taken back or not. */
   standing: boolean;
   newestFirst: boolean;
+  /** Only what this source sent. */
+  source?: string | undefined;
   /** The last seq of the page before. */
   after: string | undefined;
   limit: number;

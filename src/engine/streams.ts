@@ -25,18 +25,21 @@ export class Streams {
   readonly #ledger: StreamsLedger;
   /** Those of the systems, as they ship. */
   readonly #shipped: ReadonlyMap<string, Stream>;
+  /** In which the systems keep their own books. */
+  readonly #books: readonly Stream[];
   readonly #byName = new Map<string, Stream>();
   readonly #changes = new Lock();
 
-  constructor(ledger: StreamsLedger, shipped: readonly Stream[]) {
+  constructor(ledger: StreamsLedger, shipped: readonly Stream[], books: readonly Stream[]) {
     this.#ledger = ledger;
+    this.#books = books;
     this.#shipped = new Map(shipped.map((stream) => [stream.name, stream]));
   }
 
   /** Prepares what was declared before, and what ships. Throws `stream_taken`. */
   async load(): Promise<void> {
     const { store, learn } = this.#ledger;
-    await store.prepare(builtInStreams);
+    await store.prepare([...builtInStreams, ...this.#books]);
     for (const entry of await standingInBook(store, streamsStream)) {
       const values = valuesByName(streamsStream, entry.values);
       const stream = defineStream(values.name!, JSON.parse(values.declaration!) as StreamDeclaration);

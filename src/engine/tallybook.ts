@@ -13,10 +13,11 @@ import { askFilled } from './fill.ts';
 import { Imports } from './imports.ts';
 import type { Log } from './log.ts';
 import { Notifications } from './notifications.ts';
-import { standingInBook } from './own-books.ts';
+import { Books, standingInBook } from './own-books.ts';
 import { type Page, pageOfEntries } from './pages.ts';
 import { type Plan, planQuestion } from './plan.ts';
 import { type AskedQuestion, checkQuestion, checkSelection } from './question.ts';
+import type { RecordCheck } from './record-check.ts';
 import { canonicalId } from './record-id.ts';
 import { Rejects } from './rejects.ts';
 import { Housekeeping } from './retention.ts';
@@ -36,6 +37,10 @@ export interface TallybookOptions {
   log: Log;
   /** Streams of the systems that ship with it: they are there from the start. */
   shipped?: readonly Stream[];
+  /** Streams in which the systems keep their own books; their names start with an underscore. */
+  books?: readonly Stream[];
+  /** What the systems do when the ledger is open, before anything else is done with it. */
+  whenOpen?: readonly ((tallybook: Tallybook) => Promise<void>)[];
   /** How webhooks are posted to. Without it this process posts to none; a server does. */
   webhooks?: WebhookSettings | undefined;
 }
@@ -52,11 +57,15 @@ export interface TallybookEvents {
 }
 
 export type AskedSelection = Pick<AskedQuestion, 'where' | 'from' | 'to' | 'known_at' | 'tz'>;
+/** Which records are listed: also by who sent them. */
+export type AskedEntries = AskedSelection & { source?: string | undefined };
 
 export class Tallybook {
   readonly events = new EventEmitter<TallybookEvents>();
   readonly streams: Streams;
   readonly writer: Writer;
+  /** The books of the systems. */
+  readonly books: Books;
   readonly imports: Imports;
   readonly rejects: Rejects;
   readonly sources: Sources;
@@ -68,21 +77,27 @@ export class Tallybook {
   readonly #store: Store & Partial<BacksUp>;
   readonly #housekeeping: Housekeeping;
   readonly #spoolDirectory: string;
+  readonly #checks = new Map<string, RecordCheck>();
   #closed: Promise<void> | undefined;
 
-  private constructor({ store, spoolDirectory, log, shipped = [], webhooks }: TallybookOptions) {
+  private constructor({ store, spoolDirectory, log, shipped = [], books = [], webhooks }: TallybookOptions) {
     this.#store = store;
     this.#spoolDirectory = spoolDirectory;
     this.log = log;
-    this.writer = new Writer(store, (event) => {
-      this.events.emit('batch', event);
-      this.evaluation.committed(event);
-    });
+    this.writer = new Writer(
+      store,
+      (event) => {
+        this.events.emit('batch', event);
+        this.evaluation.committed(event);
+      },
+      (stream) => this.#checks.get(stream),
+    );
     this.#housekeeping = new Housekeeping(store, () => this.streams.list(), log);
     const write = (delivery: Delivery) => this.writer.submit(delivery);
     const stream = (name: string) => this.streams.get(name);
     const learn = (states: Map<string, StreamState>) => this.#housekeeping.learn(states);
-    this.streams = new Streams({ store, write, learn }, shipped);
+    this.streams = new Streams({ store, write, learn }, shipped, books);
+    this.books = new Books({ store, write });
     this.imports = new Imports({ store, write, stream, log });
     this.rejects = new Rejects({ store, write, stream });
     this.sources = new Sources({ write, standing: () => standingInBook(store, sourcesStream) });
@@ -113,9 +128,15 @@ export class Tallybook {
     await tallybook.imports.load();
     await tallybook.alerts.load();
     await tallybook.webhooks.load();
+    for (const open of options.whenOpen ?? []) await open(tallybook);
     await tallybook.evaluation.start();
     tallybook.#housekeeping.start();
     return tallybook;
+  }
+
+  /** From now on, every record that comes to the stream is held against the check, whatever the way it comes. */
+  holdAgainst(stream: string, check: RecordCheck): void {
+    this.#checks.set(stream, check);
   }
 
   /** Publishes a delivery; the receipt comes after the commit. */
@@ -151,7 +172,7 @@ export class Tallybook {
   /** The records that stand, in order of arrival. */
   async records(
     name: string,
-    asked: AskedSelection,
+    asked: AskedEntries,
     page: Page,
   ): Promise<{ records: Entry[]; next: string | undefined }> {
     const { entries, next } = await this.#entries(this.streams.get(name), asked, page, true);
@@ -208,9 +229,10 @@ export class Tallybook {
     await this.#store.close();
   }
 
-  #entries(stream: Stream, asked: AskedSelection, page: Page, standing: boolean) {
+  #entries(stream: Stream, asked: AskedEntries, page: Page, standing: boolean) {
     const newestFirst = page.newestFirst ?? false;
-    const request = { ...checkSelection(stream, asked), stream, standing, newestFirst };
+    const { source } = asked;
+    const request = { ...checkSelection(stream, asked), stream, standing, newestFirst, source };
     return pageOfEntries(this.#store, request, page);
   }
 }

@@ -7,7 +7,8 @@
  *  3. `rejected` unknown_field     a field that the stream does not declare
  *  4. `rejected` by its values     in the order in which the fields are declared
  *  5. `rejected` too_old, in_future  by the stream's horizon and tolerance
- *  6. by its id, against what stands before it, earlier records of the same batch included:
+ *  6. `rejected` by a check        that a system has registered for the stream (record-check.ts)
+ *  7. by its id, against what stands before it, earlier records of the same batch included:
  *     insert: `accepted`, else `duplicate` (same content) or `conflict` (other content)
  *     upsert: `accepted`, else `duplicate` (same content) or `corrected`
  *     retract: `retracted`, else `duplicate` (taken back before), else `rejected` not_found
@@ -31,7 +32,9 @@ export type RejectCode =
   | 'too_old'
   | 'in_future'
   | 'conflict'
-  | 'not_found';
+  | 'not_found'
+  | 'schema_violation'
+  | 'unknown_type';
 
 export interface Verdict {
   /** Position of the record in what was sent, from 0; blank lines do not count. */

@@ -10,6 +10,7 @@
  */
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
+import type { RecordCheck } from './record-check.ts';
 import type { Delivery, Store, Texts } from './store.ts';
 import { countOfVerdict, noCounts, type Receipt, type VerdictCounts } from './verdicts.ts';
 
@@ -42,6 +43,7 @@ const storageWide = new Set([
 export class Writer {
   readonly #store: Store;
   readonly #onBatch: (event: BatchEvent) => void;
+  readonly #checkOf: (stream: string) => RecordCheck | undefined;
   #waiting: Waiting[] = [];
   /** What is taken in and not committed yet, the running batch included. */
   #records = 0;
@@ -57,8 +59,14 @@ export class Writer {
   /** Records a second, of the recent commits; undefined before the first. */
   #rate: number | undefined;
 
-  constructor(store: Store, onBatch: (event: BatchEvent) => void) {
+  /** @param checkOf what the records of a stream are held against, when they are published */
+  constructor(
+    store: Store,
+    onBatch: (event: BatchEvent) => void,
+    checkOf: (stream: string) => RecordCheck | undefined = () => undefined,
+  ) {
     this.#store = store;
+    this.#checkOf = checkOf;
     this.#onBatch = onBatch;
   }
 
@@ -165,7 +173,7 @@ export class Writer {
     const deliveries = group.map((waiting) => waiting.delivery);
     let receipts: Receipt[];
     try {
-      receipts = await this.#store.publish(deliveries);
+      receipts = await this.#store.publish(deliveries.map((delivery) => this.#withCheck(delivery)));
     } catch (error) {
       if (group.length === 1 || (error instanceof TallybookError && storageWide.has(error.code))) {
         for (const waiting of group) {
@@ -183,6 +191,11 @@ export class Writer {
       group[i]!.resolve(receipts[i]!);
     }
     this.#report(deliveries, receipts, started);
+  }
+
+  #withCheck(delivery: Delivery): Delivery {
+    const check = this.#checkOf(delivery.stream.name);
+    return check ? { ...delivery, check } : delivery;
   }
 
   #leave({ records, bytes }: Waiting): void {
@@ -212,7 +225,7 @@ export class Writer {
     else await new Promise<void>((resolve) => this.#aloneWaiting.push(resolve));
     try {
       const started = performance.now();
-      const receipts = await this.#store.publish([delivery]);
+      const receipts = await this.#store.publish([this.#withCheck(delivery)]);
       this.#report([delivery], receipts, started);
       return receipts[0]!;
     } finally {

@@ -2,7 +2,7 @@
  * Who asks, and what the key allows. Every route declares its scope in `config.scope`; one that does not cannot be
  * registered. A key comes as `Authorization: Bearer KEY`, or as the user name of Basic.
  */
-import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify';
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler, preHandlerHookHandler } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import { localSource, type Scope, type Source, type Sources } from '../engine/sources.ts';
 import { allowOrigin, checkLocal, checkOrigin } from './origins.ts';
@@ -16,6 +16,8 @@ declare module 'fastify' {
     streams?: readonly string[];
     /** Not shown in /openapi.json. */
     hidden?: boolean;
+    /** Finds the key in the body of a request that has none in its header; it is asked for then, before the handler. */
+    keyIn?: ((body: unknown) => string | undefined) | undefined;
   }
   interface FastifyRequest {
     /** Who asks. Without authentication, and on public routes, the machine itself. */
@@ -42,7 +44,7 @@ export function authenticate(
   const checks = new WeakSet<onRequestHookHandler>();
   app.decorateRequest('source', null as unknown as Source);
   app.addHook('onRoute', (route) => {
-    const scope = route.config?.scope;
+    const { scope, keyIn } = route.config ?? {};
     if (scope === undefined)
       throw new Error(`the route ${String(route.method)} ${route.url} declares no scope`);
     const check: onRequestHookHandler = (request, reply, done) => {
@@ -51,10 +53,21 @@ export function authenticate(
         request.source = local;
         if (scope !== 'public') {
           refuseWhenClosing();
-          if (required) request.source = sourceOf(sources, scope, request);
+          if (required && keyIn && request.headers.authorization === undefined) return done();
+          if (required) request.source = sourceOf(sources, scope, request, keyOf(request));
           else checkLocal(request);
           rates.take(request.source);
         }
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    };
+    const checkKeyOfBody: preHandlerHookHandler = (request, _reply, done) => {
+      if (scope === 'public' || request.source !== local) return done();
+      try {
+        request.source = sourceOf(sources, scope, request, keyIn!(request.body));
+        rates.take(request.source);
         done();
       } catch (error) {
         done(error as Error);
@@ -65,11 +78,11 @@ export function authenticate(
     if (others.some((hook) => checks.has(hook))) return;
     checks.add(check);
     route.onRequest = [check, ...others];
+    if (required && keyIn) route.preHandler = [checkKeyOfBody, ...[route.preHandler ?? []].flat()];
   });
 }
 
-function sourceOf(sources: Sources, scope: Scope, request: FastifyRequest): Source {
-  const key = keyOf(request.headers.authorization);
+function sourceOf(sources: Sources, scope: Scope, request: FastifyRequest, key: string | undefined): Source {
   const source = key === undefined ? undefined : sources.authenticate(key);
   if (!source) throw unauthenticated(key);
   checkOrigin(source, request);
@@ -93,7 +106,7 @@ export function sourceIfAny(
   request: FastifyRequest,
 ): Source | undefined {
   if (!required) return local;
-  const source = sources.authenticate(keyOf(request.headers.authorization) ?? '');
+  const source = sources.authenticate(keyOf(request) ?? '');
   return source && (source.scopes.includes(scope) || source.scopes.includes('admin')) ? source : undefined;
 }
 
@@ -106,7 +119,7 @@ export function checkStreamAllowed(source: Source, stream: string): void {
   );
 }
 
-function keyOf(authorization: string | undefined): string | undefined {
+function keyOf({ headers: { authorization } }: FastifyRequest): string | undefined {
   if (authorization === undefined) return undefined;
   const space = authorization.indexOf(' ');
   const scheme = authorization.slice(0, space).toLowerCase();

@@ -24,6 +24,8 @@ export interface BodyOptions {
   spoolPath: () => string;
   /** This kind of body is always read from a file. */
   toFile: boolean;
+  /** Bytes that are taken, unpacked; limits.body_bytes when not given. */
+  most?: number;
 }
 
 /** Bytes of bodies that are being read into memory, over all requests. */
@@ -38,7 +40,8 @@ export function readBody(
   const length = Number(request.headers['content-length'] ?? -1);
   try {
     const compression = compressionOfHeader(request.headers['content-encoding']);
-    if (length > limits.body_bytes) throw tooLarge(`${length} bytes`);
+    const most = options.most ?? limits.body_bytes;
+    if (length > most) throw tooLarge(`${length} bytes`, most);
     if (compression === 'none' && !options.toFile && length >= 0 && length <= limits.memory_body_bytes) {
       readWhole(payload, length, done);
       return;
@@ -120,7 +123,8 @@ async function readParts(payload: Readable, compression: Compression, options: B
     }) as AsyncIterable<Buffer>) {
       if (!unpack) onBytes(chunk.length);
       unpacked += chunk.length;
-      if (unpacked > limits.body_bytes) throw tooLarge('more');
+      const most = options.most ?? limits.body_bytes;
+      if (unpacked > most) throw tooLarge('more', most);
       if (unpack) checkRatio(packed, unpacked);
       await sink.take(chunk);
     }
@@ -189,10 +193,10 @@ class BodySink {
   }
 }
 
-function tooLarge(found: string): TallybookError {
+function tooLarge(found: string, most: number): TallybookError {
   return new TallybookError(
     'too_large',
-    `the body has ${found}; at most ${limits.body_bytes} bytes are taken here, unpacked: send it to POST /v1/imports, or in parts`,
+    `the body has ${found}; at most ${most} bytes are taken here, unpacked: send it to POST /v1/imports, or in parts`,
   );
 }
 

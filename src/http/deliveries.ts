@@ -7,13 +7,13 @@ import { TallybookError } from '../engine/errors.ts';
 import type { Form } from '../engine/forms.ts';
 import { limits } from '../engine/limits.ts';
 import { fallbackIds, idPrefix } from '../engine/record-id.ts';
+import { documentText, elementsOf, linesOf, oneText, type RecordTexts } from '../engine/record-texts.ts';
 import type { FileFormat, Mode } from '../engine/store.ts';
 import type { Stream } from '../engine/stream.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
 import type { Receipt } from '../engine/verdicts.ts';
 import { arrayFileToLines } from './array-to-lines.ts';
 import { type Body, readBody } from './bodies.ts';
-import { documentText, elementsOf, linesOf, oneText, type RecordTexts } from './lines.ts';
 
 /** A body of records as it was read: `json` is one document, the others are one record a line or row. */
 export type RecordsBody = Body & { format: 'json' | Exclude<FileFormat, 'parquet'> };

@@ -8,7 +8,7 @@ import { TallybookError } from '../engine/errors.ts';
 import type { Source, Sources } from '../engine/sources.ts';
 import { sendProblem } from './problems.ts';
 
-const exposed = 'link, location, retry-after, x-tallybook-as-of, x-tallybook-from';
+const exposed = 'link, location, retry-after, x-ratelimit-reset, x-tallybook-as-of, x-tallybook-from';
 
 /** Lets a page of the origin read the answer, if any source allows it. */
 export function allowOrigin(sources: Sources, request: FastifyRequest, reply: FastifyReply): void {

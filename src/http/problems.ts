@@ -58,6 +58,8 @@ export function problemOf(error: TallybookError): Problem {
 export function sendProblem(reply: FastifyReply, error: TallybookError, extra: object = {}): FastifyReply {
   const problem = problemOf(error);
   if (error.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter));
+  // The clients of Segment's interface that run in browsers read this one.
+  if (problem.status === 429) reply.header('x-ratelimit-reset', String(error.retryAfter));
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="tallybook"');
   if (error.code === 'closing') reply.header('connection', 'close');
   return reply

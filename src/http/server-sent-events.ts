@@ -4,6 +4,7 @@
  * connection from being taken for dead. All end when the server stops.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { jsonOf } from '../engine/exact-json.ts';
 import type { Events } from '../systems/system.ts';
 
 const latestMilliseconds = 250;
@@ -81,5 +82,5 @@ export function sendEvents(request: FastifyRequest, reply: FastifyReply): Events
 }
 
 function eventText(event: string, data: object): string {
-  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+  return `event: ${event}\ndata: ${jsonOf(data)}\n\n`;
 }

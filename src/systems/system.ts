@@ -8,7 +8,8 @@ import type { Page } from '../engine/pages.ts';
 import type { Scope, Source } from '../engine/sources.ts';
 import type { AsOf, Compression, Mode } from '../engine/store.ts';
 import type { Stream } from '../engine/stream.ts';
-import type { Tallybook } from '../engine/tallybook.ts';
+import type { Tallybook, TallybookOptions } from '../engine/tallybook.ts';
+import type { Receipt } from '../engine/verdicts.ts';
 
 export interface System {
   /** Also the tag of its routes in the OpenAPI page. */
@@ -17,6 +18,21 @@ export interface System {
   streams: readonly Stream[];
   records: readonly RecordsAddress[];
   routes: readonly Route[];
+  /** Streams in which it keeps its own books: written by its routes alone. */
+  books?: readonly Stream[];
+  /** Reads what it keeps in memory, and registers what records are held against. */
+  open?(tallybook: Tallybook): Promise<void>;
+}
+
+/** What a ledger is opened with so that the systems find in it what they need. */
+export function partsOf(
+  systems: readonly System[],
+): Required<Pick<TallybookOptions, 'shipped' | 'books' | 'whenOpen'>> {
+  return {
+    shipped: systems.flatMap(({ streams }) => streams),
+    books: systems.flatMap(({ books = [] }) => books),
+    whenOpen: systems.flatMap(({ open }) => open ?? []),
+  };
 }
 
 /** An address under which records of a stream are sent, listed, read, corrected and taken back, all at once. */
@@ -44,8 +60,13 @@ export interface Route {
   description: string;
   params?: TObject;
   query?: TObject;
-  /** What it takes beside its address: JSON of a schema, or a file as the raw body or as multipart. */
-  takes?: { json: TSchema } | { file: readonly string[] };
+  /**
+   * What it takes beside its address: JSON of a schema; a file, as the raw body or as multipart; or bytes, unpacked and
+   * otherwise as they came, whatever their type is said to be (those that it expects are listed).
+   */
+  takes?: { json: TSchema } | { file: readonly string[] } | { bytes: readonly string[] };
+  /** Finds the key in the bytes, for clients that send it there and in no header. */
+  keyIn?(bytes: Buffer): string | undefined;
   /** In pages: it takes `page_size` and `cursor` beside its own parameters. */
   paged: boolean;
   /** The schema of its answer, or of one for each status; `events` for server-sent events. */
@@ -66,6 +87,11 @@ export interface RouteRequest {
   bodyText: string;
   /** Where it takes a file. */
   upload: Upload | undefined;
+  /** Where it takes bytes; none where there is no body. */
+  bytes: Buffer | undefined;
+  contentType: string;
+  /** The header by which a request is known when it comes again. */
+  idempotencyKey: string | undefined;
   /** The header of server-sent events, from which a client goes on. */
   lastEventId: string | undefined;
 }
@@ -91,6 +117,12 @@ export type RouteAnswer =
       next?: string | undefined;
       /** Where the figures come from, and up to when they are complete. */
       origin?: { from: string; as_of: AsOf };
+    }
+  | {
+      /** Of records that were sent; `verdicts` tells that it lists all of them. */
+      status: number;
+      receipt: Receipt;
+      list: 'verdicts' | 'errors';
     }
   | {
       /** What is sent as it is made, such as a download of any length. */

@@ -4,6 +4,7 @@
  */
 import { describe } from 'vitest';
 import { bucketsChapter } from './buckets.ts';
+import { checksChapter } from './checks.ts';
 import { correctionsChapter } from './corrections.ts';
 import { durabilityChapter } from './durability.ts';
 import { fieldNamesChapter } from './field-names.ts';
@@ -33,6 +34,7 @@ export function storeContract(under: StoreUnderTest): void {
     bucketsChapter(under);
     touchedChapter(under);
     rejectsChapter(under);
+    checksChapter(under);
     retentionChapter(under);
     durabilityChapter(under);
     filesChapter(under);

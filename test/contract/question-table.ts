@@ -17,6 +17,7 @@ export const orders = defineStream('orders', {
     due: { type: 'date' },
     ref: { type: 'uuid' },
     data: { type: 'json' },
+    note: { type: 'text' },
   },
   rollups: {
     names: { every: 'all', by: ['name', 'paid'], sum: ['amount', 'n', 'wide'] },
@@ -29,9 +30,9 @@ const u = (digit: string): string => '00000000-0000-4000-8000-000000000000'.repl
 // In order of arrival. What is left out is null.
 // biome-ignore format: one line a record
 export const records: Record<string, unknown>[] = [
-  { id: '1', at: '2026-03-01T10:00:00Z', name: 'Zoë', amount: '1.50', n: 5, paid: true, due: '2026-03-02', ref: u('a'), data: { a: 1 } },
-  { id: '2', at: '2026-03-01T11:00:00Z', name: 'ann', amount: '-2.25', n: -7, paid: false, due: '2026-03-02', data: { a: '1' } },
-  { id: '3', at: '2026-03-02T00:00:00Z', name: 'Ann', amount: '10', n: 5, paid: true, due: '2025-12-31', ref: u('1'), data: { a: null } },
+  { id: '1', at: '2026-03-01T10:00:00Z', name: 'Zoë', amount: '1.50', n: 5, paid: true, due: '2026-03-02', ref: u('a'), data: { a: 1 }, note: '{"a":{"b":7}}' },
+  { id: '2', at: '2026-03-01T11:00:00Z', name: 'ann', amount: '-2.25', n: -7, paid: false, due: '2026-03-02', data: { a: '1' }, note: '{"a":' },
+  { id: '3', at: '2026-03-02T00:00:00Z', name: 'Ann', amount: '10', n: 5, paid: true, due: '2025-12-31', ref: u('1'), data: { a: null }, note: ' {"a": {"b": "x"}} ' },
   { id: '4', at: '2026-03-31T23:59:59.999999Z', n: 0, data: { a: { b: [1, 'x'] } } },
   { id: '5', at: '2026-04-01T00:00:00Z', name: 'ann', paid: true, ref: u('f'), data: { a: true } },
   { id: '6', at: '2026-12-31T12:00:00Z', name: '', amount: '0', wide: '0.1', data: {} },
@@ -63,6 +64,8 @@ export const questionCases: [title: string, asked: AskedQuestion, rows: Answer['
   ['timestamps', { by: ['at'], where: { id: '4' } }, [['2026-03-31T23:59:59.999999Z', 1]]],
   ['by a measure, ties by dimension', { by: ['name'], measures: ['sum(amount)', 'count'], order: ['-sum(amount)'] }, [['Ann', '10', 1], ['Zoë', '1.5', 1], ['', '0', 1], ['100%_sure', '0', 1], [null, '0', 1], ['ann', '-2.25', 2]]],
   ['by an average that may be null', { by: ['name'], measures: ['avg(n)'], order: ['-avg(n)', '-name'] }, [['Zoë', '5'], ['Ann', '5'], [null, '0'], ['ann', '-7'], ['100%_sure', null], ['', null]]],
+  ['a path into a text, where it is JSON', { by: ['note.a.b'] }, [['7', 1], ['x', 1], [null, 5]]],
+  ['eq at such a path', { where: { 'note.a.b': 'x' } }, [[1]]],
   ['eq', { where: { name: 'ann' } }, [[2]]],
   ['eq with the empty text', { where: { name: '' } }, [[1]]],
   ['ne counts nulls', { where: { name: { ne: 'ann' } } }, [[5]]],

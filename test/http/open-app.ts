@@ -15,7 +15,7 @@ import { buildApp } from '../../src/http/app.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
 import { parquetBytes } from '../../src/stores/duckdb/parquet.ts';
 import { openMemoryStore } from '../../src/stores/memory/index.ts';
-import type { System } from '../../src/systems/system.ts';
+import { partsOf, type System } from '../../src/systems/system.ts';
 
 export const storeKinds = ['memory', 'duckdb'] as const;
 export type StoreKind = (typeof storeKinds)[number];
@@ -110,7 +110,7 @@ export async function openApp(kind: StoreKind, options: OpenOptions = {}): Promi
     store,
     spoolDirectory: join(directory, 'spool'),
     log,
-    shipped: systems.flatMap(({ streams }) => streams),
+    ...partsOf(systems),
   });
   const app = await buildApp({
     tallybook,

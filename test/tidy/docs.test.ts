@@ -65,6 +65,8 @@ test('errors: every reject code', () => {
     in_future: true,
     conflict: true,
     not_found: true,
+    schema_violation: true,
+    unknown_type: true,
   };
   const shown = tables('docs/errors.md', 'code').filter((row) => row.length === 3);
   expect(names(shown).sort()).toEqual(Object.keys(known).sort());

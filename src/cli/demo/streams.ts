@@ -1,23 +1,11 @@
-/** The demo's streams: the records of four systems, that of usage as it ships, the others as plain declarations. */
+/** The demo's streams: the records of four systems, those of usage and events as they ship, the others as plain declarations. */
 import type { StreamDeclaration } from '../../engine/declaration.ts';
+import { eventsDeclaration } from '../../systems/events/declarations.ts';
 import { usageDeclaration } from '../../systems/usage/declarations.ts';
 
 export const demoStreams = {
   usage: usageDeclaration,
-  events: {
-    description: 'What visitors of web sites did',
-    id: 'id',
-    time: 'timestamp',
-    fields: {
-      id: { type: 'uuid', required: true },
-      session_id: { type: 'uuid', required: true },
-      category: { type: 'text', required: true },
-      name: { type: 'text', required: true },
-      data: { type: 'json', required: true },
-      timestamp: { type: 'timestamp', required: true },
-    },
-    rollups: { hourly: { every: 'hour', by: ['category', 'name'] } },
-  },
+  events: eventsDeclaration,
   report_lines: {
     description: 'Lines of the sales reports of music services',
     time: 'period_start',

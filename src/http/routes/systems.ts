@@ -3,11 +3,16 @@ import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
+import { TallybookError } from '../../engine/errors.ts';
 import { jsonOf } from '../../engine/exact-json.ts';
+import { limits } from '../../engine/limits.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import type { Route, RouteAnswer, RouteRequest, System } from '../../systems/system.ts';
+import { type Body, readBody } from '../bodies.ts';
+import { idempotencyKeyOf } from '../deliveries.ts';
 import { tellOrigin } from '../formats.ts';
 import { linkNext, pageOf, pageParameters } from '../paging.ts';
+import { sendReceipt } from '../receipts.ts';
 import { systemAddress } from '../records-address.ts';
 import { EventsSchema, problems } from '../schemas.ts';
 import { sendEvents } from '../server-sent-events.ts';
@@ -29,17 +34,52 @@ export function systemRoutes(
       app.register(async (scope) => writeRoutes(scope, shared));
       recordRoutes(app, shared);
     }
-    for (const taking of ['json', 'files'] as const)
+    for (const taking of ['json', 'files', 'bytes'] as const)
       app.register(async (scope) => mount(scope, tallybook, system, taking));
   }
 }
 
+type Taking = 'json' | 'files' | 'bytes';
+
+function takingOf({ takes }: Route): Taking {
+  if (takes && 'file' in takes) return 'files';
+  return takes && 'bytes' in takes ? 'bytes' : 'json';
+}
+
+/** Lets the routes of this scope take a body of any type, in memory, as it came. */
+function takeBytes(app: FastifyInstance, tallybook: Tallybook): void {
+  app.removeAllContentTypeParsers();
+  const spoolPath = () => tallybook.spoolPath();
+  // Before the body is read: what cannot be taken in is not even received.
+  app.addHook('preParsing', (_request, _reply, _payload, done) => {
+    try {
+      tallybook.writer.refuseWhenFull();
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  app.addContentTypeParser('*', (request, payload, done) => {
+    const keyed = request.routeOptions.config.keyIn && request.headers.authorization === undefined;
+    const most = keyed ? limits.keyed_body_bytes : limits.memory_body_bytes;
+    readBody(request, payload, { spoolPath, toFile: false, most }, (error, body) => {
+      if (error) done(error);
+      else if (body!.kind === 'memory') done(null, body!.bytes);
+      else {
+        const { path, compression } = body as Body & { kind: 'file' };
+        const detail = `this server cannot unpack ${compression} here; send it plain, or as gzip`;
+        rm(path, { force: true }).then(() => done(new TallybookError('unsupported_format', detail)), done);
+      }
+    });
+  });
+}
+
 /** The routes of one scope take bodies of the same kind. */
-function mount(app: FastifyInstance, tallybook: Tallybook, system: System, taking: 'json' | 'files'): void {
+function mount(app: FastifyInstance, tallybook: Tallybook, system: System, taking: Taking): void {
   if (taking === 'files') takeFiles(app);
+  if (taking === 'bytes') takeBytes(app, tallybook);
   for (const route of system.routes) {
-    const files = route.takes !== undefined && 'file' in route.takes;
-    if (files !== (taking === 'files')) continue;
+    if (takingOf(route) !== taking) continue;
     mountRoute(app, tallybook, system.name, route, route.path, false);
     if (route.path.endsWith('/'))
       mountRoute(app, tallybook, system.name, route, route.path.slice(0, -1), true);
@@ -66,6 +106,8 @@ function mountRoute(
       ...(takes && 'file' in takes
         ? { takes: { types: [...takes.file, 'application/octet-stream', 'multipart/form-data'] } }
         : {}),
+      ...(takes && 'bytes' in takes ? { takes: { types: [...takes.bytes], idempotencyKey: true } } : {}),
+      ...(route.keyIn ? { keyIn: (body) => (Buffer.isBuffer(body) ? route.keyIn!(body) : undefined) } : {}),
     },
     schema: {
       summary: route.summary,
@@ -106,14 +148,21 @@ async function answer(
       query: request.query as RouteRequest['query'],
       page: pageOf(request),
       source: request.source,
-      body: upload ? undefined : request.body,
+      body: takingOf(route) === 'json' ? request.body : undefined,
       bodyText: request.bodyText,
       upload,
+      bytes: Buffer.isBuffer(request.body) ? request.body : undefined,
+      contentType: request.headers['content-type'] ?? '',
+      idempotencyKey: idempotencyKeyOf(request),
       lastEventId: lastEventId === undefined ? undefined : String(lastEventId),
     });
   } catch (error) {
     if (upload) await rm(upload.path, { force: true });
     throw error;
+  }
+  if ('receipt' in answered) {
+    const { status, receipt, list } = answered;
+    return sendReceipt(reply.code(status), receipt, list === 'verdicts');
   }
   if ('events' in answered) {
     const events = sendEvents(request, reply);

@@ -6,6 +6,7 @@ import { Type } from 'typebox';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Form } from '../../engine/forms.ts';
 import { recordWithId } from '../../engine/record-id.ts';
+import { documentText, oneText } from '../../engine/record-texts.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import {
@@ -15,7 +16,6 @@ import {
   type RecordsBody,
   takeRecordBodies,
 } from '../deliveries.ts';
-import { documentText, oneText } from '../lines.ts';
 import { sendOneReceipt, sendReceipt } from '../receipts.ts';
 import { type Address, refuseOtherForm } from '../records-address.ts';
 import { problems, ReceiptSchema, RefusedSchema } from '../schemas.ts';

@@ -9,7 +9,7 @@ import type { Field } from '../../engine/field-types.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { recordMessages } from '../../engine/verdicts.ts';
 import { bucketExpression } from './buckets.ts';
-import { recordRefusals, refusalNumbers, refusalOf } from './casts.ts';
+import { recordRefusals, refusalNumbers, refusalOf, refusedByCheck } from './casts.ts';
 import { columnList, duplicatesOf, entriesOf, literal, quote, rollupOf, storedFields } from './names.ts';
 import type { PartTables } from './resolve.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
@@ -81,7 +81,8 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
     const field = number === recordRefusals.unknown_field ? '\u0001' : refusal.field;
     return `(${number}, ${literal(refusal.code)}, ${field === undefined ? 'null' : literal(field)}, ${literal(before)}, ${middle === undefined ? 'null' : literal(middle)}, ${after === undefined ? 'null' : literal(after)})`;
   });
-  const special = `(-2, 'conflict', null, ${literal(recordMessages.conflict)}, null, null), (-3, 'not_found', null, ${literal(recordMessages.not_found)}, null, null)`;
+  const special = `(-2, 'conflict', null, ${literal(recordMessages.conflict)}, null, null), (-3, 'not_found', null, ${literal(recordMessages.not_found)}, null, null), (${refusedByCheck}, null, null, '', null, null)`;
+  const told = (name: string) => `json_extract_string(_found, '$.${name}')`;
   const fields = storedFields(rejectsStream)
     .map((field) => quote(field.name))
     .join(', ');
@@ -102,8 +103,9 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
       where $6 = '' or n not in (select try_cast(unnest(string_split($6::varchar, ',')) as integer)))
     select seq, i.part, 1, null, hash('r' || seq), 'r' || seq,
       make_timestamp(i.recorded_at), ${literal(stream.name)}, i.source, ${importOrNull}, $3::varchar,
-      code, case when field = '\u0001' then _found else field end,
-      before || case when middle is null then '' else coalesce(_found, 'null') || middle end
+      case when number = ${refusedByCheck} then ${told('code')} else code end,
+      case when number = ${refusedByCheck} then ${told('field')} when field = '\u0001' then _found else field end,
+      case when number = ${refusedByCheck} then ${told('message')} else before end || case when middle is null then '' else coalesce(_found, 'null') || middle end
         || case when after is null then '' else case code when 'too_old' then $4::varchar else $5::varchar end || after end,
       _id,
       (${place}) - coalesce(list_max(list_filter(string_split($2::varchar, ',')::integer[], lambda start: start <= n)), 0),

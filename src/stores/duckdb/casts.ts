@@ -53,6 +53,14 @@ export const stagingMacros = [
       number_parts(t).whole || number_parts(t).fraction,
       length(number_parts(t).whole) + coalesce(try_cast(number_parts(t).exponent as integer), 0)
     ))`,
+  // The brackets outside of strings, one after the other, with the depth so far and the greatest depth in one number.
+  String.raw`create or replace temp macro json_levels(t) as
+    list_reduce(
+      list_prepend(0::bigint, list_transform(
+        string_split(regexp_replace(regexp_replace(t, '"(?:[^"\\]|\\.)*"', '', 'g'), '[^\[\]{}]', '', 'g'), ''),
+        lambda bracket: case when bracket in ('[', '{') then 1 when bracket in (']', '}') then -1 else 0 end::bigint)),
+      lambda so_far, step: greatest(so_far // 4194304, so_far % 4194304 + step) * 4194304 + so_far % 4194304 + step
+    ) // 4194304`,
   // Seconds may be missing, and an offset may stand behind: both are what a plain cast to timestamp gets wrong.
   String.raw`create or replace temp macro any_timestamp(t) as
     timezone('UTC', try_cast(regexp_replace(t, '^(.{10}[T ].{5})(Z|[+-]|$)', '\1:00\2') as timestamptz))`,
@@ -197,6 +205,8 @@ export const recordRefusals = {
 } as const;
 /** Not a refusal: the record must be looked at closely (see stage.ts). */
 export const lookClosely = -1;
+/** Refused by a check; `_found` has code, field and message (see held-against.ts). */
+export const refusedByCheck = 9;
 const firstFieldRefusal = 10;
 
 function refusalNumber(index: number, code: ValueCode): number {
@@ -261,6 +271,11 @@ export function fieldSql(
           'invalid_value',
         ]);
       }
+      if (field.object) conditions.push([`not starts_with(${value}, '{')`, 'invalid_value']);
+      if (field.max_levels !== undefined) {
+        const deep = `${mayBeDeep(text, field.max_levels)} and json_levels(${text}) > ${field.max_levels}`;
+        conditions.push([deep, 'invalid_value']);
+      }
       break;
     default: {
       const plain =
@@ -322,7 +337,11 @@ function fineValue(stream: Stream, field: Field, { raw, text, value }: FieldColu
     if (field.min_length) conditions.push(`length(${text}) >= ${field.min_length}`);
     if (field.pattern) conditions.push(matches(text, field.pattern));
   }
-  if (field.type === 'json') conditions.push(`strlen(${text}) <= ${limits.json_characters}`);
+  if (field.type === 'json') {
+    conditions.push(`strlen(${text}) <= ${limits.json_characters}`);
+    if (field.max_levels !== undefined) conditions.push(`not ${mayBeDeep(text, field.max_levels)}`);
+    if (field.object) conditions.push(`starts_with(${text}, '{')`);
+  }
   if (field.type === 'timestamp')
     conditions.push(`${value} >= ${firstTimestamp}`, `${value} <= ${lastTimestamp}`);
   if (field.type === 'integer' || field.type === 'decimal') {
@@ -331,6 +350,11 @@ function fineValue(stream: Stream, field: Field, { raw, text, value }: FieldColu
   }
   const present = conditions.join(' and ');
   return field.required ? present : `(${raw} is null or (${present}))`;
+}
+
+/** Whether a JSON text has so many brackets that it may have too many levels. */
+function mayBeDeep(text: string, most: number): string {
+  return `(strlen(${text}) > ${2 * most} and strlen(${text}) - strlen(replace(replace(${text}, '[', ''), '{', '')) > ${most})`;
 }
 
 function textLimit(stream: Stream, field: Field & { type: 'text' }): number {

@@ -15,12 +15,13 @@ export class Parameters {
   }
 }
 
-/** The value of a dimension in a row `e`; for a path into json its text. */
+/** The value of a dimension in a row `e`; for a path into json its text. A text that is no JSON has none. */
 export function dimensionSql(stream: Stream, { field, path }: Dimension, parameters: Parameters): string {
   const value = fieldValue(stream, field);
   if (path.length === 0) return value;
   const pointer = path.map((key) => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-  return `json_extract_string(${value}, ${parameters.add(pointer, 'varchar')})`;
+  const found = `json_extract_string(${value}, ${parameters.add(pointer, 'varchar')})`;
+  return field.type === 'json' ? found : `case when json_valid(${value}) then ${found} end`;
 }
 
 /** Values of a list that are parameters of their own: so they help to skip what cannot hold any. */

@@ -5,10 +5,10 @@ import type { Stream } from '../../engine/stream.ts';
 import { outputSql, Parameters, selectionSql, trimDecimal } from './conditions.ts';
 import type { Connection, Row } from './connection.ts';
 import type { SeqRange } from './id-filter.ts';
+import type { StreamBooks } from './ledger-state.ts';
 import { duplicatesOf, entriesOf, fieldValue } from './names.ts';
 import { knownCondition } from './snapshot.ts';
-import { seqsPerRow } from './stage.ts';
-import { standingEntries } from './standing.ts';
+import { standingConditions } from './standing.ts';
 
 const fixedColumns = 5;
 
@@ -59,56 +59,72 @@ async function readParts(connection: Connection, numbers: number[]): Promise<Map
   );
 }
 
+/** What the store knows of a stream without asking. */
+export type KnownOfStream = Pick<StreamBooks, 'nextSeq' | 'hasReversals'>;
+
 /**
- * Reads a window of the order at a time: DuckDB would look at all entries to find the first thousand in an order, and
- * at 5 million records the last page took 4 s. A window that does not fill the page is followed by one eight times as
- * large, so that a rare record costs little more than one scan.
- * @param lastSeq no entry has a greater one
+ * A page of entries. The seqs of its rows are looked for in windows that grow, from the end where the page begins: most
+ * pages are found in the first, and what is rare takes a scan of the columns that are asked about. All columns are read
+ * of the rows found and of no others. In one statement, the sort read all of them of every row that fits: 1.7 s for the
+ * last 100 of 10 million, where this takes 15 ms.
  */
 export async function listEntries(
   connection: Connection,
   request: EntriesRequest,
-  lastSeq: bigint,
+  ofStream: KnownOfStream,
 ): Promise<Entry[]> {
   return connection.transaction(async () => {
-    const { stream, standing, newestFirst, limit } = request;
+    const { stream, standing, newestFirst, source, limit } = request;
+    const parameters = new Parameters();
     const known = await knownCondition(connection, request.knownAt);
-    const rows: Row[] = [];
-    for (const range of windows(request, lastSeq)) {
-      const parameters = new Parameters();
-      const conditions = selectionSql(stream, request, parameters);
-      if (!standing) {
-        conditions.push(`e._seq between ${range.from} and ${range.to}`);
-        if (known !== '') conditions.push(known);
-      }
+    const conditions = selectionSql(stream, request, parameters);
+    if (!standing && known !== '') conditions.push(known);
+    if (source !== undefined)
+      conditions.push(
+        `e._part in (select part from parts where source = ${parameters.add(source, 'varchar')})`,
+      );
+    const within = (range: SeqRange): string => {
+      const all = [
+        `e._seq between ${range.from} and ${range.to}`,
+        ...(standing ? standingConditions(stream, known, ofStream.hasReversals, range) : []),
+        ...conditions,
+      ];
+      return `from ${entriesOf(stream)} e where ${all.join(' and ')} order by e._seq ${newestFirst ? 'desc' : 'asc'}`;
+    };
+    const seqs: bigint[] = [];
+    for (const window of windows(request, ofStream.nextSeq)) {
       const found = await connection.askOnce(
-        `${entrySelect(stream)} from ${standing ? standingEntries(stream, known, range) : entriesOf(stream)} e
-         ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-         order by e._seq ${newestFirst ? 'desc' : 'asc'} limit ${limit - rows.length}`,
+        `select e._seq ${within(window)} limit ${limit - seqs.length}`,
         parameters.values,
       );
-      rows.push(...found);
-      if (rows.length >= limit) break;
+      for (const [seq] of found) seqs.push(seq as bigint);
+      if (seqs.length >= limit) break;
     }
+    if (seqs.length === 0) return [];
+    const [first, last] = [seqs[0]!, seqs.at(-1)!];
+    const page = first < last ? { from: first, to: last } : { from: last, to: first };
+    const rows = await connection.askOnce(`${entrySelect(stream)} ${within(page)}`, parameters.values);
     return readEntries(connection, stream, rows);
   });
 }
 
-/** Ranges of seqs that follow each other in the order of a list, from where the page before ended. */
-function* windows({ newestFirst, after, limit }: EntriesRequest, lastSeq: bigint): Generator<SeqRange> {
-  const edge = after === undefined ? undefined : BigInt(after);
-  let from = newestFirst || edge === undefined ? 0n : edge + 1n;
-  let to = newestFirst && edge !== undefined && edge <= lastSeq ? edge - 1n : lastSeq;
-  for (let size = BigInt(limit) * seqsPerRow * 2n; from <= to; size *= 8n) {
-    if (newestFirst) {
-      const start = to - size + 1n;
-      yield { from: start > from ? start : from, to };
-      to = start - 1n;
-    } else {
-      const end = from + size - 1n;
-      yield { from, to: end < to ? end : to };
-      from = end + 1n;
-    }
+/** Of 65,000 entries at first: a row takes two seqs. */
+const firstWindow = 1n << 17n;
+const windowGrowth = 8n;
+
+/** Ranges of seqs, one after the other, in the order of the list. */
+function* windows({ newestFirst, after }: EntriesRequest, nextSeq: bigint): Generator<SeqRange> {
+  const start = after === undefined ? undefined : BigInt(after);
+  let width = firstWindow;
+  if (newestFirst) {
+    for (let to = start === undefined ? nextSeq : start - 1n; to >= 0n; to -= width, width *= windowGrowth)
+      yield { from: to < width ? 0n : to - width + 1n, to };
+    return;
+  }
+  for (let from = start === undefined ? 0n : start + 1n; from <= nextSeq; ) {
+    yield { from, to: from + width - 1n };
+    from += width;
+    width *= windowGrowth;
   }
 }
 

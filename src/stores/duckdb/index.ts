@@ -276,8 +276,8 @@ class DuckDBStore implements Store, BacksUp {
 
   entries(request: EntriesRequest): Promise<Entry[]> {
     this.#checkOpen();
-    const { nextSeq } = this.#state.books(request.stream);
-    return this.#heavyRead((connection) => listEntries(connection, request, nextSeq));
+    const books = this.#state.books(request.stream);
+    return this.#heavyRead((connection) => listEntries(connection, request, books));
   }
 
   fate(stream: Stream, id: string): Promise<Fate> {

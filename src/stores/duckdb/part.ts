@@ -7,6 +7,7 @@ import type { DuckDBResult, DuckDBVector } from '@duckdb/node-api';
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { firstInstant, formatTimestamp, lastInstant, type Micros } from '../../engine/calendar.ts';
 import { limits } from '../../engine/limits.ts';
+import { isConcerned, type Refused } from '../../engine/record-check.ts';
 import type { Delivery, Texts } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import {
@@ -28,9 +29,10 @@ import {
   appendRollupOfNew,
   noImport,
 } from './append.ts';
-import { lookClosely, refusalOf } from './casts.ts';
+import { lookClosely, refusalOf, refusedByCheck } from './casts.ts';
 import type { Connection } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
+import { type Held, holdAgainst, refusedText } from './held-against.ts';
 import type { SeqRange } from './id-filter.ts';
 import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import { entriesOf, quote, storedFields } from './names.ts';
@@ -103,6 +105,7 @@ export class PartWriter {
     const part = this.#state.reservePart();
     stamp.parts.push({ stream, part });
     const rows = await this.#stage(deliveries, part, base);
+    const held = await this.#holdAgainst(deliveries[0]!, rows);
     const suspects = this.#findSuspects(deliveries[0]!, rows, base);
     const verdicts = new Map<number, string>();
     let refused = rows.bad.size > 0;
@@ -157,6 +160,12 @@ export class PartWriter {
       deliveries,
       stamp,
       (n) => rows.bad.has(n) || verdicts.get(n) === 'conflict' || verdicts.get(n) === 'not_found',
+    );
+    const taken = (n: number) => ['accepted', 'corrected'].includes(verdicts.get(n) ?? 'accepted');
+    await this.note(
+      deliveries[0]!,
+      held.filter(({ n }) => taken(n)),
+      stamp,
     );
     return receipts;
   }
@@ -228,6 +237,27 @@ export class PartWriter {
     }
     const { tables } = this.#tables.get(stream.name)!;
     await putFound(this.#connection, tables.stage, exactly);
+  }
+
+  async #holdAgainst({ stream, mode, check, source }: Delivery, rows: StagedRows): Promise<Held[]> {
+    if (mode === 'retract' || !isConcerned(check, source)) return [];
+    const { tables } = this.#tables.get(stream.name)!;
+    const held = await holdAgainst(this.#connection, stream, tables, check, source);
+    for (const { n, id, judgement } of held)
+      if ('refused' in judgement) rows.refuse(n, id, refusedText(judgement.refused));
+    return held;
+  }
+
+  /** Keeps the notes that a check made on records that were taken in. */
+  async note({ check, source }: Delivery, held: Held[], stamp: BatchStamp): Promise<void> {
+    const texts = held.flatMap(({ judgement }) => ('note' in judgement ? [judgement.note] : []));
+    if (!check || texts.length === 0) return;
+    const content: Texts = { kind: 'texts', texts, fallbackIds: texts.map(() => '') };
+    const { notes: stream } = check;
+    await this.write(
+      [{ stream, mode: 'upsert', source, reason: undefined, allVerdicts: false, content }],
+      stamp,
+    );
   }
 
   /**
@@ -423,6 +453,7 @@ export function verdictOf(
   found: () => string | null,
   bounds: { horizon: Micros; latest: Micros },
 ): Omit<Verdict, 'index' | 'id'> {
+  if (bad === refusedByCheck) return { verdict: 'rejected', ...(JSON.parse(found()!) as Refused) };
   if (bad !== undefined) {
     const refusal = refusalOf(stream, bad);
     const bound = formatTimestamp(refusal.code === 'too_old' ? bounds.horizon : bounds.latest);
@@ -509,6 +540,14 @@ class StagedRows {
       }
     }
     return rows;
+  }
+
+  /** Marks a row that was fine until then. */
+  refuse(n: number, id: string, found: string): void {
+    this.bad.set(n, refusedByCheck);
+    this.found.set(n, found);
+    this.ids.set(n, id);
+    this.#replaced?.bad.set(n, refusedByCheck);
   }
 
   replace(rows: StagedRows): void {

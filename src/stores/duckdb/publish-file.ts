@@ -19,6 +19,7 @@ import { formatTimestamp } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Lock } from '../../engine/lock.ts';
+import { isConcerned } from '../../engine/record-check.ts';
 import type { Delivery, File, Progress, StandingOfImport } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { unpackFile } from '../../engine/unpack.ts';
@@ -36,6 +37,7 @@ import {
 import { lookClosely, recordRefusals } from './casts.ts';
 import type { Connection } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
+import { type Held, holdAgainst } from './held-against.ts';
 import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import { withoutLongLines } from './long-lines.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
@@ -70,6 +72,8 @@ const attemptsWithoutLock = 2;
 /** Suspects that are resolved at a time: what bounds the memory of it. */
 const sliceRows = 1_000_000;
 const sampleRows = 1_000;
+/** Rows that a check is asked about at a time. */
+const checkedRows = 10_000;
 /** Files up to this size are staged in memory. */
 const memoryFileBytes = 384 * 1024 * 1024;
 
@@ -104,6 +108,8 @@ class FileWork {
   #readable = 0;
   #unreadable = 0;
   readonly #temporaryFiles: string[] = [];
+  /** Notes of the check on records of the file, the first of them. */
+  #noted: Held[] = [];
 
   #rows = 0;
 
@@ -191,10 +197,11 @@ class FileWork {
       select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
     }
     await this.#connection.execute(
-      stageFileSql(this.#form, this.#tables.stage, { kind: source.kind, select }),
+      stageFileSql(this.#form, this.#tables.stage, { kind: source.kind, select }, this.#isChecked),
     );
     if (!needsFallback(this.#stream)) await this.#noteUnreadable(source, this.#tables.stage);
     await this.#readAgainExactly();
+    await this.#holdAgainst();
     if (this.#unreadable > 0) {
       await this.#connection.execute(`insert into ${this.#tables.stage} (_line, _bad, _found)
         select line, ${recordRefusals.unreadable_row}, reason from unreadable order by place`);
@@ -293,6 +300,23 @@ class FileWork {
     await this.#connection.execute('drop table exact');
   }
 
+  get #isChecked(): boolean {
+    return isConcerned(this.#delivery.check, this.#delivery.source);
+  }
+
+  async #holdAgainst(): Promise<void> {
+    const { check, source } = this.#delivery;
+    if (!check || !this.#isChecked) return;
+    const tables = { stage: this.#tables.stage, n: 'rowid' };
+    for (let from = 0; from < this.#readable; from += checkedRows) {
+      const range = `e.rowid between ${from} and ${from + checkedRows - 1}`;
+      const held = await holdAgainst(this.#connection, this.#stream, tables, check, source, range);
+      for (const one of held)
+        if ('note' in one.judgement && this.#noted.length < limits.file_notes) this.#noted.push(one);
+      this.#checkAbort();
+    }
+  }
+
   // --- publishing ------------------------------------------------------------------------------------------
 
   /** Undefined when another batch has touched an id of this file meanwhile: then it must be done again. */
@@ -307,6 +331,7 @@ class FileWork {
       const partWriter = new PartWriter(this.#connection, state);
       const { alongside } = this.#delivery.content;
       if (alongside) await partWriter.prepare([alongside(this.#emptyReceipt()).stream]);
+      if (this.#noted.length > 0) await partWriter.prepare([this.#delivery.check!.notes]);
       await this.#connection.run('begin transaction');
       try {
         await this.#following('publishing', () => this.#append(part, base, resolved));
@@ -469,12 +494,25 @@ class FileWork {
         throw new Error('what is published alongside a file must be texts');
       await partWriter.write([{ ...delivery, content: delivery.content }], stamp);
     }
+    await partWriter.note(this.#delivery, await this.#takenIn(this.#noted, resolved), stamp);
     await this.#connection.run('commit');
     state
       .books(this.#stream)
       .filter.leaveUncovered({ from: base, to: base + BigInt(this.#rows) * seqsPerRow });
     state.committed(stamp);
     return receipt;
+  }
+
+  /** Those of some rows that are neither known already nor in conflict with what is. */
+  async #takenIn(held: Held[], resolved: Map<string, number> | undefined): Promise<Held[]> {
+    if (!resolved || held.length === 0) return held;
+    const rows = await this.#connection.rows(
+      `select _n::double from ${this.#tables.resolved}
+       where verdict not in ('accepted', 'corrected') and _n in (select unnest(string_split($1, ','))::integer)`,
+      held.map(({ n }) => n).join(','),
+    );
+    const others = new Set(rows.map(([n]) => n));
+    return held.filter(({ n }) => !others.has(n));
   }
 
   #emptyReceipt(): Receipt {

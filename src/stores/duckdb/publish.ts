@@ -44,7 +44,10 @@ export async function publishTexts(
     else parts.set(key, [delivery]);
   }
   if (parts.size > 0) {
-    await writer.prepare(new Set(deliveries.map((delivery) => delivery.stream)));
+    const checks = deliveries.flatMap(({ check }) => check ?? []);
+    await writer.prepare(
+      new Set([...deliveries.map(({ stream }) => stream), ...checks.map(({ notes }) => notes)]),
+    );
     await connection.transaction(async () => {
       for (const part of parts.values()) {
         const written = await writer.write(part, stamp);

@@ -119,7 +119,7 @@ function readJson(stream: Stream, lines: string): string {
 }
 
 /**
- * Stages the rows of a file, as a table of its own. `source` gives the columns fallback, n, horizon, latest, and
+ * Stages the rows of a file, as a table of its own; with the originals of all rows where any of them may yet be refused. `source` gives the columns fallback, n, horizon, latest, and
  * line (for JSON) or r0, r1 … (for cells). Horizon and latest are in microseconds: records before are too old,
  * records after are in the future.
  */
@@ -127,12 +127,13 @@ export function stageFileSql(
   stream: Stream,
   table: string,
   source: { kind: RawKind; select: string },
+  keepLines: boolean,
 ): string {
   const input =
     source.kind === 'json'
       ? readJson(stream, source.select)
       : `raws as (select null::varchar as line, fallback, n, horizon, latest, false as unreadable, null::varchar[] as names, ${stream.fields.map((_, i) => `r${i}`).join(', ')} from (${source.select}))`;
-  return `create table ${table} as ${judgedSelect(stream, input, source.kind, 'whole', '', false)}`;
+  return `create table ${table} as ${judgedSelect(stream, input, source.kind, 'whole', '', keepLines)}`;
 }
 
 function judgedSelect(
@@ -168,7 +169,7 @@ function judgedSelect(
     judged as (select *, ${look === 'first' ? firstLook(stream, fields) : refusal(stream, fields, kind, look)} as bad from typed),
     timed as (select *, ${timeIndex < 0 || look === 'first' ? 'bad' : lateness(`v${timeIndex}`)} as bad2 from judged)
     select ${leading}
-      ${keepLines ? 'line' : `case when bad2 is not null then ${original} end`} as _line,
+      ${keepLines ? original : `case when bad2 is not null then ${original} end`} as _line,
       ${id} as _id, hash(${id}) as _hash${stored.length > 0 ? `, ${stored.join(', ')}` : ''},
       bad2::smallint as _bad,
       ${look === 'first' ? 'null::varchar' : `case when bad2 is not null then ${found(stream, timeIndex)} end`} as _found

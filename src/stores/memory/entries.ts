@@ -4,12 +4,14 @@ import { selects } from './compare.ts';
 import { entryOf, type Ledger, standingLines, streamLedger } from './ledger.ts';
 
 export function entries(ledger: Ledger, request: EntriesRequest): Entry[] {
-  const { stream, standing, newestFirst, after, limit, knownAt } = request;
+  const { stream, standing, newestFirst, source, after, limit, knownAt } = request;
   const { lines } = streamLedger(ledger, stream);
   const known = standing
     ? standingLines(lines, knownAt)
     : lines.filter((line) => knownAt === undefined || line.recordedAt <= knownAt);
-  const selected = known.filter((line) => selects(stream, request, line));
+  const selected = known.filter(
+    (line) => (source === undefined || line.source === source) && selects(stream, request, line),
+  );
   const ordered = newestFirst ? selected.toReversed() : selected;
   const rest = ordered.filter(
     ({ seq }) => after === undefined || (newestFirst ? seq < Number(after) : seq > Number(after)),

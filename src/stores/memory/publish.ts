@@ -8,6 +8,7 @@
  */
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { limits } from '../../engine/limits.ts';
+import { isConcerned, type Judgement, type Refused } from '../../engine/record-check.ts';
 import type { Delivery, File, StandingOfImport } from '../../engine/store.ts';
 import {
   countOfVerdict,
@@ -75,19 +76,63 @@ function settle(ledger: Ledger, batch: Batch, delivery: Delivery): Receipt {
   const standing = new Map(standingLines(kept.lines, undefined).map((line) => [line.id, line]));
   const rows = rowsOf(into, standing);
   report(delivery, 'comparing', rows.length);
-  const verdicts = rows.map((row, index): Verdict => {
-    const staged = mode === 'retract' ? stageRetraction(stream, row) : stageRecord(form, row, bounds);
+  const stagedRows = rows.map((row) =>
+    mode === 'retract' ? stageRetraction(stream, row) : stageRecord(form, row, bounds),
+  );
+  const judgements = judge(delivery, stagedRows);
+  const notes: string[] = [];
+  const verdicts = stagedRows.map((fine, index): Verdict => {
+    const row = rows[index]!;
+    const judgement = judgements.get(index);
+    const staged = judgement && 'refused' in judgement ? refusedByCheck(fine, judgement.refused) : fine;
     const { verdict, refusal } =
       'refusal' in staged.checked
         ? { verdict: 'rejected' as const, refusal: staged.checked.refusal }
         : meet(into, standing, staged.id!, staged.checked.values);
     const replayed = content.kind === 'texts' ? content.replays?.[index] : undefined;
     if (replayed !== undefined && !refusal) takeBackReplayed(into, replayed);
+    if (judgement && 'note' in judgement && (verdict === 'accepted' || verdict === 'corrected'))
+      notes.push(judgement.note);
     if (replayed === undefined && refusal) keepReject(into, row, index, staged.id, refusal);
     return verdictOf(index, staged, verdict, refusal);
   });
   report(delivery, 'publishing', rows.length);
+  if (notes.length > 0) settle(ledger, batch, notesDelivery(delivery, notes));
   return receiptOf(batch, verdicts, delivery.allVerdicts);
+}
+
+/** What the check of the delivery says of the records that are fine otherwise, by position. */
+function judge({ check, mode, source, stream }: Delivery, rows: Staged[]): Map<number, Judgement> {
+  if (mode === 'retract' || !isConcerned(check, source)) return new Map();
+  const kinds = check.concernedWith(source)?.map((kind) => JSON.stringify(kind));
+  const judged = rows.flatMap(({ id, checked }, index) => {
+    if ('refusal' in checked) return [];
+    const textOf = (name: string) => checked.values.get(stream.field(name)!.name) ?? null;
+    const kind = check.kind.map(textOf) as string[];
+    if (kinds && !kinds.includes(JSON.stringify(kind))) return [];
+    return [{ index, record: { id: id!, kind, values: check.fields.map(textOf) } }];
+  });
+  const judgements = check.judge(
+    judged.map(({ record }) => record),
+    source,
+  );
+  return new Map(judged.map(({ index }, i) => [index, judgements[i]]));
+}
+
+function refusedByCheck({ id }: Staged, { code, field, message }: Refused): Staged {
+  return { id, checked: { refusal: { code, field, message } } };
+}
+
+function notesDelivery({ check, source, content }: Delivery, notes: string[]): Delivery {
+  const texts = content.kind === 'texts' ? notes : notes.slice(0, limits.file_notes);
+  return {
+    stream: check!.notes,
+    mode: 'upsert',
+    source,
+    reason: undefined,
+    content: { kind: 'texts', texts, fallbackIds: texts.map(() => '') },
+    allVerdicts: false,
+  };
 }
 
 function rowsOf({ kept, delivery, import: undone }: Publishing, standing: Map<string, Line>): Row[] {
@@ -107,7 +152,7 @@ function rowsOf({ kept, delivery, import: undone }: Publishing, standing: Map<st
   }
 }
 
-/** The sixth rule of precedence: what becomes of a record by its id, and the lines that this writes. */
+/** The seventh rule of precedence: what becomes of a record by its id, and the lines that this writes. */
 function meet(
   into: Publishing,
   standing: Map<string, Line>,

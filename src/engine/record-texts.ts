@@ -3,9 +3,9 @@
  * store's business.
  */
 import { isUtf8 } from 'node:buffer';
-import { TallybookError } from '../engine/errors.ts';
-import { arrayElements } from '../engine/exact-json.ts';
-import { limits } from '../engine/limits.ts';
+import { TallybookError } from './errors.ts';
+import { arrayElements } from './exact-json.ts';
+import { limits } from './limits.ts';
 
 export interface RecordTexts {
   texts: string[];
@@ -47,7 +47,7 @@ function textsOf(text: string): string[] {
 }
 
 /** A text that is too long is cut, and so made unreadable for sure: it will be rejected, with its beginning kept. */
-function boundedText(text: string): string {
+export function boundedText(text: string): string {
   if (text.length * 3 <= limits.record_bytes) return text;
   const bytes = Buffer.byteLength(text);
   if (bytes <= limits.record_bytes) return text;
