@@ -35,6 +35,8 @@ const pages = [
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'bench/README.md',
+  'client/README.md',
+  'client/CHANGELOG.md',
   ...filesIn('docs').filter((path) => path.endsWith('.md')),
 ];
 

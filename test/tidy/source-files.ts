@@ -31,15 +31,15 @@ export interface Import {
   typeOnly: boolean;
 }
 
-const statement = /^(import|export)( type)?\b[^;'"]*?(?:from )?'([^']+)';/gm;
+const statement = /^(?:import( type)?\b[^;'"]*?(?:from )?|export( type)?\b[^;'"]*? from )'([^']+)';/gm;
 const dynamic = /\bimport\('([^']+)'\)/g;
 
 /** What a file imports, be it by a statement or when it runs. Comments are not looked at. */
 export function importsOf(from: string): Import[] {
   const text = withoutComments(read(from));
-  const statements = [...text.matchAll(statement)].map(([, , type, to]) => ({
+  const statements = [...text.matchAll(statement)].map(([, importType, exportType, to]) => ({
     to: to!,
-    typeOnly: type !== undefined,
+    typeOnly: (importType ?? exportType) !== undefined,
   }));
   const dynamics = [...text.matchAll(dynamic)].map(([, to]) => ({ to: to!, typeOnly: false }));
   return [...statements, ...dynamics].map(({ to, typeOnly }) => ({ from, to: target(from, to), typeOnly }));
