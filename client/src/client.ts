@@ -121,6 +121,7 @@ export class TallybookClient {
       ...event,
       id,
       session_id: event.session_id ?? this.#sessionId,
+      data: event.data ?? {},
       timestamp: event.timestamp ?? new Date(),
     };
     let text: string;

@@ -6,7 +6,7 @@ export interface Event {
   category?: string | undefined;
   /** What happened: `item added`. */
   name?: string | undefined;
-  /** Anything that JSON can say. A number beyond 2^53 goes as a string. */
+  /** Anything that JSON can say; `{}` when not given. A number beyond 2^53 goes as a string. */
   data?: Readonly<Record<string, unknown>> | undefined;
   /** The session's of the client when not given. */
   session_id?: string | undefined;

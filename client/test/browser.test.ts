@@ -57,7 +57,7 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', () => {
   const flush = (page: Page): Promise<void> => page.evaluate(() => shop.client.flush());
   const sessionOf = (page: Page): Promise<string> => page.evaluate(() => shop.client.sessionId!);
   const arrived = async (session: string): Promise<number[]> =>
-    (await served.events(session)).map(({ data }) => data!.n);
+    (await served.events(session)).map(({ data }) => data.n);
   const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
   const sorted = (found: number[]): number[] => found.sort((a, b) => a - b);
   /** How many items of the offline queue there are. */

@@ -23,7 +23,7 @@ const declaration = {
     session_id: { type: 'text', required: true },
     category: { type: 'text', required: true },
     name: { type: 'text', required: true },
-    data: { type: 'json' },
+    data: { type: 'json', required: true },
     timestamp: { type: 'timestamp', required: true },
   },
 };
@@ -33,7 +33,7 @@ export interface Kept {
   id: string;
   session_id: string;
   name: string;
-  data: { n: number } | null;
+  data: { n: number };
   timestamp: string;
 }
 
