@@ -12,6 +12,7 @@
  */
 import { connect } from 'node:net';
 import { SUBSCRIPTIONS } from './made-data.js';
+import { eventTails } from './made-events.js';
 
 const HEADER_END = Buffer.from('\r\n\r\n');
 const LAST_CHUNK = Buffer.from('0\r\n\r\n');
@@ -19,8 +20,8 @@ const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 /**
  * @typedef {{
  *   port: number, path: string, connections: number, seconds: number, warm_seconds: number,
- *   records: number, prefix: string
- * }} Load `records` in one body: 1 is a JSON object, more are NDJSON lines
+ *   records: number, prefix: string, kind?: 'usage' | 'events'
+ * }} Load `records` of a kind (usage when not given) in one body: 1 is a JSON object, more are NDJSON lines
  *
  * @param {Load} what
  * @returns rates and latencies of the measured seconds; `answers` counts everything sent, by status
@@ -108,10 +109,10 @@ function statusWhenComplete(bytes) {
 }
 
 /** @param {Load} what @returns {() => string} */
-function requestMaker({ path, records, prefix }) {
+function requestMaker({ path, records, prefix, kind = 'usage' }) {
   const type = records === 1 ? 'application/json' : 'application/x-ndjson';
   const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: ${type}\r\ncontent-length: `;
-  const tails = recordTails(10_000);
+  const tails = kind === 'usage' ? usageTails(10_000) : eventTails(10_000);
   let made = 0;
   return () => {
     let body = '';
@@ -123,8 +124,8 @@ function requestMaker({ path, records, prefix }) {
   };
 }
 
-/** Records after their id, from a small generator of fixed seed. */
-function recordTails(many) {
+/** Records of usage after their id, from a small generator of fixed seed. */
+function usageTails(many) {
   let seed = 1;
   const below = (limit) => {
     seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;

@@ -1,6 +1,6 @@
 /**
  * What is claimed, as lines that a run can confirm or refute. A target whose figures were not measured in this run
- * is left out. All of them are meant for 5 million records (`--rows`), and the one over 20 million for
+ * is left out. Those of the ledger are meant for 5 million records (`--rows`), and the one over 20 million for
  * `--prefill 20000000`.
  */
 import { spread } from './spread.js';
@@ -16,6 +16,26 @@ export function checkTargets(results) {
     ...importTargets(results.import),
     ...httpTargets(results.http),
     ...questionTargets(results.questions),
+  ].filter(({ found }) => Number.isFinite(found));
+}
+
+/**
+ * The claims about events, for the defaults of their flags.
+ * @param {{steady?: any, rates?: any, questions?: any}} results
+ */
+export function checkEventTargets({ steady = {}, rates = {}, questions = {} }) {
+  const times = (load, peer) =>
+    medianOf(rates[load]?.tallybook, 'events_per_second') /
+    medianOf(rates[load]?.[peer], 'events_per_second');
+  return [
+    atMost(25, 'events: p99 in ms to the answer, at 100 a second', steady.tallybook?.idle.p99_ms),
+    atMost(250, 'events: the same while an import runs', steady.tallybook?.busy.p99_ms),
+    ...['one event a request', '100 events a request'].map((load) =>
+      atLeast(5, `events: times the rate of queue and worker, ${load}`, times(load, 'one')),
+    ),
+    ...Object.entries(questions.questions ?? {}).map(([question, { p50_ms }]) =>
+      atMost(50, `events: first page of ${question}, p50 in ms`, p50_ms),
+    ),
   ].filter(({ found }) => Number.isFinite(found));
 }
 

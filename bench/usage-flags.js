@@ -54,6 +54,6 @@ export function readUsageFlags(argv) {
 }
 
 /** 60m is 60 million, 10k ten thousand. */
-function millions(text) {
+export function millions(text) {
   return text.trim().replace(/k$/i, '000').replace(/m$/i, '000000');
 }

@@ -69,9 +69,9 @@ export async function runImport(file, data) {
   return { seconds, memory_bytes, counts: countsIn(stdout) };
 }
 
-/** Makes the stream `sessions` in a new data directory. `dir` takes the declaration. */
-export async function declare(data, dir, stream = USAGE) {
-  const declaration = join(dir, 'sessions.json');
+/** Makes a stream in a data directory, `sessions` when not named. `dir` takes the declaration. */
+export async function declare(data, dir, stream = USAGE, name = 'sessions') {
+  const declaration = join(dir, `${name}.json`);
   await writeFile(declaration, JSON.stringify(stream));
   await run(['streams', 'put', declaration, '--data', data]);
 }
@@ -109,20 +109,21 @@ export async function serve(data) {
 }
 
 /** Asks a question; answers its rows. @param {Record<string, string | string[]>} question */
-export async function ask(url, question) {
-  const answer = await fetch(`${url}${queryPath(question)}`);
-  if (!answer.ok) throw new Error(`${queryPath(question)} answered ${answer.status}: ${await answer.text()}`);
+export async function ask(url, question, stream = 'sessions') {
+  const answer = await fetch(`${url}${queryPath(question, stream)}`);
+  if (!answer.ok)
+    throw new Error(`${queryPath(question, stream)} answered ${answer.status}: ${await answer.text()}`);
   return (await answer.json()).rows;
 }
 
 /** @param {Record<string, string>} question */
-export function queryPath(question) {
-  return `/v1/streams/sessions/query?${new URLSearchParams(question)}`;
+export function queryPath(question, stream = 'sessions') {
+  return `/v1/streams/${stream}/query?${new URLSearchParams(question)}`;
 }
 
 /** How many records the stream holds. */
-export async function countOf(url) {
-  const [row] = await ask(url, { measures: 'count' });
+export async function countOf(url, stream = 'sessions') {
+  const [row] = await ask(url, { measures: 'count' }, stream);
   return row?.count ?? 0;
 }
 

@@ -27,9 +27,13 @@ const metrics = (subscription) => ({
 });
 
 /** The library, in this process. */
-export async function openEngine(dir) {
+export async function openLibrary(dir) {
   const { openTallybook } = await import(LIBRARY);
-  const tallybook = await openTallybook({ directory: `${dir}/tallybook` });
+  return openTallybook({ directory: `${dir}/tallybook` });
+}
+
+export async function openEngine(dir) {
+  const tallybook = await openLibrary(dir);
   await tallybook.streams.put('usage', USAGE);
   const stream = tallybook.streams.get('usage');
   const write = async (mode, verdict, texts) => {
