@@ -1,21 +1,8 @@
 /** Events, made and not downloaded: what the visitors of a shop do. The same on every machine. */
 
-/** Where events go, and what they are. */
-export const STREAM = 'clicks';
-export const PATH = `/v1/streams/${STREAM}/records`;
-export const EVENTS = {
-  id: 'id',
-  time: 'timestamp',
-  fields: {
-    id: { type: 'text', required: true },
-    session_id: { type: 'text', required: true },
-    category: { type: 'text', required: true },
-    name: { type: 'text', required: true },
-    data: { type: 'json', required: true },
-    timestamp: { type: 'timestamp', required: true },
-  },
-  rollups: { hourly: { every: 'hour', by: ['category', 'name'] } },
-};
+/** Where they go. The stream is there from the first start. */
+export const STREAM = 'events';
+export const PATH = '/v1/events';
 
 export const CATEGORIES = 20;
 export const NAMES = 200;

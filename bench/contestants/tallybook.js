@@ -69,9 +69,9 @@ export async function runImport(file, data) {
   return { seconds, memory_bytes, counts: countsIn(stdout) };
 }
 
-/** Makes a stream in a data directory, `sessions` when not named. `dir` takes the declaration. */
-export async function declare(data, dir, stream = USAGE, name = 'sessions') {
-  const declaration = join(dir, `${name}.json`);
+/** Makes the stream `sessions` in a new data directory. `dir` takes the declaration. */
+export async function declare(data, dir, stream = USAGE) {
+  const declaration = join(dir, 'sessions.json');
   await writeFile(declaration, JSON.stringify(stream));
   await run(['streams', 'put', declaration, '--data', data]);
 }

@@ -6,7 +6,7 @@
 import { DuckDBInstance } from '@duckdb/node-api';
 import { openLibrary } from '../contestants/usage-tallybook.js';
 import { quantile } from '../load.js';
-import { CATEGORIES, DAYS, daySql, EVENTS, STREAM } from '../made-events.js';
+import { CATEGORIES, DAYS, daySql, STREAM } from '../made-events.js';
 import { inOwnProcess } from '../own-process.js';
 import { mustEqual } from './usage-writes.js';
 
@@ -26,7 +26,6 @@ export async function measureQuestions({ dir, rows, askings }) {
   const files = await db.connect();
   const rowsOf = async (sql) => (await files.runAndReadAll(sql)).getRowsJson();
   const tallybook = await openLibrary(dir);
-  await tallybook.streams.put(STREAM, EVENTS);
   let seconds = 0;
   for (let day = 0; day < DAYS; day++) {
     const path = `${dir}/day-${String(day).padStart(2, '0')}.parquet`;

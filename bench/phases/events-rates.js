@@ -6,7 +6,7 @@
 import { serveBare } from '../contestants/bare-http.js';
 import { openQueueAndWorker } from '../contestants/queue-and-worker.js';
 import * as tallybook from '../contestants/tallybook.js';
-import { EVENTS, PATH, STREAM } from '../made-events.js';
+import { PATH, STREAM } from '../made-events.js';
 import { inOwnProcess } from '../own-process.js';
 
 const CONNECTIONS = 64;
@@ -46,7 +46,6 @@ export async function loadBare({ seconds }) {
 
 export async function loadTallybook({ dir, seconds }) {
   const data = `${dir}/tallybook`;
-  await tallybook.declare(data, dir, EVENTS, STREAM);
   const server = await tallybook.serve(data);
   const results = await loads(server.port, seconds, 'tallybook', async (acknowledged) => {
     const held = Number(await tallybook.countOf(server.url, STREAM));

@@ -6,7 +6,7 @@
 import { serveBare } from '../contestants/bare-http.js';
 import { openQueueAndWorker } from '../contestants/queue-and-worker.js';
 import * as tallybook from '../contestants/tallybook.js';
-import { EVENTS, PATH, STREAM } from '../made-events.js';
+import { PATH, STREAM } from '../made-events.js';
 import { inOwnProcess } from '../own-process.js';
 import { steady } from '../steady.js';
 
@@ -46,7 +46,6 @@ export async function steadyBare({ seconds }) {
 export async function steadyTallybook({ dir, seconds, file, rows }) {
   const data = `${dir}/tallybook`;
   await tallybook.declare(data, dir);
-  await tallybook.declare(data, dir, EVENTS, STREAM);
   const server = await tallybook.serve(data);
   const load = { port: server.port, path: PATH, per_second: PER_SECOND };
   const warm = await steady({ ...load, prefix: 'w', until: forSeconds(WARM_SECONDS) });

@@ -45,7 +45,7 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', () => {
   });
 
   async function open(options: object = {}): Promise<Page> {
-    site.options = { url: way.url, path, key, delayMilliseconds: 10, retryMilliseconds: 10, ...options };
+    site.options = { url: way.url, key, delayMilliseconds: 10, retryMilliseconds: 10, ...options };
     const page = await context.newPage();
     await page.goto(site.origin);
     await page.waitForFunction(() => typeof shop !== 'undefined');

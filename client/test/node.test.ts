@@ -39,7 +39,6 @@ function open(options: ClientOptions = {}): { client: TallybookClient } & Told {
   const retries: Retry[] = [];
   const client = new built.TallybookClient({
     url: way.url,
-    path,
     key,
     sessionId: session,
     delayMilliseconds: 10,
@@ -137,6 +136,15 @@ describe('batches', () => {
 
 /** The built library has a class of its own of that name. */
 const UndeliveredErrorLike = built.UndeliveredError as typeof UndeliveredError;
+
+test('another stream takes events by its own address', async () => {
+  const { client, errors } = open({ path: '/v1/streams/events/records' });
+  sendSome(client, 2);
+  client.send({ category: 'cart' });
+  await expect(client.flush()).rejects.toThrow('missing_field');
+  expect(await arrived()).toEqual([0, 1]);
+  expect(errors.length).toBe(1);
+});
 
 describe('what goes wrong on the way', () => {
   test.each([
@@ -381,7 +389,7 @@ describe('flush and close', () => {
 
   test('a program that sends and comes to its end delivers before it ends', async () => {
     const program = `import { TallybookClient } from '${library}';
-      const client = new TallybookClient(${JSON.stringify({ url: way.url, path, key, sessionId: session })});
+      const client = new TallybookClient(${JSON.stringify({ url: way.url, key, sessionId: session })});
       for (let n = 0; n < 3; n++) client.send({ category: 'a', name: 'b', data: { n } });`;
     await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
     expect(await arrived()).toEqual(numbers(3));

@@ -1,6 +1,6 @@
 /** A `tallybook serve` of its own process, as a user starts it: on loopback, with keys, until the test file ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,22 +11,8 @@ const binary = fileURLToPath(new URL('../../bin/tallybook', import.meta.url));
 const startsWithinMilliseconds = 30_000;
 const waitsMilliseconds = 20_000;
 
-export const stream = 'clicks';
-/** Where a client sends to. */
-export const path = `/v1/streams/${stream}/records`;
-
-const declaration = {
-  id: 'id',
-  time: 'timestamp',
-  fields: {
-    id: { type: 'text', required: true },
-    session_id: { type: 'text', required: true },
-    category: { type: 'text', required: true },
-    name: { type: 'text', required: true },
-    data: { type: 'json', required: true },
-    timestamp: { type: 'timestamp', required: true },
-  },
-};
+/** Where a client sends to, unless it is told. */
+export const path = '/v1/events';
 
 /** An event that stands in the ledger. */
 export interface Kept {
@@ -52,7 +38,6 @@ export class Served {
 
   static async start(): Promise<Served> {
     const directory = mkdtempSync(join(tmpdir(), 'tallybook-client-test-'));
-    writeFileSync(join(directory, 'streams.json'), JSON.stringify({ [stream]: declaration }));
     const served = new Served(await freePort(), directory);
     await served.again();
     return served;
@@ -60,13 +45,8 @@ export class Served {
 
   /** Starts it on the same port and the same ledger, after a `kill`. */
   async again(): Promise<void> {
-    const options = [
-      '--data',
-      join(this.#directory, 'data'),
-      '--streams',
-      join(this.#directory, 'streams.json'),
-    ];
-    const child = spawn(process.execPath, [binary, 'serve', '--port', String(this.#port), ...options], {
+    const options = ['--port', String(this.#port), '--data', join(this.#directory, 'data')];
+    const child = spawn(process.execPath, [binary, 'serve', ...options], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#child = child;
@@ -113,12 +93,12 @@ export class Served {
 
   /** The events of a session that stand, in the order of their arrival. */
   async events(session: string): Promise<Kept[]> {
-    const query = new URLSearchParams({ where: `session_id=${session}`, order: 'oldest', page_size: '1000' });
+    const query = new URLSearchParams({ session_id: session, order: 'oldest', page_size: '1000' });
     const kept: Kept[] = [];
     for (let cursor: string | undefined = ''; cursor !== undefined; ) {
       if (cursor !== '') query.set('cursor', cursor);
       const page = await this.#ask(`${path}?${query}`);
-      kept.push(...(page.records as { record: Kept }[]).map(({ record }) => record));
+      kept.push(...(page.events as Kept[]));
       cursor = page.next as string | undefined;
     }
     return kept;
@@ -126,7 +106,9 @@ export class Served {
 
   /** The verdicts that an id got, in their order. */
   async fate(id: string): Promise<string[]> {
-    const { history } = (await this.#ask(`${path}/${id}`)) as { history: { verdict: string }[] };
+    const { history } = (await this.#ask(`/v1/streams/events/records/${id}`)) as {
+      history: { verdict: string }[];
+    };
     return history.map(({ verdict }) => verdict);
   }
 
