@@ -13,6 +13,7 @@ import { dateGrammar, timestampGrammar } from '../../engine/calendar.ts';
 import { numberGrammar } from '../../engine/decimal.ts';
 import { minifyJson } from '../../engine/exact-json.ts';
 import {
+  codeOf,
   defaultRaw,
   type Field,
   refusalMessage,
@@ -28,6 +29,8 @@ import { literal, sqlType } from './names.ts';
 
 /** What a connection that stages must know. */
 export const stagingMacros = [
+  `create or replace temp macro normal_code(t) as
+    translate(t, 'abcdefghijklmnopqrstuvwxyz-', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ')`,
   // '-12.50e1' -> '-125': the plain form of a number that matches the number grammar. Used for cells of files only:
   // it is long, and in a statement that runs for every small batch, DuckDB spends 150 ms on planning it anew.
   // There, records with an exponent go to the exact reader (see stage.ts).
@@ -238,7 +241,7 @@ export function fieldSql(
   const isText = stringTypes.has(field.type);
   const quoted = `starts_with(${raw}, '"')`;
   const unquoted = `(${raw} ->> '$')`;
-  const textSql =
+  const given =
     kind === 'cell'
       ? raw
       : field.type === 'json'
@@ -246,6 +249,7 @@ export function fieldSql(
           ? unquoted
           : `${raw}::varchar`
         : `case when ${quoted} then ${unquoted}${isText ? '' : ` else ${raw}::varchar`} end`;
+  const textSql = field.type === 'text' && field.normalize ? `normal_code(${given})` : given;
   const fallback = field.default === undefined ? undefined : defaultValue(field);
   const refuse = (code: ValueCode) => String(refusalNumber(index, code));
   const conditions: [string, ValueCode][] = [];
@@ -364,7 +368,10 @@ function textLimit(stream: Stream, field: Field & { type: 'text' }): number {
 }
 
 function defaultValue(field: Field): string {
-  const text = literal(field.type === 'json' ? minifyJson(defaultRaw(field).text) : defaultRaw(field).text);
+  const given = defaultRaw(field).text;
+  const text = literal(
+    field.type === 'json' ? minifyJson(given) : field.type === 'text' && field.normalize ? codeOf(given) : given,
+  );
   return field.type === 'text' || field.type === 'json'
     ? text
     : valueByGrammar(field, `${text}::varchar`, 'cell');
