@@ -42,7 +42,9 @@ export const fieldSchemas = {
       pattern: pattern('A regular expression (RE2) that the whole text must match.'),
       one_of: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: limits.one_of_values })),
       normalize: Type.Optional(
-        Type.Literal('code', { description: 'Hyphens are dropped, the letters a to z made upper case, first of all.' }),
+        Type.Literal('code', {
+          description: 'Hyphens are dropped, the letters a to z made upper case, first of all.',
+        }),
       ),
       ...presence,
       warn: Type.Optional(

@@ -31,7 +31,14 @@ interface Presence {
 
 export type FieldDeclaration = Presence &
   (
-    | { type: 'text'; min_length?: number; max_length?: number; pattern?: string; one_of?: string[]; normalize?: 'code' }
+    | {
+        type: 'text';
+        min_length?: number;
+        max_length?: number;
+        pattern?: string;
+        one_of?: string[];
+        normalize?: 'code';
+      }
     | { type: 'integer'; min?: string | number; max?: string | number }
     | { type: 'decimal'; precision: number; scale: number; min?: string | number; max?: string | number }
     | { type: 'boolean' }

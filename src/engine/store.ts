@@ -79,7 +79,10 @@ export interface StandingOfImport {
 }
 
 /** The delivery that takes back what an import brought which is replaced by the file of another delivery. */
-export function takingBack(replacing: Delivery & { content: File }, replaced: number): Delivery & { content: StandingOfImport } {
+export function takingBack(
+  replacing: Delivery & { content: File },
+  replaced: number,
+): Delivery & { content: StandingOfImport } {
   const { onProgress, signal, import: by } = replacing.content;
   return {
     ...replacing,

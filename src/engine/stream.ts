@@ -165,7 +165,9 @@ function fieldFaults(name: string, declared: FieldDeclaration): string[] {
       if (pattern !== undefined) faults.push(...patternFaults(name, pattern));
   }
   if (field.warn?.missing && (field.required || field.default !== undefined))
-    faults.push(`field ${name}: a value that is required or has a default is never missing; leave "warn" out`);
+    faults.push(
+      `field ${name}: a value that is required or has a default is never missing; leave "warn" out`,
+    );
   if (field.required && field.default !== undefined)
     faults.push(`field ${name}: give "required" or "default", not both`);
   if (faults.length === 0 && field.default !== undefined && 'code' in checkValue(field, undefined)) {

@@ -370,7 +370,11 @@ function textLimit(stream: Stream, field: Field & { type: 'text' }): number {
 function defaultValue(field: Field): string {
   const given = defaultRaw(field).text;
   const text = literal(
-    field.type === 'json' ? minifyJson(given) : field.type === 'text' && field.normalize ? codeOf(given) : given,
+    field.type === 'json'
+      ? minifyJson(given)
+      : field.type === 'text' && field.normalize
+        ? codeOf(given)
+        : given,
   );
   return field.type === 'text' || field.type === 'json'
     ? text

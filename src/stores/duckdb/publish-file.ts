@@ -359,8 +359,7 @@ class FileWork {
     const works = this.#replaced ? [this, this.#replaced] : [this];
     const watch = state.watch();
     try {
-      for (const work of works)
-        work.#resolved = await work.#following('comparing', () => work.#compare());
+      for (const work of works) work.#resolved = await work.#following('comparing', () => work.#compare());
       const batch = state.reserveBatch();
       for (const work of works) {
         work.#part = state.reservePart();
