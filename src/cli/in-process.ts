@@ -2,6 +2,7 @@
  * A connection to a ledger that this process has opened: requests go through the routes of the app without a socket,
  * files are taken in from where they are.
  */
+import { createReadStream } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { findForm } from '../engine/forms.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
@@ -13,6 +14,7 @@ import {
   queryText,
   type Reply,
   type RequestOptions,
+  uploadHeaders,
 } from './connection.ts';
 import { note } from './terminal.ts';
 
@@ -64,6 +66,13 @@ export function connectTo(tallybook: Tallybook, place: string): Connection {
       const stream = tallybook.streams.get(file.stream);
       const found = form === undefined ? undefined : findForm(stream, form);
       return tallybook.imports.start({ ...file, stream, form: found, source });
+    },
+    async upload(method, path, query, file, onSent, signal) {
+      const payload = createReadStream(file.path, { highWaterMark: 1 << 18, signal });
+      payload.on('data', () => onSent(payload.bytesRead));
+      const headers = uploadHeaders(file.name);
+      const answer = await (await app()).inject({ method, url: path + queryText(query), payload, headers });
+      return { status: answer.statusCode, text: answer.payload, next: undefined };
     },
     async close() {
       await (await opened)?.close();
