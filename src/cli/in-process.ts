@@ -3,6 +3,7 @@
  * files are taken in from where they are.
  */
 import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { findForm } from '../engine/forms.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
@@ -68,8 +69,7 @@ export function connectTo(tallybook: Tallybook, place: string): Connection {
       return tallybook.imports.start({ ...file, stream, form: found, source });
     },
     async upload(method, path, query, file, onSent, signal) {
-      const payload = createReadStream(file.path, { highWaterMark: 1 << 18, signal });
-      payload.on('data', () => onSent(payload.bytesRead));
+      const payload = Readable.from(readThrough(file.path, onSent, signal), { objectMode: false });
       const headers = uploadHeaders(file.name);
       const answer = await (await app()).inject({ method, url: path + queryText(query), payload, headers });
       return { status: answer.statusCode, text: answer.payload, next: undefined };
@@ -78,6 +78,15 @@ export function connectTo(tallybook: Tallybook, place: string): Connection {
       await (await opened)?.close();
     },
   };
+}
+
+/** A listener for data would start the stream before the app takes it. */
+async function* readThrough(path: string, onRead: (bytes: number) => void, signal: AbortSignal) {
+  const file = createReadStream(path, { highWaterMark: 1 << 18, signal });
+  for await (const chunk of file) {
+    onRead(file.bytesRead);
+    yield chunk as Buffer;
+  }
 }
 
 async function inject(
