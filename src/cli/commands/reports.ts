@@ -30,7 +30,6 @@ interface TakeInSettings extends ConnectionSettings {
   quiet?: boolean;
 }
 interface RatesSettings extends ConnectionSettings {
-  from?: string;
   json?: boolean;
 }
 
@@ -64,7 +63,6 @@ report was warned of is shown; lines that are rejected are at /dsrs/ID/rejected.
     .description('take in the file of the European Central Bank (eurofxref-hist.csv), or JSON')
     .argument('<file>', 'the file')
     .addHelpText('after', '\nExample:\n  $ tallybook rates import eurofxref-hist.csv')
-    .addOption(setting('--from <name>', 'where the rates come from; kept with them'))
     .action(takeInRates);
   for (const option of [...connectionSettings(), jsonSetting()]) rates.addOption(option);
 }
@@ -146,7 +144,7 @@ function printReport(file: string, report: ShownReport, seconds: number): void {
   if (report.euro === null) note(`There is no rate for ${currency.code} yet: tallybook rates import`);
 }
 
-async function takeInRates(file: string, { from, json, ...settings }: RatesSettings): Promise<void> {
+async function takeInRates(file: string, { json, ...settings }: RatesSettings): Promise<void> {
   await stat(file);
   await connected(
     settings,
@@ -155,7 +153,7 @@ async function takeInRates(file: string, { from, json, ...settings }: RatesSetti
         connection.upload(
           'PUT',
           '/v1/rates',
-          { source: from },
+          {},
           { path: resolve(file), name: basename(file) },
           () => undefined,
           signal,

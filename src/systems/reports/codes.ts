@@ -9,8 +9,8 @@ const currencies = new Intl.DisplayNames('en', { type: 'currency', fallback: 'no
 const noCountries = new Set(
   'AC AN BU CP CQ CS DD DG DY EA EU EZ FX HV IC NH QO RH SU TA TP UK UN VD XA XB XK YD YU ZR ZZ'.split(' '),
 );
-/** No currency, and one for tests. */
-const noCurrencies = new Set(['XXX', 'XTS']);
+/** A code for tests, and the one of three X, which says that there is no currency. */
+const noCurrency = /^X(TS|X{2})$/;
 
 /** The English name, or undefined where there is no such territory. */
 export function territoryName(code: string): string | undefined {
@@ -19,5 +19,5 @@ export function territoryName(code: string): string | undefined {
 
 /** The English name, or undefined where there is no such currency. */
 export function currencyName(code: string): string | undefined {
-  return /^[A-Z]{3}$/.test(code) && !noCurrencies.has(code) ? currencies.of(code) : undefined;
+  return /^[A-Z]{3}$/.test(code) && !noCurrency.test(code) ? currencies.of(code) : undefined;
 }

@@ -34,7 +34,7 @@ describe('names of reports', () => {
     ['A_B_NO_NOK_20200131-20200101.tsv', undefined, 'before its start'],
     ['A_B_XX_NOK_20200101-20200131.tsv', undefined, 'there is no territory XX'],
     ['A_B_EU_NOK_20200101-20200131.tsv', undefined, 'there is no territory EU'],
-    ['A_B_NO_XXX_20200101-20200131.tsv', undefined, 'there is no currency XXX'],
+    ['A_B_NO_XTS_20200101-20200131.tsv', undefined, 'there is no currency XTS'],
     ['A_B_NO_NOK_20200101-20200131.tsv', 'SEK', 'the parameter currency is SEK'],
     ['DSR_Us_Them_Service_2020-01_NO_1of1_20200205T101500.tsv', undefined, 'says no currency'],
     ['DSR_Us_Them_Service_2020-13_NO_1of1_20200205T101500.tsv', 'NOK', 'has the period 2020-13'],
