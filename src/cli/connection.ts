@@ -47,6 +47,15 @@ export interface Connection {
    * is read where it is. Aborting leaves nothing.
    */
   sendFile(file: FileToImport, onSent: (bytes: number) => void, signal: AbortSignal): Promise<ImportState>;
+  /** Sends a file as the body of a request; `onSent` as above. */
+  upload(
+    method: Method,
+    path: string,
+    query: Query,
+    file: { path: string; name: string },
+    onSent: (bytes: number) => void,
+    signal: AbortSignal,
+  ): Promise<Reply>;
   /** How an import stands. */
   importState(id: number): Promise<ImportState>;
   /** Throws `unknown_stream`: before a file is sent in vain. */
@@ -69,9 +78,17 @@ export function queryText(query: Query | undefined): string {
   return text === '' ? '' : `?${text}`;
 }
 
+/** Of a file that is the body; its name may hold any letter, so it is encoded (RFC 6266). */
+export function uploadHeaders(name: string): Record<string, string> {
+  return {
+    'content-type': 'application/octet-stream',
+    'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(name)}`,
+  };
+}
+
 /** Sends a request and gives the answer's text. Throws the coded error that the answer tells. */
 export async function ask(
-  connection: Connection,
+  connection: Pick<Connection, 'request'>,
   method: Method,
   path: string,
   options?: RequestOptions,

@@ -17,7 +17,7 @@ export interface EndedImport extends ImportState {
 
 /** Throws `import_failed` with the reason when it fails, `Interrupted` when the signal is aborted. */
 export async function followImport(
-  connection: Connection,
+  connection: Pick<Connection, 'sendFile' | 'importState' | 'request'>,
   file: FileToImport,
   bytes: number,
   progress: Progress,
@@ -39,7 +39,7 @@ export async function followImport(
   throw new TallybookError('import_failed', `${file.name}: ${state.error ?? state.status}`);
 }
 
-async function withdrawn(connection: Connection, id: number): Promise<never> {
+async function withdrawn(connection: Pick<Connection, 'request'>, id: number): Promise<never> {
   await ask(connection, 'DELETE', pathOf('v1', 'imports', id));
   throw new Interrupted(`interrupted; nothing of import ${id} was kept`);
 }

@@ -2,6 +2,8 @@
  * A connection to a ledger that this process has opened: requests go through the routes of the app without a socket,
  * files are taken in from where they are.
  */
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { findForm } from '../engine/forms.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
@@ -13,6 +15,7 @@ import {
   queryText,
   type Reply,
   type RequestOptions,
+  uploadHeaders,
 } from './connection.ts';
 import { note } from './terminal.ts';
 
@@ -65,10 +68,25 @@ export function connectTo(tallybook: Tallybook, place: string): Connection {
       const found = form === undefined ? undefined : findForm(stream, form);
       return tallybook.imports.start({ ...file, stream, form: found, source });
     },
+    async upload(method, path, query, file, onSent, signal) {
+      const payload = Readable.from(readThrough(file.path, onSent, signal), { objectMode: false });
+      const headers = uploadHeaders(file.name);
+      const answer = await (await app()).inject({ method, url: path + queryText(query), payload, headers });
+      return { status: answer.statusCode, text: answer.payload, next: undefined };
+    },
     async close() {
       await (await opened)?.close();
     },
   };
+}
+
+/** A listener for data would start the stream before the app takes it. */
+async function* readThrough(path: string, onRead: (bytes: number) => void, signal: AbortSignal) {
+  const file = createReadStream(path, { highWaterMark: 1 << 18, signal });
+  for await (const chunk of file) {
+    onRead(file.bytesRead);
+    yield chunk as Buffer;
+  }
 }
 
 async function inject(

@@ -13,6 +13,7 @@ import { keysCommands } from './commands/keys.ts';
 import { queryCommand } from './commands/query.ts';
 import { recordsCommands } from './commands/records.ts';
 import { rejectsCommands } from './commands/rejects.ts';
+import { reportsCommands } from './commands/reports.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
 import { streamsCommands } from './commands/streams.ts';
@@ -69,6 +70,7 @@ Every option can be given as a variable too; --help of a command names them.${ex
     webhooksCommands,
     keysCommands,
     usageCommands,
+    reportsCommands,
     upkeepCommands,
     restoreCommand,
   ]) {

@@ -16,6 +16,7 @@ import {
   pathOf,
   queryText,
   type Reply,
+  uploadHeaders,
 } from './connection.ts';
 import { Unreachable } from './outcome.ts';
 
@@ -44,6 +45,13 @@ export function connectOverHttp(server: Server): Connection {
       } finally {
         if (file.deleteFile) await rm(file.path, { force: true });
       }
+    },
+    async upload(method, path, query, file, onSent, signal) {
+      const { size } = await stat(file.path);
+      const payload = createReadStream(file.path, { highWaterMark: 1 << 18 });
+      payload.on('data', () => onSent(payload.bytesRead));
+      const headers = { ...uploadHeaders(file.name), 'content-length': String(size) };
+      return send({ method, path: path + queryText(query), headers, payload, signal });
     },
     async importState(id) {
       const reply = await get(pathOf('v1', 'imports', id));

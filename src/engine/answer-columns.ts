@@ -23,6 +23,9 @@ export function measureColumn({ name, field, text }: Measure): Column {
         type: 'decimal',
         digits: { precision: widest, scale: scaleOf(field!) + averageExtraScale },
       };
+    case 'weighted':
+      // It may have more digits than any decimal type of a file.
+      return { name: text, type: 'decimal' };
     case 'sum':
     case 'greatest':
       return { name: text, type: field!.type, digits: { precision: widest, scale: scaleOf(field!) } };

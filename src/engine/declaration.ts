@@ -11,6 +11,13 @@ import { limits } from './limits.ts';
 export const identifierPattern = '^[a-z][a-z0-9_]{0,62}$';
 export const Identifier = Type.String({ pattern: identifierPattern });
 
+const closed = { additionalProperties: false };
+/** The pattern of a text that is matched as a whole. */
+const pattern = (description: string) => Type.Optional(Type.String({ maxLength: 1000, description }));
+const missing = Type.Optional(Type.Boolean({ description: 'A missing value is counted.' }));
+const warn = Type.Optional(
+  Type.Object({ missing }, { ...closed, description: 'Taken in, and counted in the receipt of an import.' }),
+);
 const presence = {
   required: Type.Optional(
     Type.Boolean({ description: 'Reject the record when the field is missing or null.' }),
@@ -20,8 +27,8 @@ const presence = {
       description: 'Taken when the field is missing or null.',
     }),
   ),
+  warn,
 };
-const closed = { additionalProperties: false };
 const bound = Type.Union([Type.String({ maxLength: 60 }), Type.Number()], {
   description: 'Write bounds beyond 2^53 as strings.',
 });
@@ -32,14 +39,20 @@ export const fieldSchemas = {
       type: Type.Literal('text'),
       min_length: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.json_characters })),
       max_length: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.json_characters })),
-      pattern: Type.Optional(
-        Type.String({
-          maxLength: 1000,
-          description: 'A regular expression (RE2) that the whole text must match.',
+      pattern: pattern('A regular expression (RE2) that the whole text must match.'),
+      one_of: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: limits.one_of_values })),
+      normalize: Type.Optional(
+        Type.Literal('code', {
+          description: 'Hyphens are dropped, the letters a to z made upper case, first of all.',
         }),
       ),
-      one_of: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: limits.one_of_values })),
       ...presence,
+      warn: Type.Optional(
+        Type.Object(
+          { missing, pattern: pattern('A text that does not match this as a whole is counted.') },
+          { ...closed, description: 'Taken in, and counted in the receipt of an import.' },
+        ),
+      ),
     },
     closed,
   ),

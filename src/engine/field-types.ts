@@ -25,11 +25,20 @@ interface Presence {
   required?: boolean;
   /** Taken when the field is missing or null. */
   default?: string | number | boolean;
+  /** What is taken in all the same, and counted in the receipt of an import: see `warnings.ts`. */
+  warn?: { missing?: boolean; pattern?: string };
 }
 
 export type FieldDeclaration = Presence &
   (
-    | { type: 'text'; min_length?: number; max_length?: number; pattern?: string; one_of?: string[] }
+    | {
+        type: 'text';
+        min_length?: number;
+        max_length?: number;
+        pattern?: string;
+        one_of?: string[];
+        normalize?: 'code';
+      }
     | { type: 'integer'; min?: string | number; max?: string | number }
     | { type: 'decimal'; precision: number; scale: number; min?: string | number; max?: string | number }
     | { type: 'boolean' }
@@ -139,12 +148,12 @@ export function defaultRaw(field: Field): RawValue {
 function checkText(field: Exclude<Field, { type: 'json' }>, text: string): CheckedValue {
   switch (field.type) {
     case 'text': {
-      const length = [...text].length;
+      const value = field.normalize ? codeOf(text) : text;
+      const length = [...value].length;
       if (length < (field.min_length ?? 0) || length > textMax(field)) return { code: 'bad_length' };
-      if (field.pattern && !new RegExp(`^(?:${field.pattern})$`, 'u').test(text))
-        return { code: 'pattern_mismatch' };
-      if (field.one_of && !field.one_of.includes(text)) return { code: 'not_one_of' };
-      return { value: text };
+      if (field.pattern && !matchesWhole(field.pattern, value)) return { code: 'pattern_mismatch' };
+      if (field.one_of && !field.one_of.includes(value)) return { code: 'not_one_of' };
+      return { value };
     }
     case 'integer': {
       const plain = plainNumber(text);
@@ -174,6 +183,15 @@ function checkText(field: Exclude<Field, { type: 'json' }>, text: string): Check
         ? { value: text.toLowerCase() }
         : { code: 'invalid_value' };
   }
+}
+
+export function matchesWhole(pattern: string, text: string): boolean {
+  return new RegExp(`^(?:${pattern})$`, 'u').test(text);
+}
+
+/** A code as it is kept: without hyphens, the letters A to Z in upper case. */
+export function codeOf(text: string): string {
+  return text.replaceAll('-', '').replace(/[a-z]/g, (letter) => letter.toUpperCase());
 }
 
 function checkRange(field: { min?: string | number; max?: string | number }, plain: string): CheckedValue {

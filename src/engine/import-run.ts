@@ -15,8 +15,16 @@ import type { Receipt } from './verdicts.ts';
 
 export interface ImportRequest {
   stream: Stream;
-  /** The form in which its records come; the stream's own when not given. */
-  form?: Form | undefined;
+  /** The form in which its records come, or what makes it from the import's id; the stream's own when not given. */
+  form?: Form | ((id: number) => Form) | undefined;
+  /** Of the content, where its sender knows it. */
+  sha256?: string | undefined;
+  /** Rows have no ids of their own, and the same content again is to count again: they get theirs from the import. */
+  idsOfImport?: boolean | undefined;
+  /** The import whose records are taken back in the same commit; together with `idsOfImport` only. */
+  replaces?: number | undefined;
+  /** What is written beside the state of the import whenever that is written down, in the same commit if it is done. */
+  accompany?: ((state: ImportState) => Delivery[]) | undefined;
   path: string;
   /** As its sender calls the file. */
   name: string;
@@ -100,7 +108,8 @@ export class ImportRun {
     const { signal } = this.#abort;
     try {
       signal.throwIfAborted();
-      if (idsMayBeMissing(request.stream)) {
+      state.sha256 = request.sha256 ?? null;
+      if (idsMayBeMissing(request.stream) && state.sha256 === null) {
         this.#tell({ step: 'hashing' });
         state.sha256 = await contentHash(request.path, this.#compression, signal, (bytes) => {
           state.progress!.bytes_done = bytes;
@@ -111,7 +120,7 @@ export class ImportRun {
         this.#delivery((receipt) => {
           const counts = countsOf(receipt);
           done = { ...state, status: 'done', finished_at: timeNow(), counts, progress: null };
-          return stateDelivery(done);
+          return [stateDelivery(done), ...(request.accompany?.(done) ?? [])];
         }),
       );
       return done!;
@@ -135,12 +144,12 @@ export class ImportRun {
     this.#resolve(state);
   }
 
-  #delivery(alongside: (receipt: Receipt) => Delivery): Delivery {
-    const { stream, form, path, format, mode, source } = this.request;
+  #delivery(alongside: (receipt: Receipt) => Delivery[]): Delivery {
+    const { stream, form, path, format, mode, source, idsOfImport, replaces } = this.request;
     const { id, sha256, bytes } = this.state;
     return {
       stream,
-      form,
+      form: typeof form === 'function' ? form(id) : form,
       mode,
       source,
       reason: undefined,
@@ -149,7 +158,9 @@ export class ImportRun {
         path,
         format,
         compression: this.#compression,
-        idPrefix: sha256?.slice(0, 32) ?? String(id),
+        idPrefix: idsOfImport || sha256 === null ? String(id) : sha256.slice(0, 32),
+        newIds: idsOfImport === true,
+        replaces,
         import: id,
         onProgress: ({ step, rows, bytes_done, bytes_total }) =>
           this.#tell({ step, rows, bytes_done: bytes_done ?? null, bytes_total: bytes_total ?? bytes }),

@@ -5,6 +5,7 @@ import { importsStream } from './built-in-streams.ts';
 import { bookDelivery, valuesByName } from './own-books.ts';
 import type { Delivery, Entry, FileFormat, Mode, Progress } from './store.ts';
 import type { Receipt, VerdictCounts } from './verdicts.ts';
+import type { Warning } from './warnings.ts';
 
 export type ImportStatus = 'in_progress' | 'done' | 'failed' | 'undone';
 
@@ -21,6 +22,7 @@ export interface ImportProgress {
 
 export interface ImportCounts extends VerdictCounts {
   received: number;
+  warnings?: Warning[];
   batch: number;
   recorded_at: string;
 }

@@ -59,7 +59,7 @@ export class Imports {
       this.#active.set(run.state.id, run);
       try {
         await run.prepare();
-        await this.#ledger.write(stateDelivery(run.state));
+        await this.#writeDown(run.state, request.accompany);
       } catch (error) {
         this.#active.delete(run.state.id);
         throw error;
@@ -118,8 +118,11 @@ export class Imports {
     return run.ended;
   }
 
-  /** Takes back everything that stands and was brought by an import. Throws `import_not_undoable`. */
-  async undo(id: number, source: string): Promise<ImportState> {
+  /**
+   * Takes back everything that stands and was brought by an import. Throws `import_not_undoable`.
+   * @param accompany what is written in the same commit
+   */
+  async undo(id: number, source: string, accompany?: ImportRequest['accompany']): Promise<ImportState> {
     const state = await this.get(id);
     if (state.status !== 'done' || this.#undoing.has(id)) {
       const found = this.#undoing.has(id) ? 'being undone already' : state.status;
@@ -144,7 +147,10 @@ export class Imports {
           import: id,
           onProgress: () => undefined,
           signal: undefined,
-          alongside: (receipt) => stateDelivery(undone(receipt)),
+          alongside: (receipt) => {
+            const state = undone(receipt);
+            return [stateDelivery(state), ...(accompany?.(state) ?? [])];
+          },
         },
         allVerdicts: false,
       });
@@ -155,10 +161,10 @@ export class Imports {
   }
 
   /** Cancels what is in progress, or else undoes it. */
-  async withdraw(id: number, source: string): Promise<ImportState> {
-    if (!this.#active.has(id)) return this.undo(id, source);
+  async withdraw(id: number, source: string, accompany?: ImportRequest['accompany']): Promise<ImportState> {
+    if (!this.#active.has(id)) return this.undo(id, source, accompany);
     const state = await this.cancel(id);
-    return state.status === 'done' ? this.undo(id, source) : state;
+    return state.status === 'done' ? this.undo(id, source, accompany) : state;
   }
 
   /** Takes in nothing more and stops what is in progress: it leaves nothing, and is marked as interrupted. */
@@ -208,17 +214,22 @@ export class Imports {
   }
 
   async #fail(run: ImportRun, error: unknown): Promise<void> {
-    const { log, write } = this.#ledger;
+    const { log } = this.#ledger;
     const { id } = run.state;
     if (!(error instanceof TallybookError)) log.error({ err: error, import: id }, 'an import failed');
     const failed = run.failed(error);
     try {
-      await write(stateDelivery(failed));
+      await this.#writeDown(failed, run.request.accompany);
     } catch (cause) {
       // The next start will find it in progress, and mark it.
       log.error({ err: cause, import: id }, 'that an import failed could not be written down');
     }
     await this.#end(run, failed);
+  }
+
+  async #writeDown(state: ImportState, accompany: ImportRequest['accompany']): Promise<void> {
+    const deliveries = [stateDelivery(state), ...(accompany?.(state) ?? [])];
+    await Promise.all(deliveries.map((delivery) => this.#ledger.write(delivery)));
   }
 
   async #end(run: ImportRun, state: ImportState): Promise<void> {

@@ -55,7 +55,12 @@ function answers(rollup: Rollup, question: Question): boolean {
   if (question.knownAt !== undefined || question.touchedAfter !== undefined) return false;
   if (!question.measures.every((measure) => keeps(rollup, measure))) return false;
   const conditions = [...question.where, ...question.measures.flatMap(conditionsOf)];
-  const dimensions = [...question.by, ...conditions.map((condition) => condition.dimension)];
+  const weighed = question.measures.flatMap(({ weights }) => (weights ? [weights.by] : []));
+  const dimensions = [
+    ...question.by,
+    ...conditions.map((condition) => condition.dimension),
+    ...weighed.map((field) => ({ field, path: [] })),
+  ];
   if (!dimensions.every((d) => d.path.length === 0 && rollup.by.some((field) => field.name === d.field.name)))
     return false;
   const { from, to, every, tz } = question;
@@ -75,7 +80,7 @@ function keeps(rollup: Rollup, measure: Measure): boolean {
   if (measure.name === 'count') return true;
   if (measure.name === 'greatest') return measure.parts.every((part) => keeps(rollup, part));
   const kept = rollup.sum.some((field) => field.name === measure.field?.name);
-  if (measure.name === 'sum') return kept;
+  if (measure.name === 'sum' || measure.name === 'weighted') return kept;
   // An average needs the number of values: that is the number of records only where none can be missing.
   return (
     measure.name === 'avg' &&

@@ -4,6 +4,7 @@
  * resolved, values are canonical text of their field's type, times are instants.
  */
 import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
 import {
   type Every,
   everyNames,
@@ -18,7 +19,9 @@ import { EverySchema } from './declaration.ts';
 import { TallybookError } from './errors.ts';
 import { checkValue, type Field } from './field-types.ts';
 import { limits } from './limits.ts';
+import { checkShare, type Share, ShareSchema } from './share.ts';
 import type { Stream } from './stream.ts';
+import { checkWeights, type Weights, WeightsSchema, weightedScaleMax } from './weights.ts';
 
 const operators = ['eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'like'] as const;
 export type Operator = (typeof operators)[number] | 'is_null' | 'not_null';
@@ -50,7 +53,7 @@ export const QuestionSchema = Type.Object(
       Type.Array(Type.String(), {
         maxItems: limits.question_measures,
         description:
-          'count, sum(f), min(f), max(f), avg(f), count_distinct(f), each also with " if field=value"; greatest(sum(f) if field=value, …); count when not given',
+          'count, sum(f), min(f), max(f), avg(f), count_distinct(f), each also with " if field=value"; greatest(sum(f) if field=value, …); weighted(f), with weights; count when not given',
       }),
     ),
     by: Type.Optional(Type.Array(Type.String(), { maxItems: limits.question_dimensions })),
@@ -70,13 +73,23 @@ export const QuestionSchema = Type.Object(
     ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.answer_rows })),
     fill: Type.Optional(Type.Literal('zero')),
+    weights: Type.Optional(WeightsSchema),
+    share: Type.Optional(ShareSchema),
     known_at: Type.Optional(Type.String({ description: 'only what was recorded up to and including then' })),
   },
   { additionalProperties: false },
 );
 export type AskedQuestion = Static<typeof QuestionSchema>;
 
-export type MeasureName = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'count_distinct' | 'greatest';
+export type MeasureName =
+  | 'count'
+  | 'sum'
+  | 'min'
+  | 'max'
+  | 'avg'
+  | 'count_distinct'
+  | 'greatest'
+  | 'weighted';
 export interface Measure {
   /** The column's name: the measure as it was asked. */
   text: string;
@@ -87,6 +100,8 @@ export interface Measure {
   only: Condition | undefined;
   /** For greatest: the sums of which the largest is meant. */
   parts: Measure[];
+  /** For weighted. */
+  weights?: Weights;
 }
 
 export const countMeasure: Measure = {
@@ -143,6 +158,8 @@ export interface Question extends Selection {
   after: (string | null)[] | undefined;
   limit: number;
   fill: boolean;
+  /** Then the order is that of the share, and there is no `having` and no `after`. */
+  share?: Share;
   /**
    * Exclusive. Then the groups are of entries, not of records: of everything that was recorded after then, what took
    * back and what is taken back alike. So it tells which keys were touched; `count` is the only measure.
@@ -162,7 +179,8 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
   if (every !== 'all' && !stream.time)
     throw bad(`every=${every}: the stream ${stream.name} declares no "time"`);
   const texts = asked.measures?.length ? asked.measures : ['count'];
-  const measures = [...new Set(texts)].map((text) => checkMeasure(stream, text));
+  const weights = asked.weights && checkWeights(stream, asked.weights);
+  const measures = [...new Set(texts)].map((text) => checkMeasure(stream, text, weights));
   const by = [...new Set(asked.by ?? [])].map((text) => checkDimension(stream, text));
   const columns = [...(every === 'all' ? [] : [every]), ...by.map((d) => d.text)];
   const measureTexts = measures.map((m) => m.text);
@@ -185,7 +203,8 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
   if (asked.after && every !== 'all')
     throw bad('after pages through an answer without buckets; leave every out');
   const after = asked.after && checkAfter(order, by, measures, asked.after);
-  return {
+  if ((fill || after) && weights) throw bad('weights cannot be asked for together with fill or after');
+  const question = {
     ...selection,
     measures,
     by,
@@ -197,6 +216,10 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
     limit: asked.limit ?? limits.answer_rows_default,
     fill,
   };
+  if (!asked.share) return question;
+  const share = checkShare(asked.share, question, asked.order !== undefined);
+  order.unshift({ column: measures[share.measure]!.text, descending: true });
+  return { ...question, share };
 }
 
 /** The part of a question that selects entries. */
@@ -244,7 +267,9 @@ export function checkInstant(name: string, text: string, tz: string): Micros {
 const measurePattern =
   /^(count|(sum|min|max|avg|count_distinct)\(([a-z][a-z0-9_]*)\))(?: if ([a-z][^\s=]*)=(.*))?$/s;
 
-function checkMeasure(stream: Stream, text: string): Measure {
+function checkMeasure(stream: Stream, text: string, weights?: Weights): Measure {
+  const weighted = /^weighted\(([a-z][a-z0-9_]*)\)$/.exec(text)?.[1];
+  if (weighted !== undefined) return checkWeighted(stream, text, weighted, weights);
   const inside = /^greatest\((.*)\)$/s.exec(text)?.[1];
   if (inside !== undefined) return checkGreatest(stream, text, inside);
   const match = measurePattern.exec(text);
@@ -268,6 +293,16 @@ function checkMeasure(stream: Stream, text: string): Measure {
     throw bad(`${text}: ${field.name} is a ${field.type}, which has no ${name}`);
   }
   return { text, name, field, only, parts: [] };
+}
+
+function checkWeighted(stream: Stream, text: string, of: string, weights: Weights | undefined): Measure {
+  if (!weights) throw bad(`${text} needs weights`);
+  const field = stream.field(of);
+  if (field?.type !== 'integer' && (field?.type !== 'decimal' || field.scale > weightedScaleMax))
+    throw bad(
+      `${text}: expected an integer, or a decimal with at most ${weightedScaleMax} digits after the point`,
+    );
+  return { text, name: 'weighted', field, only: undefined, parts: [], weights };
 }
 
 /** The largest of several sums of a row: of a measure split by a dimension, without a row for each of its values. */
@@ -317,6 +352,7 @@ function checkAfter(
 
 /** A value to compare a measure with: a plain number, or the canonical text for min and max of other types. */
 function checkAgainst(what: string, { name, field }: Measure, value: unknown): string {
+  if (name === 'weighted') throw bad(`${what}: a weighted sum is not compared with values`);
   const ofItsType = name === 'min' || name === 'max';
   if (ofItsType && field && field.type !== 'integer' && field.type !== 'decimal')
     return checkCondition({ text: what, field, path: [] }, 'eq', [value]).values[0]!;
@@ -450,6 +486,10 @@ export function questionFromParameters(
   }
   if (asked['fill'] !== undefined && asked['fill'] !== 'zero')
     throw bad(`fill is ${asked['fill']}; expected zero`);
+  for (const name of ['weights', 'share']) {
+    const given = one(name);
+    if (given !== undefined) asked[name] = jsonParameter(name, given);
+  }
   const limit = one('limit');
   if (limit !== undefined) asked['limit'] = wholeNumber('limit', limit, limits.answer_rows);
   const where = conditionsFromParameters(parameters['where'], wherePattern, 'where=type=data');
@@ -457,6 +497,20 @@ export function questionFromParameters(
   const having = conditionsFromParameters(parameters['having'], havingPattern, 'having=sum(price)>10');
   if (having) asked['having'] = having;
   return asked as AskedQuestion;
+}
+
+/** What has parts of its own comes as JSON as a query parameter, too. */
+function jsonParameter(name: 'weights' | 'share' | string, text: string): unknown {
+  const example = name === 'share' ? '{"of":"sum(price)","percent":10}' : '{"by":"type","of":{"data":"0.5"}}';
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (!Value.Check(name === 'share' ? ShareSchema : WeightsSchema, value))
+    throw bad(`${name} is ${text}; expected JSON such as ${example}`);
+  return value;
 }
 
 /** A whole number from 1 to max, of a query parameter. */

@@ -53,13 +53,20 @@ export interface File {
   compression: Compression;
   /** A row with no id of its own gets `prefix:row`, rows counted from 1 without the header. */
   idPrefix: string;
+  /**
+   * The prefix was never used before in this stream, whose records have no ids of their own: so all rows are new, and
+   * need not be compared with anything.
+   */
+  newIds?: boolean;
   /** The import this belongs to; entries remember it, so that it can be undone. */
   import: number | undefined;
   onProgress: (progress: Progress) => void;
   /** Aborting leaves nothing behind. */
   signal: AbortSignal | undefined;
-  /** A delivery of texts, made from the receipt and published in the same commit: how the import ended. */
-  alongside: ((receipt: Receipt) => Delivery) | undefined;
+  /** Everything that stands and was brought by this import is taken back in the same commit; with `newIds` only. */
+  replaces?: number | undefined;
+  /** Deliveries of texts, made from the receipt and published in the same commit: how the import ended. */
+  alongside: ((receipt: Receipt) => Delivery[]) | undefined;
 }
 
 /** For mode retract: everything that stands and was brought by an import. */
@@ -68,7 +75,24 @@ export interface StandingOfImport {
   import: number;
   onProgress: (progress: Progress) => void;
   signal: AbortSignal | undefined;
-  alongside: ((receipt: Receipt) => Delivery) | undefined;
+  alongside: ((receipt: Receipt) => Delivery[]) | undefined;
+}
+
+/** The delivery that takes back what an import brought which is replaced by the file of another delivery. */
+export function takingBack(
+  replacing: Delivery & { content: File },
+  replaced: number,
+): Delivery & { content: StandingOfImport } {
+  const { onProgress, signal, import: by } = replacing.content;
+  return {
+    ...replacing,
+    form: undefined,
+    check: undefined,
+    mode: 'retract',
+    reason: `replaced by import ${by}`,
+    content: { kind: 'standing_of_import', import: replaced, onProgress, signal, alongside: undefined },
+    allVerdicts: false,
+  };
 }
 
 export interface Progress {

@@ -161,8 +161,13 @@ function fieldFaults(name: string, declared: FieldDeclaration): string[] {
         `field ${name}: min_length must not exceed max_length (${field.max_length ?? limits.text_characters})`,
       );
     }
-    if (field.pattern !== undefined) faults.push(...patternFaults(name, field.pattern));
+    for (const pattern of [field.pattern, field.warn?.pattern])
+      if (pattern !== undefined) faults.push(...patternFaults(name, pattern));
   }
+  if (field.warn?.missing && (field.required || field.default !== undefined))
+    faults.push(
+      `field ${name}: a value that is required or has a default is never missing; leave "warn" out`,
+    );
   if (field.required && field.default !== undefined)
     faults.push(`field ${name}: give "required" or "default", not both`);
   if (faults.length === 0 && field.default !== undefined && 'code' in checkValue(field, undefined)) {

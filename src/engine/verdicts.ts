@@ -14,6 +14,7 @@
  *     retract: `retracted`, else `duplicate` (taken back before), else `rejected` not_found
  */
 import type { ValueCode } from './field-types.ts';
+import type { Warning } from './warnings.ts';
 
 export const verdictNames = [
   'accepted',
@@ -74,6 +75,8 @@ export interface Receipt extends VerdictCounts {
   batch: number;
   recorded_at: string;
   received: number;
+  /** Of a file whose stream warns of something: what was met, and how often. */
+  warnings?: Warning[];
   /** All verdicts, when they were asked for; else the first that were not accepted. */
   verdicts: Verdict[];
 }

@@ -5,6 +5,7 @@ import { type TSchema, Type } from 'typebox';
 import { periods } from '../engine/alert-definition.ts';
 import { errorRegister } from '../engine/errors.ts';
 import { verdictNames } from '../engine/verdicts.ts';
+import { warningCodes } from '../engine/warnings.ts';
 
 const open = { additionalProperties: true };
 const closed = { additionalProperties: false };
@@ -50,12 +51,19 @@ const counts = {
   retracted: Count,
 };
 
+const warnings = Type.Optional(
+  Type.Array(Type.Object({ field: Text, code: Type.Enum([...warningCodes]), count: Count }, closed), {
+    description: 'What was taken in and should be known of, by field; only where there is something.',
+  }),
+);
+
 export const ReceiptSchema = Type.Object(
   {
     batch: Count,
     recorded_at: Time,
     received: Count,
     ...counts,
+    warnings,
     verdicts: Type.Optional(
       Type.Array(VerdictSchema, { description: 'With verdicts=all, and for one record sent alone.' }),
     ),
@@ -151,7 +159,9 @@ export const ImportSchema = Type.Object(
     bytes: nullable(Count),
     sha256: nullable(Text),
     error: nullable(Text),
-    counts: nullable(Type.Object({ received: Count, ...counts, batch: Count, recorded_at: Time }, closed)),
+    counts: nullable(
+      Type.Object({ received: Count, ...counts, warnings, batch: Count, recorded_at: Time }, closed),
+    ),
     progress: nullable(
       Type.Object(
         {

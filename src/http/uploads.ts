@@ -42,6 +42,14 @@ export async function sentFile(request: FastifyRequest): Promise<SentFile> {
 }
 
 function nameOf(disposition: string | undefined): string | undefined {
+  const encoded = /filename\*=UTF-8''([^;\s]+)/i.exec(disposition ?? '')?.[1];
+  if (encoded !== undefined) {
+    try {
+      return decodeURIComponent(encoded);
+    } catch {
+      // Then the plain one counts, if there is any.
+    }
+  }
   return /filename="([^"]*)"|filename=([^;\s]+)/i
     .exec(disposition ?? '')
     ?.slice(1)

@@ -17,10 +17,12 @@ import { randomChapter } from './random.ts';
 import { rejectsChapter } from './rejects.ts';
 import { retentionChapter } from './retention.ts';
 import { sequencesChapter } from './sequences.ts';
+import { sharesChapter } from './shares.ts';
 import { spoiltValuesChapter } from './spoilt-values.ts';
 import { touchedChapter } from './touched.ts';
 import { valuesChapter } from './values.ts';
 import { verdictsChapter } from './verdicts.ts';
+import { warningsChapter } from './warnings.ts';
 
 export function storeContract(under: StoreUnderTest): void {
   describe(`${under.name} store`, () => {
@@ -40,6 +42,8 @@ export function storeContract(under: StoreUnderTest): void {
     filesChapter(under);
     formsChapter(under);
     importsChapter(under);
+    warningsChapter(under);
+    sharesChapter(under);
     randomChapter(under);
   });
 }

@@ -120,8 +120,9 @@ export function importsChapter(under: StoreUnderTest): void {
 
     rule(under, 'how an import ended is published with it', () =>
       onFreshStore(under, [visits, runs], async (trial) => {
-        const alongside = (receipt: Receipt): Delivery =>
-          delivery(runs, 'upsert', [{ id: 'run', accepted: receipt.accepted }], { source: 'loader' });
+        const alongside = (receipt: Receipt): Delivery[] => [
+          delivery(runs, 'upsert', [{ id: 'run', accepted: receipt.accepted }], { source: 'loader' }),
+        ];
         const receipt = await take(trial, text, { format: 'csv', alongside });
         const [entry] = await trial.entries(runs);
         expect(entry).toMatchObject({
@@ -146,7 +147,7 @@ export function importsChapter(under: StoreUnderTest): void {
           const onProgress = (progress: Progress) => progress.step === step && controller.abort();
           await expect(take(trial, many, { signal: controller.signal, onProgress }), step).rejects.toThrow();
         }
-        const alongside = (): Delivery => {
+        const alongside = (): Delivery[] => {
           throw new Error('not this time');
         };
         await expect(take(trial, many, { alongside })).rejects.toThrow('not this time');

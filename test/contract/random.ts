@@ -163,7 +163,7 @@ class Comparison {
       compression: gzip ? 'gzip' : 'none',
       idPrefix: `file${random.below(3)}`,
       import: number,
-      alongside: random.chance(0.3) ? () => beside : undefined,
+      alongside: random.chance(0.3) ? () => [beside] : undefined,
     });
     return {
       stream,

@@ -152,7 +152,7 @@ function routesIn(tree: string): string[] {
 test('streams: every property of a declaration, a rollup and a field', () => {
   const properties = tables('docs/streams.md', 'property');
   const of = (schema: { properties: object }): string[] => Object.keys(schema.properties);
-  const presence = ['required', 'default'];
+  const presence = ['required', 'default', 'warn'];
   expect(names(properties).sort()).toEqual(
     [...of(DeclarationSchema), ...of(RollupSchema), ...of(FormSchema), ...presence].sort(),
   );

@@ -29,9 +29,14 @@ function entryColumns(stream: Stream): string {
 const stagedNumbers = 't._seq, t._part';
 
 /** Entries of a part in which every well-formed record is new. */
-export function appendNew(stream: Stream, { stage }: PartTables, numbers = stagedNumbers): string {
+export function appendNew(
+  stream: Stream,
+  { stage }: PartTables,
+  numbers = stagedNumbers,
+  hashAndId = 't._hash, t._id',
+): string {
   return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
-    select ${numbers}, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
+    select ${numbers}, 1, null, ${hashAndId}${list(storedFields(stream), 't.')}
     from ${stage} t where t._bad is null`;
 }
 

@@ -2,6 +2,7 @@
 import { answerColumns } from '../../engine/answer-columns.ts';
 import { formatBucket } from '../../engine/calendar.ts';
 import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
+import type { Field } from '../../engine/field-types.ts';
 import type { Plan } from '../../engine/plan.ts';
 import type { Measure, Question } from '../../engine/question.ts';
 import type { Answer } from '../../engine/store.ts';
@@ -20,8 +21,10 @@ import {
 import type { Connection } from './connection.ts';
 import { entriesOf, fieldValue, quote, rollupOf, sqlType } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
+import { askShare } from './share.ts';
 import { asOf, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
+import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weighted.ts';
 
 /** @param hasReversals whether the ledger holds entries of sign -1 */
 export async function ask(connection: Connection, plan: Plan, hasReversals: boolean): Promise<Answer> {
@@ -32,16 +35,22 @@ export async function ask(connection: Connection, plan: Plan, hasReversals: bool
       question.touchedAfter === undefined
         ? await knownCondition(connection, question.knownAt)
         : await touchedCondition(connection, question.touchedAfter);
-    const sql = rollup
-      ? rollupQuestion(
+    const grouping = rollup
+      ? rollupGrouping(
           stream,
           rollup,
           question,
           await holdsOverflows(connection, stream, rollup, question),
           parameters,
         )
-      : ledgerQuestion(stream, question, known, hasReversals, parameters);
-    const rows = await connection.askOnce(sql, parameters.values);
+      : ledgerGrouping(stream, question, known, hasReversals, parameters);
+    const rows = question.share
+      ? await askShare(connection, question, {
+          select: groupsSql(question, grouping, parameters),
+          parameters: parameters.values,
+          output: outputOf(question, undefined),
+        })
+      : await connection.askOnce(statement(question, grouping, parameters), parameters.values);
     const more = rows.length > question.limit;
     return {
       columns: answerColumns(question),
@@ -64,40 +73,51 @@ interface Grouping {
   records: string;
 }
 
-function ledgerQuestion(
+function ledgerGrouping(
   stream: Stream,
   question: Question,
   known: string,
   hasReversals: boolean,
   parameters: Parameters,
-): string {
+): Grouping {
   // What a sum cannot take back (the smallest, the largest, distinct values) is asked of the records that stand.
   const standing =
     hasReversals &&
     question.measures.some((m) => m.name === 'min' || m.name === 'max' || m.name === 'count_distinct');
   const signed = hasReversals && !standing && question.touchedAfter === undefined;
   const conditions = known === '' || standing ? [] : [known];
-  return statement(
-    question,
-    {
-      from: `${standing ? standingEntries(stream, known) : entriesOf(stream)} e`,
-      conditions: [...conditions, ...selectionSql(stream, question, parameters)],
-      bucket:
-        question.every === 'all'
-          ? undefined
-          : bucketExpression(`e.${quote(stream.time!.name)}`, question.every, question.tz),
-      dimensions: question.by.map((dimension) => dimensionSql(stream, dimension, parameters)),
-      measures: question.measures.map((measure) => ledgerMeasure(stream, measure, signed, parameters)),
-      records: signed ? 'sum(e._sign)' : 'count(*)',
-    },
-    parameters,
-  );
+  return {
+    from: `${standing ? standingEntries(stream, known) : entriesOf(stream)} e ${weightsJoin(stream, question, parameters)}`,
+    conditions: [...conditions, ...selectionSql(stream, question, parameters)],
+    bucket:
+      question.every === 'all'
+        ? undefined
+        : bucketExpression(`e.${quote(stream.time!.name)}`, question.every, question.tz),
+    dimensions: question.by.map((dimension) => dimensionSql(stream, dimension, parameters)),
+    measures: question.measures.map((measure) =>
+      ledgerMeasure(stream, question, measure, signed, parameters),
+    ),
+    records: signed ? 'sum(e._sign)' : 'count(*)',
+  };
 }
 
-function ledgerMeasure(stream: Stream, measure: Measure, signed: boolean, parameters: Parameters): string {
+function ledgerMeasure(
+  stream: Stream,
+  question: Question,
+  measure: Measure,
+  signed: boolean,
+  parameters: Parameters,
+): string {
   if (measure.name === 'greatest') {
-    const parts = measure.parts.map((part) => ledgerMeasure(stream, part, signed, parameters));
+    const parts = measure.parts.map((part) => ledgerMeasure(stream, question, part, signed, parameters));
     return `greatest(${parts.join(', ')})`;
+  }
+  if (measure.name === 'weighted') {
+    const value = fieldValue(stream, measure.field!);
+    return weightedSum(measure, question, {
+      sum: (only) => signedSum(value, signed, only),
+      value: signed ? `case when e._sign = 1 then ${value} else -${value} end` : value,
+    });
   }
   const only = measure.only ? [conditionSql(stream, measure.only, parameters)] : [];
   if (measure.name === 'count')
@@ -145,25 +165,30 @@ async function holdsOverflows(
   connection: Connection,
   stream: Stream,
   rollup: Rollup,
-  { measures, where }: Question,
+  { measures, where, share }: Question,
 ): Promise<boolean> {
-  if (where.some(({ operator }) => operator === 'eq' || operator === 'in')) return true;
+  const few = where.some(({ operator }) => operator === 'eq' || operator === 'in');
+  if (few && !share) return true;
   const asked = measures.flatMap((measure) => [measure, ...measure.parts]).map(({ field }) => field);
   const looks = [...new Set(asked)]
-    .filter((field) => field !== undefined && isNarrow(field))
-    .flatMap((field) => ['>', '<'].map((sign) => `${overflowColumn(field!)} ${sign} 0`))
+    .filter((field) => field !== undefined)
+    .flatMap((field) =>
+      isNarrow(field)
+        ? ['>', '<'].map((sign) => `${overflowColumn(field)} ${sign} 0`)
+        : [`${overflowColumn(field)} is not null`],
+    )
     .map((condition) => `(select 1 from ${rollupOf(stream, rollup)} where ${condition} limit 1)`);
   if (looks.length === 0) return true;
   return (await connection.askOnce(looks.join(' union all '))).length > 0;
 }
 
-function rollupQuestion(
+function rollupGrouping(
   stream: Stream,
   rollup: Rollup,
   question: Question,
   overflows: boolean,
   parameters: Parameters,
-): string {
+): Grouping {
   const asRow = (name: string) => `e.${quote(name)}`;
   const local = { ...stream, id: undefined } as Stream; // a rollup keeps the id, too, under its own name
   const conditions = selectionSql(local, { ...question, from: undefined, to: undefined }, parameters);
@@ -179,45 +204,62 @@ function rollupQuestion(
         : `make_timestamp(${parameters.add(edge, 'bigint')})`;
     conditions.push(`e._bucket ${sign} ${value}`);
   }
-  const onlyOf = ({ only }: Measure): string => filter(only ? [conditionSql(local, only, parameters)] : []);
+  const conditionsOf = ({ only }: Measure): string[] => (only ? [conditionSql(local, only, parameters)] : []);
+  const onlyOf = (measure: Measure): string => filter(conditionsOf(measure));
   const sumOf = (measure: Measure): string => {
     if (measure.name === 'greatest') return `greatest(${measure.parts.map(sumOf).join(', ')})`;
     const field = measure.field!;
-    const only = onlyOf(measure);
+    if (measure.name !== 'weighted') return keptSum(field, conditionsOf(measure));
+    return weightedSum(measure, question, {
+      sum: (conditions) => keptSum(field, conditions),
+      value: keptValue(field),
+    });
+  };
+  /** The sum that one row of the rollup keeps. */
+  const keptValue = (field: Field): string => {
+    const [kept, over] = [`e.${sumColumn(field)}`, `e.${overflowColumn(field)}`];
+    if (!overflows) return kept;
+    if (isNarrow(field)) return `(${kept} + coalesce(${over}, 0))`;
+    return `(${kept} + case when ${over} is null then 0 else ${decimalOfUnits(field, over)} end)`;
+  };
+  const keptSum = (field: Field, conditions: string[]): string => {
+    const only = filter(conditions);
     const kept = `coalesce(sum(e.${sumColumn(field)})${only}, 0)`;
     const over = `e.${overflowColumn(field)}`;
     const sumOver = `sum(${over})${only}`;
-    if (isNarrow(field)) return overflows ? `(${kept} + coalesce(${sumOver}, 0))` : kept;
-    // In units of the last decimal; a point is put in, after zeros where there are too few digits.
-    const units = `replace(cast(${sumOver} as varchar), '-', '')`;
-    const digits = `(repeat('0', greatest(0, ${scaleOf(field) + 1} - length(${units}))) || ${units})`;
-    const sign = `case when ${sumOver} < cast(0 as bignum) then '-' else '' end`;
-    const text = `${sign} || left(${digits}, -${scaleOf(field)}) || '.' || right(${digits}, ${scaleOf(field)})`;
-    const whole = scaleOf(field) === 0 ? `cast(${sumOver} as varchar)` : text;
-    return `(${kept} + case when count(${over})${only} = 0 then 0 else cast(${whole} as ${sqlType(field).replace(/\(\d+/, '(38')}) end)`;
+    if (!overflows) return kept;
+    if (isNarrow(field)) return `(${kept} + coalesce(${sumOver}, 0))`;
+    return `(${kept} + case when count(${over})${only} = 0 then 0 else ${decimalOfUnits(field, sumOver)} end)`;
   };
-  return statement(
-    question,
-    {
-      from: `${rollupOf(stream, rollup)} e`,
-      conditions,
-      bucket:
-        question.every === 'all'
-          ? undefined
-          : coarserBucket('e._bucket', rollup.every, question.every, question.tz),
-      dimensions: question.by.map((dimension) => asRow(dimension.field.name)),
-      measures: question.measures.map((measure) => {
-        if (measure.name !== 'count' && measure.name !== 'avg') return sumOf(measure);
-        const count = `coalesce(sum(e._count)${onlyOf(measure)}, 0)`;
-        return measure.name === 'count' ? `${count}::bigint` : average(sumOf(measure), count);
-      }),
-      records: 'sum(e._count)',
-    },
-    parameters,
-  );
+  return {
+    from: `${rollupOf(stream, rollup)} e ${weightsJoin(local, question, parameters)}`,
+    conditions,
+    bucket:
+      question.every === 'all'
+        ? undefined
+        : coarserBucket('e._bucket', rollup.every, question.every, question.tz),
+    dimensions: question.by.map((dimension) => asRow(dimension.field.name)),
+    measures: question.measures.map((measure) => {
+      if (measure.name !== 'count' && measure.name !== 'avg') return sumOf(measure);
+      const count = `coalesce(sum(e._count)${onlyOf(measure)}, 0)`;
+      return measure.name === 'count' ? `${count}::bigint` : average(sumOf(measure), count);
+    }),
+    records: 'sum(e._count)',
+  };
 }
 
-function statement(question: Question, grouping: Grouping, parameters: Parameters): string {
+/** From whole units of the last decimal, of any length: a point is put in, after zeros where there are too few digits. */
+function decimalOfUnits(field: Field, value: string): string {
+  const units = `replace(cast(${value} as varchar), '-', '')`;
+  const digits = `(repeat('0', greatest(0, ${scaleOf(field) + 1} - length(${units}))) || ${units})`;
+  const sign = `case when ${value} < cast(0 as bignum) then '-' else '' end`;
+  const text = `${sign} || left(${digits}, -${scaleOf(field)}) || '.' || right(${digits}, ${scaleOf(field)})`;
+  const whole = scaleOf(field) === 0 ? `cast(${value} as varchar)` : text;
+  return `cast(${whole} as ${sqlType(field).replace(/\(\d+/, '(38')})`;
+}
+
+/** The groups: the bucket b, the dimensions d0 …, the measures m0 …. */
+function groupsSql(question: Question, grouping: Grouping, parameters: Parameters): string {
   const { bucket, dimensions, measures, conditions, records } = grouping;
   const keys = [
     ...(bucket ? [`${bucket} as b`] : []),
@@ -231,6 +273,27 @@ function statement(question: Question, grouping: Grouping, parameters: Parameter
       return comparison(measures[measure]!, operator, compared.texts, compared.type, parameters);
     }),
   ];
+  return `select ${[...keys, ...measures.map((measure, i) => `${measure} as m${i}`)].join(', ')}
+      from ${grouping.from}
+      ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
+      ${grouped ? `group by ${keys.map((_, i) => i + 1).join(', ')}` : ''}
+      ${having.length > 0 ? `having ${having.join(' and ')}` : ''}`;
+}
+
+/** What an answer shows of the columns of its groups. */
+function outputOf(question: Question, bucket: string | undefined): string[] {
+  const bucketOut =
+    bucket &&
+    (question.every === 'hour' || question.every === 'minute' ? 'epoch_us(b)' : 'cast(b as varchar)');
+  return [
+    ...question.by.map((d, i) => outputSql(`d${i}`, d.path.length > 0 ? 'text' : d.field.type)),
+    ...(bucketOut ? [bucketOut] : []),
+    ...question.measures.map((m, i) => measureOutput(question, m, `m${i}`)),
+  ];
+}
+
+function statement(question: Question, grouping: Grouping, parameters: Parameters): string {
+  const { bucket } = grouping;
   const columnOf = (name: string): string => {
     if (bucket && name === question.every) return 'b';
     const dimension = question.by.findIndex((d) => d.text === name);
@@ -239,20 +302,8 @@ function statement(question: Question, grouping: Grouping, parameters: Parameter
   const order = question.order.map(
     ({ column, descending }) => `${columnOf(column)} ${descending ? 'desc' : 'asc'} nulls last`,
   );
-  const bucketOut =
-    bucket &&
-    (question.every === 'hour' || question.every === 'minute' ? 'epoch_us(b)' : 'cast(b as varchar)');
-  const output = [
-    ...question.by.map((d, i) => outputSql(`d${i}`, d.path.length > 0 ? 'text' : d.field.type)),
-    ...(bucketOut ? [bucketOut] : []),
-    ...question.measures.map((m, i) => measureOutput(m, `m${i}`)),
-  ];
-  return `select ${output.join(', ')} from (
-      select ${[...keys, ...measures.map((measure, i) => `${measure} as m${i}`)].join(', ')}
-      from ${grouping.from}
-      ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-      ${grouped ? `group by ${keys.map((_, i) => i + 1).join(', ')}` : ''}
-      ${having.length > 0 ? `having ${having.join(' and ')}` : ''}
+  return `select ${outputOf(question, bucket).join(', ')} from (
+      ${groupsSql(question, grouping, parameters)}
     ) ${question.after ? `where ${afterSql(question, question.after, columnOf, parameters)}` : ''}
     ${order.length > 0 ? `order by ${order.join(', ')}` : ''} limit ${question.limit + 1}`;
 }
@@ -300,8 +351,10 @@ function scaledForAverage(value: string, scale: number): string {
   return whole + fraction.slice(0, digits).padEnd(digits, '0');
 }
 
-function measureOutput(measure: Measure, column: string): string {
+function measureOutput(question: Question, measure: Measure, column: string): string {
   switch (measure.name) {
+    case 'weighted':
+      return weightedOutput(measure, question, column);
     case 'count':
     case 'count_distinct':
       return `${column}::double`;
@@ -330,7 +383,9 @@ function readRow(
         ? trimDecimal(String(value))
         : (value as string | boolean);
     }
-    const { name, field } = question.measures[i - byCount - (hasBucket ? 1 : 0)]!;
+    const measure = question.measures[i - byCount - (hasBucket ? 1 : 0)]!;
+    const { name, field } = measure;
+    if (name === 'weighted') return readWeighted(measure, question, String(value));
     if (name === 'count' || name === 'count_distinct') return Number(value);
     if (name === 'avg') return fromScaled(BigInt(String(value)), scaleOf(field!) + averageExtraScale);
     return field!.type === 'decimal' ? trimDecimal(String(value)) : (value as string | boolean);

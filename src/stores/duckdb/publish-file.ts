@@ -20,10 +20,17 @@ import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Lock } from '../../engine/lock.ts';
 import { isConcerned } from '../../engine/record-check.ts';
-import type { Delivery, File, Progress, StandingOfImport } from '../../engine/store.ts';
+import {
+  type Delivery,
+  type File,
+  type Progress,
+  type StandingOfImport,
+  takingBack,
+} from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { unpackFile } from '../../engine/unpack.ts';
 import { countOfVerdict, noCounts, type Receipt, type Verdict } from '../../engine/verdicts.ts';
+import { type Warning, warningsFrom, watchedOf } from '../../engine/warnings.ts';
 import {
   appendAccepted,
   appendDuplicates,
@@ -104,6 +111,14 @@ class FileWork {
   readonly #form: Stream;
   #tables: PartTables;
   readonly #number: number;
+  /** What takes back the import that this file replaces, if any: it is published in the same transaction. */
+  readonly #replaced: FileWork | undefined;
+  /** Ids are made from the rows' places when they are appended: nothing stands that could have one of them. */
+  readonly #newIds: boolean;
+  #resolved: Map<string, number> | undefined;
+  /** Of this attempt. */
+  #part = 0;
+  #base = 0n;
   /** Rows that could be read, and rows that could not and are noted in the table `unreadable`. */
   #readable = 0;
   #unreadable = 0;
@@ -121,6 +136,12 @@ class FileWork {
     this.#form = delivery.form ?? delivery.stream;
     this.#number = context.nextNumber();
     this.#tables = this.#tablesIn('staging');
+    const { content } = delivery;
+    this.#newIds = content.kind === 'file' && content.newIds === true && !this.#stream.id;
+    this.#replaced =
+      content.kind === 'file' && content.replaces !== undefined
+        ? new FileWork(context, connection, takingBack({ ...delivery, content }, content.replaces))
+        : undefined;
   }
 
   #tablesIn(database: string): PartTables {
@@ -140,6 +161,7 @@ class FileWork {
 
   async run(): Promise<Receipt> {
     await this.#following('staging', () => this.#stage());
+    if (this.#replaced) await this.#replaced.#stage();
     for (let attempt = 0; ; attempt++) {
       const locked = attempt === attemptsWithoutLock;
       const publish = () => this.#publish(locked);
@@ -149,6 +171,7 @@ class FileWork {
   }
 
   async cleanUp(): Promise<void> {
+    await this.#replaced?.cleanUp();
     for (const path of this.#temporaryFiles) await rm(path, { force: true });
     const { stage, suspects, resolved } = this.#tables;
     for (const table of [stage, suspects, resolved, this.#raw]) {
@@ -188,7 +211,8 @@ class FileWork {
     const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
     const bounds = `${horizon}::bigint as horizon, ${latest}::bigint as latest`;
     let select = source.select;
-    if (needsFallback(this.#stream)) {
+    const given = needsFallback(this.#stream) && !this.#newIds;
+    if (given) {
       // Rows are numbered by the rowid of a table: `row_number() over ()` takes one thread and 6 s for 5 million.
       await this.#connection.execute(`create table ${this.#raw} as ${select}`);
       await this.#noteUnreadable(source, this.#raw);
@@ -199,13 +223,23 @@ class FileWork {
     await this.#connection.execute(
       stageFileSql(this.#form, this.#tables.stage, { kind: source.kind, select }, this.#isChecked),
     );
-    if (!needsFallback(this.#stream)) await this.#noteUnreadable(source, this.#tables.stage);
+    if (!given) await this.#noteUnreadable(source, this.#tables.stage);
     await this.#readAgainExactly();
     await this.#holdAgainst();
     if (this.#unreadable > 0) {
       await this.#connection.execute(`insert into ${this.#tables.stage} (_line, _bad, _found)
         select line, ${recordRefusals.unreadable_row}, reason from unreadable order by place`);
     }
+    if (this.#newIds) {
+      await this.#connection.execute(
+        `update ${this.#tables.stage} as t set _id = ${this.#newId(file)} where _bad is not null`,
+      );
+    }
+  }
+
+  /** The id of row `t`, from its place in the file. */
+  #newId({ idPrefix }: File): string {
+    return `${literal(idPrefix)} || ':' || (${this.#place('t.rowid')} + 1)`;
   }
 
   /**
@@ -322,28 +356,36 @@ class FileWork {
   /** Undefined when another batch has touched an id of this file meanwhile: then it must be done again. */
   async #publish(locked: boolean): Promise<Receipt | undefined> {
     const { state, lock } = this.#context;
+    const works = this.#replaced ? [this, this.#replaced] : [this];
     const watch = state.watch();
     try {
-      const resolved = await this.#following('comparing', () => this.#compare());
+      for (const work of works) work.#resolved = await work.#following('comparing', () => work.#compare());
       const batch = state.reserveBatch();
-      const part = state.reservePart();
-      const base = state.reserveSeqs(this.#stream, BigInt(this.#rows) * seqsPerRow + 1n);
+      for (const work of works) {
+        work.#part = state.reservePart();
+        work.#base = state.reserveSeqs(work.#stream, BigInt(work.#rows) * seqsPerRow + 1n);
+      }
       const partWriter = new PartWriter(this.#connection, state);
       const { alongside } = this.#delivery.content;
-      if (alongside) await partWriter.prepare([alongside(this.#emptyReceipt()).stream]);
+      if (alongside)
+        await partWriter.prepare(alongside(this.#emptyReceipt()).map((delivery) => delivery.stream));
       if (this.#noted.length > 0) await partWriter.prepare([this.#delivery.check!.notes]);
       await this.#connection.run('begin transaction');
       try {
-        await this.#following('publishing', () => this.#append(part, base, resolved));
+        for (const work of works) await work.#following('publishing', () => work.#append());
         const end = async () => {
-          if (!locked && (await this.#touched(watch.parts.get(this.#stream.name) ?? []))) return undefined;
-          return this.#commit(
-            { batch, recordedAt: state.nextInstant(), parts: [{ stream: this.#stream, part }], rejects: [] },
-            part,
-            base,
-            resolved,
-            partWriter,
-          );
+          for (const work of locked ? [] : works)
+            if (await work.#touched(watch.parts.get(work.#stream.name) ?? [])) return undefined;
+          const parts = works.map((work) => ({ stream: work.#stream, part: work.#part }));
+          const stamp = { batch, recordedAt: state.nextInstant(), parts, rejects: [] };
+          const receipt = await this.#conclude(stamp);
+          if (this.#replaced) await this.#replaced.#conclude(stamp);
+          await this.#writeBeside(alongside?.(receipt) ?? [], stamp, partWriter);
+          await partWriter.note(this.#delivery, await this.#takenIn(this.#noted, this.#resolved), stamp);
+          await this.#connection.run('commit');
+          for (const work of works) work.#leaveUncovered();
+          state.committed(stamp);
+          return receipt;
         };
         const receipt = locked ? await end() : await lock.run(end);
         if (!receipt) await this.#connection.run('rollback');
@@ -359,6 +401,7 @@ class FileWork {
 
   /** Verdicts by id, as far as they are not simply 'new'. Returns how many of each; undefined when there are none. */
   async #compare(): Promise<Map<string, number> | undefined> {
+    if (this.#newIds) return undefined;
     const { stage, suspects, resolved } = this.#tables;
     for (const table of [suspects, resolved]) await this.#connection.execute(`drop table if exists ${table}`);
     const empty = this.#context.state.books(this.#stream).nextSeq === 1n;
@@ -411,22 +454,26 @@ class FileWork {
   }
 
   /** Lays down what the statements of this part have in common; temporary tables may be written in any transaction. */
-  async #bring(part: number, base: bigint, recordedAt: bigint): Promise<void> {
+  async #bring(recordedAt: bigint): Promise<void> {
     const { source, content } = this.#delivery;
     await this.#connection.bring({
-      part,
-      base,
+      part: this.#part,
+      base: this.#base,
       source,
       import: content.import ?? noImport,
       recorded_at: recordedAt,
     });
   }
 
-  async #append(part: number, base: bigint, resolved: Map<string, number> | undefined): Promise<void> {
+  async #append(): Promise<void> {
+    const [part, base, resolved] = [this.#part, this.#base, this.#resolved];
     const numbers = `${base} + ${seqsPerRow} * t.rowid + 1, ${part}`;
-    await this.#bring(part, base, 0n);
+    await this.#bring(0n);
     if (!resolved) {
-      await this.#connection.run(appendNew(this.#stream, this.#tables, numbers));
+      const { content } = this.#delivery;
+      const id = this.#newIds && content.kind === 'file' ? this.#newId(content) : 't._id';
+      const ids = this.#newIds ? `hash(${id}), ${id}` : `t._hash, ${id}`;
+      await this.#connection.run(appendNew(this.#stream, this.#tables, numbers, ids));
       for (const rollup of this.#stream.rollups)
         await this.#connection.run(appendRollupOfNew(this.#stream, rollup, this.#tables));
       return;
@@ -448,25 +495,21 @@ class FileWork {
 
   /** Whether parts that were committed since the comparison hold an id of this file. */
   async #touched(parts: number[]): Promise<boolean> {
-    if (parts.length === 0) return false;
+    if (parts.length === 0 || this.#newIds) return false;
     const rows = await this.#context.writer.askOnce(`select 1 from ${entriesOf(this.#stream)}
       where _part between ${parts[0]} and ${parts.at(-1)} and _part in (${parts.join(', ')})
       and _hash in (select _hash from ${this.#tables.stage} where _bad is null) limit 1`);
     return rows.length > 0;
   }
 
-  async #commit(
-    stamp: BatchStamp,
-    part: number,
-    base: bigint,
-    resolved: Map<string, number> | undefined,
-    partWriter: PartWriter,
-  ): Promise<Receipt> {
+  /** What is written when the time of the batch is known: rejects, and the line of the part. */
+  async #conclude(stamp: BatchStamp): Promise<Receipt> {
     const { state } = this.#context;
-    const { mode, content } = this.#delivery;
+    const { mode } = this.#delivery;
+    const resolved = this.#resolved;
     this.#checkAbort();
     const receipt = await this.#receipt(stamp, resolved);
-    await this.#bring(part, base, stamp.recordedAt);
+    await this.#bring(stamp.recordedAt);
     if (receipt.rejected + receipt.conflicts > 0) {
       const first = state.reserveSeqs(rejectsStream, BigInt(this.#rows));
       const { horizon, latest } = timeBounds(this.#stream, state);
@@ -487,20 +530,21 @@ class FileWork {
       );
       stamp.rejects.push({ from: first, to: first + BigInt(this.#rows) });
     }
-    await book(this.#connection, this.#delivery, part, stamp, [receipt]);
-    if (content.alongside) {
-      const delivery = content.alongside(receipt);
+    await book(this.#connection, this.#delivery, this.#part, stamp, [receipt]);
+    return receipt;
+  }
+
+  async #writeBeside(beside: Delivery[], stamp: BatchStamp, partWriter: PartWriter): Promise<void> {
+    for (const delivery of beside) {
       if (delivery.content.kind !== 'texts')
         throw new Error('what is published alongside a file must be texts');
       await partWriter.write([{ ...delivery, content: delivery.content }], stamp);
     }
-    await partWriter.note(this.#delivery, await this.#takenIn(this.#noted, resolved), stamp);
-    await this.#connection.run('commit');
-    state
-      .books(this.#stream)
-      .filter.leaveUncovered({ from: base, to: base + BigInt(this.#rows) * seqsPerRow });
-    state.committed(stamp);
-    return receipt;
+  }
+
+  #leaveUncovered(): void {
+    const to = this.#base + BigInt(this.#rows) * seqsPerRow;
+    this.#context.state.books(this.#stream).filter.leaveUncovered({ from: this.#base, to });
   }
 
   /** Those of some rows that are neither known already nor in conflict with what is. */
@@ -537,7 +581,24 @@ class FileWork {
     receipt.rejected += bad;
     receipt.accepted += this.#rows - bad - [...resolvedRows.values()].reduce((a, b) => a + b, 0);
     receipt.verdicts = await this.#verdicts(resolved !== undefined);
-    return receipt;
+    const warnings = this.#delivery.content.kind === 'file' ? await this.#warnings() : [];
+    return warnings.length > 0 ? { ...receipt, warnings } : receipt;
+  }
+
+  async #warnings(): Promise<Warning[]> {
+    const watched = watchedOf(this.#form);
+    if (watched.length === 0) return [];
+    const counts = watched.map(({ field, code, pattern }) => {
+      const stored = this.#stream.fields[this.#form.fields.indexOf(field)]!;
+      const column = stored === this.#stream.id ? '_id' : quote(stored.name);
+      const met =
+        code === 'missing' ? `${column} is null` : `not regexp_full_match(${column}, ${literal(pattern)})`;
+      return `(count(*) filter (where ${met}))::double`;
+    });
+    const [row] = await this.#connection.askOnce(
+      `select ${counts.join(', ')} from ${this.#tables.stage} where _bad is null`,
+    );
+    return warningsFrom(watched, row as number[]);
   }
 
   async #verdicts(resolved: boolean): Promise<Verdict[]> {
@@ -545,7 +606,7 @@ class FileWork {
     const { stage, resolved: table } = this.#tables;
     const most = all ? limits.receipt_verdicts_all : limits.receipt_verdicts;
     const row = (verdict: string) =>
-      `select (${this.#place('t.rowid')})::bigint as n, t._id as id, t._bad as bad, ${verdict} as verdict, t._found as found from ${stage} t`;
+      `select (${this.#place('t.rowid')})::bigint as n, ${this.#delivery.content.kind === 'file' && this.#newIds ? this.#newId(this.#delivery.content) : 't._id'} as id, t._bad as bad, ${verdict} as verdict, t._found as found from ${stage} t`;
     // Each side is cut by itself: a join of all rows to keep a hundred would take longer than the comparison.
     const sides = all
       ? [resolved ? `${row('r.verdict')} left join ${table} r on r._n = t.rowid` : row('null::varchar')]

@@ -7,8 +7,10 @@
  */
 import { answerColumns, measureColumn } from '../../engine/answer-columns.ts';
 import { bucketStart, formatBucket, type Micros } from '../../engine/calendar.ts';
+import { toScaled } from '../../engine/decimal.ts';
 import type { Plan } from '../../engine/plan.ts';
 import type { Having, Measure, Question } from '../../engine/question.ts';
+import { type Share, unitsNeeded } from '../../engine/share.ts';
 import type { Answer } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { compareValues, dimensionType, dimensionValue, fits, selects } from './compare.ts';
@@ -35,7 +37,7 @@ export function ask(ledger: Ledger, { stream, question, rollup }: Plan): Answer 
       ? standingLines(lines, question.knownAt)
       : lines.filter((line) => line.recordedAt > touchedAfter);
   const records = counted.filter((line) => selects(stream, question, line));
-  const results = groupsOf(stream, question, records)
+  const found = groupsOf(stream, question, records)
     .map(
       (group): Result => ({
         ...group,
@@ -47,6 +49,7 @@ export function ask(ledger: Ledger, { stream, question, rollup }: Plan): Answer 
       (result) => !question.after || compareResults(question, result, rowAt(question, question.after)) > 0,
     )
     .sort((a, b) => compareResults(question, a, b));
+  const results = question.share ? shareOf(question.share, found) : found;
   return {
     columns: answerColumns(question),
     rows: results.slice(0, question.limit).map((result) => rowOf(question, result)),
@@ -54,6 +57,23 @@ export function ask(ledger: Ledger, { stream, question, rollup }: Plan): Answer 
     as_of: asOf(ledger, question.knownAt),
     more: results.length > question.limit,
   };
+}
+
+/** The first rows, as long as those in front of them make up less than the share. */
+function shareOf({ measure, percent }: Share, results: Result[]): Result[] {
+  const texts = results.map(({ measures }) => measures[measure]!);
+  const scale = Math.max(0, ...texts.map((text) => text.split('.')[1]?.length ?? 0));
+  const units = texts.map((text) => toScaled(text, scale));
+  const needed = unitsNeeded(
+    units.reduce((sum, one) => sum + one, 0n),
+    percent,
+  );
+  let before = 0n;
+  return results.filter((_, index) => {
+    const kept = before < needed;
+    before += units[index]!;
+    return kept;
+  });
 }
 
 /** Groups with no record are not there; a question that does not split at all has its one group always. */

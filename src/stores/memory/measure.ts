@@ -3,6 +3,7 @@ import { averageExtraScale, averageOf, compareNumbers, fromScaled, toScaled } fr
 import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
 import type { Condition, Measure } from '../../engine/question.ts';
+import { weigh } from '../../engine/weights.ts';
 import { compareValues, dimensionType, dimensionValue, fits } from './compare.ts';
 import { type Values, valueIn } from './ledger.ts';
 
@@ -10,7 +11,10 @@ import { type Values, valueIn } from './ledger.ts';
 const sumBound = 10n ** 38n;
 
 /** A canonical text, or null for the smallest, largest or average of nothing. Counts are texts here too. */
-export function measureOf({ name, field, text, only, parts }: Measure, all: Values[]): string | null {
+export function measureOf(
+  { name, field, text, only, parts, weights }: Measure,
+  all: Values[],
+): string | null {
   const records = only ? all.filter((record) => meets(record, only)) : all;
   if (name === 'count') return String(records.length);
   const values = records.map((record) => valueIn(record, field!.name)).filter((value) => value !== null);
@@ -28,6 +32,13 @@ export function measureOf({ name, field, text, only, parts }: Measure, all: Valu
     }
     case 'count_distinct':
       return String(new Set(values).size);
+    case 'weighted': {
+      const sums = weights!.classes.map(({ weight, values: of }) => {
+        const meant = all.filter((record) => of.includes(valueIn(record, weights!.by.name) ?? ''));
+        return { weight, sum: measureOf({ text, name: 'sum', field, only: undefined, parts: [] }, meant)! };
+      });
+      return weigh(sums, scaleOf(field!));
+    }
     case 'greatest':
       return parts
         .map((part) => measureOf(part, all)!)

@@ -7,9 +7,11 @@
  * stands before it, records of the same commit included.
  */
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
+import { matchesWhole } from '../../engine/field-types.ts';
 import { limits } from '../../engine/limits.ts';
 import { isConcerned, type Judgement, type Refused } from '../../engine/record-check.ts';
-import type { Delivery, File, StandingOfImport } from '../../engine/store.ts';
+import { type Delivery, type File, type StandingOfImport, takingBack } from '../../engine/store.ts';
+import type { Stream } from '../../engine/stream.ts';
 import {
   countOfVerdict,
   noCounts,
@@ -19,6 +21,7 @@ import {
   type Verdict,
   type VerdictName,
 } from '../../engine/verdicts.ts';
+import { type Warning, type Watched, warningsFrom, watchedOf } from '../../engine/warnings.ts';
 import {
   type Batch,
   draftOf,
@@ -52,7 +55,10 @@ export function publish(
     const receipt = settle(draft, batch, delivery);
     receipts.set(delivery, receipt);
     const { content } = delivery;
-    if (content.kind !== 'texts' && content.alongside) settle(draft, batch, content.alongside(receipt));
+    if (content.kind === 'texts') continue;
+    if (content.kind === 'file' && content.replaces !== undefined)
+      settle(draft, batch, takingBack({ ...delivery, content }, content.replaces));
+    for (const beside of content.alongside?.(receipt) ?? []) settle(draft, batch, beside);
   }
   draft.batches.push(batch);
   return { ledger: draft, receipts: deliveries.map((delivery) => receipts.get(delivery)!) };
@@ -81,10 +87,12 @@ function settle(ledger: Ledger, batch: Batch, delivery: Delivery): Receipt {
   );
   const judgements = judge(delivery, stagedRows);
   const notes: string[] = [];
+  const wellFormed: Values[] = [];
   const verdicts = stagedRows.map((fine, index): Verdict => {
     const row = rows[index]!;
     const judgement = judgements.get(index);
     const staged = judgement && 'refused' in judgement ? refusedByCheck(fine, judgement.refused) : fine;
+    if ('values' in staged.checked) wellFormed.push(staged.checked.values);
     const { verdict, refusal } =
       'refusal' in staged.checked
         ? { verdict: 'rejected' as const, refusal: staged.checked.refusal }
@@ -98,7 +106,20 @@ function settle(ledger: Ledger, batch: Batch, delivery: Delivery): Receipt {
   });
   report(delivery, 'publishing', rows.length);
   if (notes.length > 0) settle(ledger, batch, notesDelivery(delivery, notes));
-  return receiptOf(batch, verdicts, delivery.allVerdicts);
+  const receipt = receiptOf(batch, verdicts, delivery.allVerdicts);
+  return content.kind === 'file' ? { ...receipt, ...warnings(form, wellFormed) } : receipt;
+}
+
+/** Only where there are some. */
+function warnings(stream: Stream, records: Values[]): { warnings?: Warning[] } {
+  const watched = watchedOf(stream);
+  const meets = ({ field, code, pattern }: Watched, values: Values): boolean => {
+    const value = values.get((stream.of ?? stream).fields[stream.fields.indexOf(field)]!.name) ?? null;
+    return code === 'missing' ? value === null : value !== null && !matchesWhole(pattern, value);
+  };
+  const counts = watched.map((watch) => records.filter((values) => meets(watch, values)).length);
+  const found = warningsFrom(watched, counts);
+  return found.length > 0 ? { warnings: found } : {};
 }
 
 /** What the check of the delivery says of the records that are fine otherwise, by position. */

@@ -1,0 +1,173 @@
+/** `tallybook reports` and `tallybook rates`: sales reports taken in, and what their currencies were worth. */
+import { stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { policies } from '../../systems/reports/declarations.ts';
+import type { ShownReport } from '../../systems/reports/report.ts';
+import {
+  type ConnectionSettings,
+  connectionSettings,
+  jsonSetting,
+  quietSetting,
+  setting,
+} from '../config.ts';
+import { connected } from '../connect.ts';
+import { accepted, askJson, type Connection, pathOf } from '../connection.ts';
+import { perSecond, secondsFigure, secondsSince, wholeFigure } from '../figures.ts';
+import { followImport } from '../follow-import.ts';
+import { interruptible } from '../interrupt.ts';
+import { exitCodes, usageError } from '../outcome.ts';
+import { type Progress, withProgress } from '../progress.ts';
+import { table } from '../table.ts';
+import { note, print, printJson } from '../terminal.ts';
+
+interface TakeInSettings extends ConnectionSettings {
+  currency?: string;
+  policy?: string;
+  rate?: string;
+  supersede?: string;
+  json?: boolean;
+  quiet?: boolean;
+}
+interface RatesSettings extends ConnectionSettings {
+  json?: boolean;
+}
+
+export function reportsCommands(program: Command): void {
+  const take = program
+    .command('reports')
+    .description('sales reports of music services')
+    .command('import')
+    .description('take in reports, plain or gzip')
+    .argument('<file...>', 'files, with names as services give them')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ tallybook reports import Spotify_SpotifyDuo_NO_NOK_20200101-20200131.tsv.gz
+  $ tallybook reports import DSR_Us_Them_Service_2020-01_NO_1of1_20200205T101500.tsv.gz --currency NOK
+
+Every file is one report: its lines appear together or not at all. The same content again is the same report. What a
+report was warned of is shown; lines that are rejected are at /dsrs/ID/rejected.`,
+    )
+    .addOption(setting('--currency <code>', 'of files whose names say none, as those of DDEX'))
+    .addOption(setting('--policy <name>', 'how they are converted to euro', { choices: policies }))
+    .addOption(setting('--rate <number>', 'with --policy fixed: what one euro is worth'))
+    .addOption(setting('--supersede <id>', 'the report that the file takes the place of'))
+    .action(takeInReports);
+  for (const option of [...connectionSettings(), jsonSetting(), quietSetting()]) take.addOption(option);
+  const rates = program
+    .command('rates')
+    .description('what currencies were worth in euro')
+    .command('import')
+    .description('take in the file of the European Central Bank (eurofxref-hist.csv), or JSON')
+    .argument('<file>', 'the file')
+    .addHelpText('after', '\nExample:\n  $ tallybook rates import eurofxref-hist.csv')
+    .action(takeInRates);
+  for (const option of [...connectionSettings(), jsonSetting()]) rates.addOption(option);
+}
+
+async function takeInReports(files: string[], settings: TakeInSettings): Promise<void> {
+  if (settings.supersede !== undefined && files.length > 1)
+    throw usageError('--supersede names one report; give one file with it');
+  for (const file of files) await stat(file);
+  await connected(
+    settings,
+    async (connection) => {
+      for (const file of files) {
+        const started = performance.now();
+        const report = await interruptible((signal) =>
+          withProgress(basename(file), settings.quiet, (progress) =>
+            takeInOne(connection, file, settings, progress, signal),
+          ),
+        );
+        if (settings.json) printJson(report);
+        else printReport(file, report, secondsSince(started));
+        if ((report.rejected ?? 0) > 0) process.exitCode = exitCodes.partly;
+      }
+    },
+    { create: true },
+  );
+}
+
+async function takeInOne(
+  connection: Connection,
+  file: string,
+  { currency, policy, rate, supersede }: TakeInSettings,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<ShownReport> {
+  const path = resolve(file);
+  const name = basename(file);
+  const query = { currency, policy, rate, supersede, wait: 0 };
+  const sending = {
+    ...connection,
+    async sendFile(_: unknown, onSent: (bytes: number) => void) {
+      const sent = await connection.upload('POST', '/dsrs/import/', query, { path, name }, onSent, signal);
+      return connection.importState((JSON.parse(accepted(sent).text) as ShownReport).id);
+    },
+  };
+  const asImport = {
+    stream: 'report_lines',
+    path,
+    name,
+    format: 'tsv',
+    mode: 'insert',
+    deleteFile: false,
+  } as const;
+  const { id } = await followImport(sending, asImport, (await stat(path)).size, progress, signal);
+  return askJson<ShownReport>(connection, 'GET', pathOf('dsrs', id));
+}
+
+function printReport(file: string, report: ShownReport, seconds: number): void {
+  const { id, territory, currency, period_start, period_end, rows, rejected, revenue } = report;
+  print(file);
+  print(
+    table(
+      ['report', 'territory', 'period', 'lines', 'rejected', 'revenue', 'time', 'lines/s'],
+      [
+        [
+          String(id),
+          territory.name,
+          `${period_start} to ${period_end}`,
+          wholeFigure(rows ?? 0),
+          wholeFigure(rejected ?? 0),
+          `${revenue} ${currency.code}`,
+          secondsFigure(seconds),
+          wholeFigure(perSecond(rows ?? 0, seconds)),
+        ],
+      ],
+      { right: ['report', 'lines', 'rejected', 'revenue', 'time', 'lines/s'] },
+    ),
+  );
+  for (const warning of report.warnings) note(`warning: ${warning}`);
+  if (report.euro === null) note(`There is no rate for ${currency.code} yet: tallybook rates import`);
+}
+
+async function takeInRates(file: string, { json, ...settings }: RatesSettings): Promise<void> {
+  await stat(file);
+  await connected(
+    settings,
+    async (connection) => {
+      const reply = await interruptible((signal) =>
+        connection.upload(
+          'PUT',
+          '/v1/rates',
+          {},
+          { path: resolve(file), name: basename(file) },
+          () => undefined,
+          signal,
+        ),
+      );
+      const told = JSON.parse(accepted(reply).text) as Record<
+        'rates' | 'new' | 'changed' | 'reports',
+        number
+      >;
+      if (json) return printJson(told);
+      print(
+        `${wholeFigure(told.rates)} rates: ${wholeFigure(told.new)} new, ${wholeFigure(told.changed)} changed; ${wholeFigure(told.reports)} reports converted`,
+      );
+    },
+    { create: true },
+  );
+}
