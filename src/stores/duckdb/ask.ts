@@ -18,13 +18,19 @@ import {
   trimDecimal,
 } from './conditions.ts';
 import type { Connection } from './connection.ts';
-import { entriesOf, fieldValue, quote, rollupOf, sqlType } from './names.ts';
+import type { SeqRange } from './id-filter.ts';
+import type { StreamBooks } from './ledger-state.ts';
+import { entriesWithin, rangesOf } from './lookup-filter.ts';
+import { fieldValue, quote, rollupOf, sqlType } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { asOf, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 
-/** @param hasReversals whether the ledger holds entries of sign -1 */
-export async function ask(connection: Connection, plan: Plan, hasReversals: boolean): Promise<Answer> {
+export async function ask(
+  connection: Connection,
+  plan: Plan,
+  { hasReversals, lookups }: Pick<StreamBooks, 'hasReversals' | 'lookups'>,
+): Promise<Answer> {
   return connection.transaction(async () => {
     const { question, rollup, stream } = plan;
     const parameters = new Parameters();
@@ -40,7 +46,14 @@ export async function ask(connection: Connection, plan: Plan, hasReversals: bool
           await holdsOverflows(connection, stream, rollup, question),
           parameters,
         )
-      : ledgerQuestion(stream, question, known, hasReversals, parameters);
+      : ledgerQuestion(
+          stream,
+          question,
+          known,
+          hasReversals,
+          await rangesOf(connection, lookups, question.where),
+          parameters,
+        );
     const rows = await connection.askOnce(sql, parameters.values);
     const more = rows.length > question.limit;
     return {
@@ -69,6 +82,7 @@ function ledgerQuestion(
   question: Question,
   known: string,
   hasReversals: boolean,
+  ranges: readonly SeqRange[] | undefined,
   parameters: Parameters,
 ): string {
   // What a sum cannot take back (the smallest, the largest, distinct values) is asked of the records that stand.
@@ -80,7 +94,7 @@ function ledgerQuestion(
   return statement(
     question,
     {
-      from: `${standing ? standingEntries(stream, known) : entriesOf(stream)} e`,
+      from: `${standing ? standingEntries(stream, known) : entriesWithin(stream, ranges)} e`,
       conditions: [...conditions, ...selectionSql(stream, question, parameters)],
       bucket:
         question.every === 'all'
