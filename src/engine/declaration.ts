@@ -127,6 +127,14 @@ export const DeclarationSchema = Type.Object(
     time: Type.Optional(Type.String({ description: "The field with the record's own time." })),
     fields: Type.Record(Identifier, FieldSchema),
     rollups: Type.Optional(Type.Record(Identifier, RollupSchema)),
+    lookups: Type.Optional(
+      Type.Array(Identifier, {
+        maxItems: limits.stream_lookups_max,
+        uniqueItems: true,
+        description:
+          'Fields by which single records are looked for: such a list is quick, however much is held.',
+      }),
+    ),
     forms: Type.Optional(
       Type.Record(Identifier, FormSchema, { description: 'Other shapes in which records come, by name.' }),
     ),
@@ -148,6 +156,7 @@ export interface StreamDeclaration {
   time?: string;
   fields: Record<string, FieldDeclaration>;
   rollups?: Record<string, RollupDeclaration>;
+  lookups?: string[];
   forms?: Record<string, FormDeclaration>;
   retention?: { records: string };
   future_tolerance?: string;

@@ -4,6 +4,8 @@ export const limits = {
   stream_fields_max: 200,
   /** Rollups of one stream. */
   stream_rollups_max: 20,
+  /** Fields of one stream by which records are looked for. */
+  stream_lookups_max: 5,
   /** Forms of one stream. */
   stream_forms_max: 20,
   /** Streams of one ledger. */

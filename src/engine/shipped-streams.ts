@@ -62,6 +62,9 @@ function merged(given: StreamDeclaration, shipped: Stream): Stream {
     fields: { ...declaration.fields, ...without(given.fields, declaration.fields) },
     rollups: { ...given.rollups, ...declaration.rollups },
     forms: { ...given.forms, ...declaration.forms },
+    ...(given.lookups || declaration.lookups
+      ? { lookups: [...new Set([...(declaration.lookups ?? []), ...(given.lookups ?? [])])] }
+      : {}),
   });
 }
 

@@ -31,6 +31,8 @@ export interface Stream {
   /** The field with the record's own time, if the stream declares one. */
   time: Field | undefined;
   rollups: Rollup[];
+  /** Fields by which single records are looked for. */
+  lookups: Field[];
   /** Other shapes in which records come and are shown (see forms.ts), by name. */
   forms: ReadonlyMap<string, Form>;
   /** The fields that a record may name: all, but for those that a form fixes. */
@@ -87,6 +89,7 @@ function compileStream(name: string, declaration: StreamDeclaration, builtIn: bo
     retention: declaration.retention && parseDuration(declaration.retention.records),
     futureTolerance:
       declaration.future_tolerance === undefined ? undefined : parseDuration(declaration.future_tolerance),
+    lookups: (declaration.lookups ?? []).map((field) => byName.get(field)!),
     builtIn,
   };
   for (const [form, rest] of Object.entries(declaration.forms ?? {}))
@@ -237,6 +240,14 @@ function relationFaults(declaration: StreamDeclaration): string[] {
     for (const field of by)
       if (fields[field]?.type === 'json')
         faults.push(`rollup ${rollup}: ${field} is json; it cannot be a dimension`);
+  }
+  for (const field of declaration.lookups ?? []) {
+    const type = fields[field]?.type;
+    if (!type) faults.push(`"lookups" names ${field}, which is not among the fields`);
+    else if (type === 'json' || type === 'decimal' || type === 'boolean' || field === id)
+      faults.push(
+        `"lookups" names ${field}: records cannot be looked for by ${field === id ? 'it, for it is the id' : `a ${type}`}`,
+      );
   }
   if (Object.keys(forms).length > limits.stream_forms_max)
     faults.push(`at most ${limits.stream_forms_max} forms`);

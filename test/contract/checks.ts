@@ -1,5 +1,6 @@
 /** Chapter: what a system holds records against beyond their declaration, on every path into the stream. */
 import { describe, expect } from 'vitest';
+import type { AskedQuestion } from '../../src/engine/question.ts';
 import type { RecordCheck, RecordToJudge } from '../../src/engine/record-check.ts';
 import type { File } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
@@ -25,6 +26,7 @@ const parcels = defineStream('parcels', {
     label: { type: 'json' },
   },
   rollups: { daily: { every: 'day', by: ['kind'], sum: ['size'] } },
+  lookups: ['kind', 'size'],
   future_tolerance: '1 hour',
 });
 const remarks = defineStream('remarks', {
@@ -228,6 +230,43 @@ export function checksChapter(under: StoreUnderTest): void {
         }),
       );
     }
+
+    rule(
+      under,
+      'records are found by a field that they are looked up by, whatever stands and in either order',
+      () =>
+        onFreshStore(under, [parcels], async (trial) => {
+          const kinds = ['box', 'tube', 'box', 'bag', 'box'];
+          for (const [i, kind] of kinds.entries()) await trial.insert(parcels, parcel(`p${i}`, kind, i));
+          await trial.upsert(parcels, parcel('p2', 'tube', 2));
+          await trial.retract(parcels, 'p0');
+          const of = async (where: NonNullable<AskedQuestion['where']>, given: object = {}) =>
+            (await trial.entries(parcels, { standing: true, asked: { where }, ...given })).map(
+              ({ id }) => id,
+            );
+          expect(await of({ kind: 'box' })).toEqual(['p4']);
+          expect(await of({ kind: ['tube', 'bag'] })).toEqual(['p1', 'p3', 'p2']);
+          expect(await of({ kind: ['tube', 'bag'] }, { newestFirst: true })).toEqual(['p2', 'p3', 'p1']);
+          expect(await of({ kind: 'tube', size: 2 })).toEqual(['p2']);
+          expect(await of({ size: '2.0' })).toEqual(['p2']);
+          expect(await of({ kind: { in: [] } })).toEqual([]);
+          expect(await of({ kind: 'none' })).toEqual([]);
+          const [first] = await trial.entries(parcels, {
+            standing: true,
+            asked: { where: { kind: 'tube' } },
+          });
+          expect(await of({ kind: 'tube' }, { after: first!.seq })).toEqual(['p2']);
+          expect(await of({ kind: 'tube' }, { after: first!.seq, newestFirst: true })).toEqual([]);
+          for (const [kind, count, sum] of [
+            ['box', 1, '4'],
+            ['tube', 2, '3'],
+            ['none', 0, '0'],
+          ] as const) {
+            const asked = { measures: ['sum(size)', 'count'], where: { kind } };
+            expect(await trial.rows(parcels, asked, 'ledger')).toEqual([[sum, count]]);
+          }
+        }),
+    );
 
     rule(under, 'entries are listed by who sent them', () =>
       onFreshStore(under, [parcels], async (trial) => {

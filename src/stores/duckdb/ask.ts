@@ -19,15 +19,21 @@ import {
   trimDecimal,
 } from './conditions.ts';
 import type { Connection } from './connection.ts';
-import { entriesOf, fieldValue, quote, rollupOf, sqlType } from './names.ts';
+import type { SeqRange } from './id-filter.ts';
+import type { StreamBooks } from './ledger-state.ts';
+import { entriesWithin, rangesOf } from './lookup-filter.ts';
+import { fieldValue, quote, rollupOf, sqlType } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { askShare } from './share.ts';
 import { asOf, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weighted.ts';
 
-/** @param hasReversals whether the ledger holds entries of sign -1 */
-export async function ask(connection: Connection, plan: Plan, hasReversals: boolean): Promise<Answer> {
+export async function ask(
+  connection: Connection,
+  plan: Plan,
+  { hasReversals, lookups }: Pick<StreamBooks, 'hasReversals' | 'lookups'>,
+): Promise<Answer> {
   return connection.transaction(async () => {
     const { question, rollup, stream } = plan;
     const parameters = new Parameters();
@@ -43,7 +49,14 @@ export async function ask(connection: Connection, plan: Plan, hasReversals: bool
           await holdsOverflows(connection, stream, rollup, question),
           parameters,
         )
-      : ledgerGrouping(stream, question, known, hasReversals, parameters);
+      : ledgerGrouping(
+          stream,
+          question,
+          known,
+          hasReversals,
+          await rangesOf(connection, lookups, question.where),
+          parameters,
+        );
     const rows = question.share
       ? await askShare(connection, question, {
           select: groupsSql(question, grouping, parameters),
@@ -78,6 +91,7 @@ function ledgerGrouping(
   question: Question,
   known: string,
   hasReversals: boolean,
+  ranges: readonly SeqRange[] | undefined,
   parameters: Parameters,
 ): Grouping {
   // What a sum cannot take back (the smallest, the largest, distinct values) is asked of the records that stand.
@@ -87,7 +101,7 @@ function ledgerGrouping(
   const signed = hasReversals && !standing && question.touchedAfter === undefined;
   const conditions = known === '' || standing ? [] : [known];
   return {
-    from: `${standing ? standingEntries(stream, known) : entriesOf(stream)} e ${weightsJoin(stream, question, parameters)}`,
+    from: `${standing ? standingEntries(stream, known) : entriesWithin(stream, ranges)} e ${weightsJoin(stream, question, parameters)}`,
     conditions: [...conditions, ...selectionSql(stream, question, parameters)],
     bucket:
       question.every === 'all'

@@ -6,6 +6,7 @@ import { outputSql, Parameters, selectionSql, trimDecimal } from './conditions.t
 import type { Connection, Row } from './connection.ts';
 import type { SeqRange } from './id-filter.ts';
 import type { StreamBooks } from './ledger-state.ts';
+import { rangesOf } from './lookup-filter.ts';
 import { duplicatesOf, entriesOf, fieldValue } from './names.ts';
 import { knownCondition } from './snapshot.ts';
 import { standingConditions } from './standing.ts';
@@ -60,7 +61,7 @@ async function readParts(connection: Connection, numbers: number[]): Promise<Map
 }
 
 /** What the store knows of a stream without asking. */
-export type KnownOfStream = Pick<StreamBooks, 'nextSeq' | 'hasReversals'>;
+export type KnownOfStream = Pick<StreamBooks, 'nextSeq' | 'hasReversals' | 'lookups'>;
 
 /**
  * A page of entries. The seqs of its rows are looked for in windows that grow, from the end where the page begins: most
@@ -91,8 +92,9 @@ export async function listEntries(
       ];
       return `from ${entriesOf(stream)} e where ${all.join(' and ')} order by e._seq ${newestFirst ? 'desc' : 'asc'}`;
     };
+    const ranges = await rangesOf(connection, ofStream.lookups, request.where);
     const seqs: bigint[] = [];
-    for (const window of windows(request, ofStream.nextSeq)) {
+    for (const window of windows(request, ofStream.nextSeq, ranges)) {
       const found = await connection.askOnce(
         `select e._seq ${within(window)} limit ${limit - seqs.length}`,
         parameters.values,
@@ -113,8 +115,22 @@ const firstWindow = 1n << 17n;
 const windowGrowth = 8n;
 
 /** Ranges of seqs, one after the other, in the order of the list. */
-function* windows({ newestFirst, after }: EntriesRequest, nextSeq: bigint): Generator<SeqRange> {
+function* windows(
+  { newestFirst, after }: EntriesRequest,
+  nextSeq: bigint,
+  ranges: readonly SeqRange[] | undefined,
+): Generator<SeqRange> {
   const start = after === undefined ? undefined : BigInt(after);
+  if (ranges) {
+    for (const { from, to } of newestFirst ? ranges.toReversed() : ranges) {
+      const range = {
+        from: newestFirst || start === undefined || start < from ? from : start + 1n,
+        to: !newestFirst || start === undefined || start > to ? to : start - 1n,
+      };
+      if (range.from <= range.to) yield range;
+    }
+    return;
+  }
   let width = firstWindow;
   if (newestFirst) {
     for (let to = start === undefined ? nextSeq : start - 1n; to >= 0n; to -= width, width *= windowGrowth)

@@ -21,7 +21,7 @@ const bitsPerHash = 8;
 /** For how long `cover` keeps others waiting. */
 const turnMilliseconds = 2;
 
-interface Segment {
+export interface Segment {
   words: Uint32Array;
   blocks: number;
   hashes: number;
@@ -49,7 +49,7 @@ export class IdFilter {
   addAndFind(low: number, high: number, seq: bigint): SeqRange[] | undefined {
     let found: SeqRange[] | undefined;
     for (const segment of this.#segments) {
-      if (!holds(segment, low, high)) continue;
+      if (!holdsHash(segment, low, high)) continue;
       found ??= [];
       found.push({ from: segment.from, to: segment.to });
     }
@@ -104,14 +104,20 @@ export class IdFilter {
   }
 }
 
-function newSegment(seq: bigint, wanted: number): Segment {
+export function newSegment(seq: bigint, wanted: number): Segment {
   const capacity = Math.min(Math.max(wanted, segmentHashesMin), segmentHashesMax);
   const blocks = capacity / blockWords; // 16 hashes with 32 bits each fill a block of 512 bits
   return { words: new Uint32Array(blocks * blockWords), blocks, hashes: 0, capacity, from: seq, to: seq };
 }
 
-/** The low word chooses the block, the high word the bits: each next bit by a multiplicative step. */
 function add(segment: Segment, low: number, high: number, seq: bigint): void {
+  addHash(segment, low, high);
+  if (seq < segment.from) segment.from = seq;
+  if (seq + 1n > segment.to) segment.to = seq + 1n;
+}
+
+/** The low word chooses the block, the high word the bits: each next bit by a multiplicative step. */
+export function addHash(segment: Segment, low: number, high: number): void {
   const block = ((low >>> 0) % segment.blocks) * blockWords;
   let bits = high | 0;
   for (let i = 0; i < bitsPerHash; i++) {
@@ -120,11 +126,9 @@ function add(segment: Segment, low: number, high: number, seq: bigint): void {
     bits = (Math.imul(bits, 0x9e3779b1) + 0x7f4a7c15) | 0;
   }
   segment.hashes++;
-  if (seq < segment.from) segment.from = seq;
-  if (seq + 1n > segment.to) segment.to = seq + 1n;
 }
 
-function holds(segment: Segment, low: number, high: number): boolean {
+export function holdsHash(segment: Segment, low: number, high: number): boolean {
   const block = ((low >>> 0) % segment.blocks) * blockWords;
   let bits = high | 0;
   for (let i = 0; i < bitsPerHash; i++) {

@@ -31,6 +31,7 @@ import { Connection } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
 import { IdFilter, type SeqRange } from './id-filter.ts';
 import { LedgerState } from './ledger-state.ts';
+import { lookupsOf, readRun } from './lookup-filter.ts';
 import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
 import { publishTexts, type TextDelivery } from './publish.ts';
@@ -194,6 +195,7 @@ class DuckDBStore implements Store, BacksUp {
   #fileNumber = 0;
   #coverTimer: NodeJS.Timeout | undefined;
   #covering: Promise<void> | undefined;
+  #coveringLookups: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
   /** Records that came in small batches since. */
   readonly #sinceCompaction = new Map<Stream, number>();
@@ -241,6 +243,7 @@ class DuckDBStore implements Store, BacksUp {
     );
     this.#coverFilters(deliveries.map(({ stream }) => stream));
     this.#compactLater(deliveries as TextDelivery[]);
+    this.#coverLookups();
     return receipts;
   }
 
@@ -260,7 +263,10 @@ class DuckDBStore implements Store, BacksUp {
       );
       const settled: Promise<unknown> = publishing
         .catch(() => undefined)
-        .finally(() => this.#files.delete(settled));
+        .finally(() => {
+          this.#files.delete(settled);
+          this.#coverLookups();
+        });
       this.#files.add(settled);
       return { working: publishing };
     });
@@ -269,9 +275,7 @@ class DuckDBStore implements Store, BacksUp {
 
   ask(plan: Plan): Promise<Answer> {
     this.#checkOpen();
-    return this.#heavyRead((connection) =>
-      ask(connection, plan, this.#state.books(plan.stream).hasReversals),
-    );
+    return this.#heavyRead((connection) => ask(connection, plan, this.#state.books(plan.stream)));
   }
 
   entries(request: EntriesRequest): Promise<Entry[]> {
@@ -330,7 +334,7 @@ class DuckDBStore implements Store, BacksUp {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#coverTimer);
-    await Promise.all([...this.#files, this.#covering, this.#compacting]);
+    await Promise.all([...this.#files, this.#covering, this.#coveringLookups, this.#compacting]);
     await this.#tending.run(async () => undefined);
     await this.#lock.run(async () => {
       await this.#readers.close();
@@ -401,8 +405,11 @@ class DuckDBStore implements Store, BacksUp {
     );
     const before = book.get(`dropped_before ${stream.name}`);
     const known = this.#state.streams.get(stream.name);
-    if (known) known.stream = stream;
-    else await this.#readBooks(stream, before === undefined ? undefined : BigInt(before));
+    if (known) {
+      known.stream = stream;
+      for (const [name, filter] of lookupsOf(stream.lookups))
+        if (!known.lookups.has(name)) known.lookups.set(name, filter);
+    } else await this.#readBooks(stream, before === undefined ? undefined : BigInt(before));
     const complete = stream.rollups.flatMap((rollup) => {
       const from = book.get(`complete_from ${stream.name} ${rollup.name}`);
       return from === undefined ? [] : [[rollup.name, BigInt(from)] as const];
@@ -422,6 +429,7 @@ class DuckDBStore implements Store, BacksUp {
       nextSeq: last + 1n,
       filter,
       hasReversals: row![1] === -1,
+      lookups: lookupsOf(stream.lookups),
       droppedBefore,
     });
   }
@@ -430,8 +438,9 @@ class DuckDBStore implements Store, BacksUp {
   #coverSoon(): void {
     clearTimeout(this.#coverTimer);
     this.#coverTimer = setTimeout(() => {
-      if (this.#files.size === 0)
-        this.#coverFilters([...this.#state.streams.values()].map(({ stream }) => stream));
+      if (this.#files.size > 0) return;
+      this.#coverFilters([...this.#state.streams.values()].map(({ stream }) => stream));
+      this.#coverLookups();
     }, coverAfterMilliseconds).unref();
   }
 
@@ -457,6 +466,35 @@ class DuckDBStore implements Store, BacksUp {
       .catch(() => undefined) // exactness does not depend on it; the next publish tries again
       .finally(() => {
         this.#covering = undefined;
+      });
+  }
+
+  /**
+   * Fills the filters of looked-up values with runs that are full, in the background. A run is taken when everything
+   * before its end is committed: under the lock, while no file is on its way.
+   */
+  #coverLookups(): void {
+    if (this.#coveringLookups || this.#closed) return;
+    const due = [...this.#state.streams.values()].flatMap(({ stream, nextSeq, lookups }) =>
+      [...lookups]
+        .filter(([, filter]) => filter.nextRun(nextSeq))
+        .map(([name, filter]) => ({ stream, name, filter })),
+    );
+    if (due.length === 0) return;
+    this.#coveringLookups = this.#readers
+      .use(async (connection) => {
+        for (const { stream, name, filter } of due) {
+          const nextRun = async () =>
+            this.#files.size > 0 || this.#closed
+              ? undefined
+              : filter.nextRun(this.#state.books(stream).nextSeq);
+          for (let run = await this.#lock.run(nextRun); run; run = await this.#lock.run(nextRun))
+            filter.add(run, await readRun(connection, stream, name, run));
+        }
+      })
+      .catch(() => undefined) // what is not covered is read
+      .finally(() => {
+        this.#coveringLookups = undefined;
       });
   }
 

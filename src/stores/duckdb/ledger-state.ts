@@ -6,6 +6,7 @@ import { rejectsStream } from '../../engine/built-in-streams.ts';
 import type { Micros } from '../../engine/calendar.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { IdFilter, SeqRange } from './id-filter.ts';
+import type { LookupFilter } from './lookup-filter.ts';
 
 export interface StreamBooks {
   stream: Stream;
@@ -13,6 +14,8 @@ export interface StreamBooks {
   filter: IdFilter;
   /** Whether the ledger holds entries of sign -1: without any, questions need not look at signs. */
   hasReversals: boolean;
+  /** By the name of a field by which records are looked for. */
+  lookups: Map<string, LookupFilter>;
   droppedBefore: Micros | undefined;
 }
 

@@ -20,5 +20,6 @@ export const eventsDeclaration: StreamDeclaration = {
     timestamp: { type: 'timestamp', required: true },
   },
   rollups: { hourly: { every: 'hour', by: ['category', 'name'] } },
+  lookups: ['session_id'],
   future_tolerance: '5 minutes',
 };

@@ -4,8 +4,9 @@
  * a check that does not end in time is cut off, be it for a regular expression that backtracks for ever or for anything
  * else. `format` is told to people and not checked, as the standard has it.
  */
+import { createRequire } from 'node:module';
 import { createContext, Script } from 'node:vm';
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { TallybookError } from '../../engine/errors.ts';
 import { jsonLevels } from '../../engine/exact-json.ts';
 import { limits } from '../../engine/limits.ts';
@@ -19,6 +20,10 @@ export interface Violation {
 export type JsonSchema = Record<string, unknown>;
 
 const lenient = { strict: false, validateFormats: false, ownProperties: true, logger: false } as const;
+type AjvModule = typeof import('ajv/dist/2020.js');
+/** Loaded with the first schema: a command that meets none is there sooner. */
+let ajv: AjvModule | undefined;
+const loadAjv = (): AjvModule => createRequire(import.meta.url)('ajv/dist/2020.js') as AjvModule;
 /** What schemas themselves are held against; made when it is needed first. */
 let grammar: Ajv2020 | undefined;
 
@@ -40,11 +45,12 @@ export class DataSchema {
     if (typeof schema !== 'object' || schema === null || Array.isArray(schema))
       throw bad('expected a JSON object such as {"type":"object","required":["path"]}');
     refuseForeign(schema);
-    grammar ??= new Ajv2020(lenient);
+    ajv ??= loadAjv();
+    grammar ??= new ajv.Ajv2020(lenient);
     if (!grammar.validateSchema(schema)) throw bad(grammar.errorsText(grammar.errors, { dataVar: 'schema' }));
     try {
       // An instance of its own: one that is shared would keep every schema that it was ever given.
-      this.#validate = new Ajv2020({ ...lenient, meta: false, validateSchema: false }).compile(schema);
+      this.#validate = new ajv.Ajv2020({ ...lenient, meta: false, validateSchema: false }).compile(schema);
     } catch (error) {
       throw bad((error as Error).message);
     }
