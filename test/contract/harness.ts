@@ -148,7 +148,7 @@ export class Trial {
   /** Asks as it is planned, or of the ledger itself. */
   async ask(stream: Stream, asked: AskedQuestion, of: 'planned' | 'ledger' = 'planned'): Promise<Answer> {
     const plan = planQuestion(stream, checkQuestion(stream, asked), this.states.get(stream.name)!);
-    return this.store.ask(of === 'planned' ? plan : { ...plan, rollup: undefined });
+    return this.store.ask(of === 'planned' ? plan : { ...plan, rollup: undefined, pieces: [] });
   }
 
   async rows(

@@ -5,6 +5,22 @@ import { defineStream } from '../../src/engine/stream.ts';
 import { onFreshStore, rule, type StoreUnderTest, Trial } from './harness.ts';
 import { orders, questionCases, records } from './question-table.ts';
 
+const visits = defineStream('visits', {
+  id: 'id',
+  time: 'at',
+  fields: {
+    id: { type: 'text', required: true },
+    at: { type: 'timestamp', required: true },
+    door: { type: 'text', required: true },
+    n: { type: 'integer', required: true },
+    wide: { type: 'decimal', precision: 38, scale: 10, required: true },
+  },
+  rollups: {
+    hourly: { every: 'hour', by: ['door'], sum: ['n'] },
+    daily: { every: 'day', by: ['door'], sum: ['n', 'wide'] },
+  },
+});
+
 export function questionsChapter(under: StoreUnderTest): void {
   describe('questions', () => {
     let trial: Trial;
@@ -74,6 +90,67 @@ export function questionsChapter(under: StoreUnderTest): void {
         ]);
         expect((await trial.ask(orders, { every: 'day' })).columns[0]).toEqual({ name: 'day', type: 'date' });
       },
+    );
+
+    rule(under, 'whole buckets come from rollups, and what is left at the ends from the ledger', () =>
+      onFreshStore(under, [visits], async (trial) => {
+        const at = (day: number, time: string) => `2026-10-${String(day).padStart(2, '0')}T${time}Z`;
+        const times = ['00:00:00', '09:59:59.999999', '10:00:00', '10:30:00', '23:59:59.999999'];
+        const sent = Array.from({ length: 30 }, (_, n) =>
+          times.map((time, i) => ({
+            id: `${n} ${i}`,
+            at: at(n + 1, time),
+            door: `d${(n + i) % 3}`,
+            n: n * 10 + i,
+            wide: '0.5',
+          })),
+        ).flat();
+        await trial.insert(visits, ...sent);
+        await trial.upsert(visits, { ...sent[7]!, at: at(20, '10:00:00'), n: 7_000 });
+        await trial.retract(visits, sent[50]!.id);
+        const measures = ['sum(n)', 'count', 'avg(n)', 'greatest(sum(n) if door=d0, sum(n) if door=d1)'];
+        const both = async (asked: AskedQuestion, from: string) => {
+          const answer = await trial.ask(visits, { measures, ...asked });
+          expect(answer.from, JSON.stringify(asked)).toBe(from);
+          const counted = await trial.ask(visits, { measures, ...asked }, 'ledger');
+          expect({ ...answer, from: '' }, JSON.stringify(asked)).toEqual({ ...counted, from: '' });
+        };
+        await both({ to: at(21, '10:15:00') }, 'rollup daily, rollup hourly, ledger');
+        await both({ to: at(21, '10:00:00') }, 'rollup hourly');
+        await both({ to: at(21, '00:00:00') }, 'rollup daily');
+        await both({ to: at(21, '00:00:00.000001') }, 'rollup daily, ledger');
+        await both({ from: at(3, '09:59:59.999999'), by: ['door'] }, 'rollup daily, rollup hourly, ledger');
+        await both({ from: at(3, '10:10:00'), to: at(3, '10:50:00') }, 'ledger');
+        await both({ from: at(3, '09:30:00'), to: at(3, '11:30:00') }, 'rollup hourly, ledger');
+        await both(
+          { from: at(3, '10:30:00'), to: at(9, '10:30:00'), by: ['door'], every: 'day' },
+          'rollup daily, rollup hourly, ledger',
+        );
+        await both(
+          {
+            where: { door: ['d0', 'd2'] },
+            to: at(9, '10:30:00'),
+            by: ['door'],
+            having: { count: { gt: 15 } },
+            order: ['-sum(n)'],
+            limit: 1,
+          },
+          'rollup daily, rollup hourly, ledger',
+        );
+        await both({ measures: ['sum(wide)', 'avg(wide)'], to: at(9, '10:30:00') }, 'rollup daily, ledger');
+        await both({ measures: ['max(n)'], to: at(9, '10:30:00') }, 'ledger');
+        await both({ measures: ['count'], where: { n: { gt: 5 } }, to: at(9, '10:30:00') }, 'ledger');
+        // What is dropped stands in the rollup alone.
+        await trial.drop(visits, at(10, '12:00:00'));
+        const rest = { measures: ['count'], from: at(12, '12:00:00') };
+        expect((await trial.ask(visits, rest)).from).toBe('rollup hourly');
+        expect((await trial.ask(visits, { measures: ['count'], to: at(12, '10:01:00') })).rows).toEqual([
+          [57],
+        ]);
+        await expect(trial.ask(visits, { measures: ['count'], to: at(9, '10:30:00') })).rejects.toThrow(
+          expect.objectContaining({ code: 'beyond_retention' }),
+        );
+      }),
     );
 
     rule(under, 'a ledger with nothing in it', () =>

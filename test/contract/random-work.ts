@@ -269,8 +269,11 @@ export class RandomWork {
     if (stream.time) {
       asked.every = random.pick(everyNames.slice(everyNames.indexOf(rollup.every)));
       asked.tz = rollup.tz;
-      if (rollup.every !== 'all' && random.chance(0.4)) asked.from = this.date(120);
-      if (rollup.every !== 'all' && asked.from === undefined && random.chance(0.4)) asked.to = this.date(120);
+      // At the edge of a bucket, or in the middle of one: then what lies around it comes from elsewhere.
+      const edge = () => (random.chance(0.5) ? this.date(120) : this.time());
+      const [from, to] = [edge(), edge()].sort();
+      if (random.chance(0.4)) asked.from = from!;
+      if (random.chance(0.4) && from!.slice(0, 10) < to!.slice(0, 10)) asked.to = to!;
     }
     if (by.length > 0 && random.chance(0.4)) asked.where = this.#where(stream, by);
     return asked;

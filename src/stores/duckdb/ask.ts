@@ -3,8 +3,8 @@ import { answerColumns } from '../../engine/answer-columns.ts';
 import { formatBucket } from '../../engine/calendar.ts';
 import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
 import type { Field } from '../../engine/field-types.ts';
-import type { Plan } from '../../engine/plan.ts';
-import type { Measure, Question } from '../../engine/question.ts';
+import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
+import { countMeasure, type Measure, type Question } from '../../engine/question.ts';
 import type { Answer } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
@@ -41,22 +41,21 @@ export async function ask(
       question.touchedAfter === undefined
         ? await knownCondition(connection, question.knownAt)
         : await touchedCondition(connection, question.touchedAfter);
-    const grouping = rollup
-      ? rollupGrouping(
-          stream,
-          rollup,
-          question,
-          await holdsOverflows(connection, stream, rollup, question),
-          parameters,
-        )
-      : ledgerGrouping(
-          stream,
-          question,
-          known,
-          hasReversals,
-          await rangesOf(connection, lookups, question.where),
-          parameters,
-        );
+    const source = async (of: Rollup | undefined, asked: Question): Promise<Grouping> =>
+      of
+        ? rollupGrouping(stream, of, asked, await holdsOverflows(connection, stream, of, asked), parameters)
+        : ledgerGrouping(
+            stream,
+            asked,
+            known,
+            hasReversals,
+            await rangesOf(connection, lookups, asked.where),
+            parameters,
+          );
+    const grouping =
+      plan.pieces.length > 0
+        ? await piecesGrouping(question, plan.pieces, source)
+        : await source(rollup, question);
     const rows = question.share
       ? await askShare(connection, question, {
           select: groupsSql(question, grouping, parameters),
@@ -68,7 +67,7 @@ export async function ask(
     return {
       columns: answerColumns(question),
       rows: rows.slice(0, question.limit).map((row) => readRow(question, row)),
-      from: rollup ? `rollup ${rollup.name}` : 'ledger',
+      from: originOf(plan),
       as_of: await asOf(connection, question.knownAt),
       more,
     };
@@ -84,6 +83,49 @@ interface Grouping {
   measures: string[];
   /** Number of standing records in a group. */
   records: string;
+}
+
+/**
+ * Rows put together from pieces of time. Each piece gives what can be added up, sums and counts; the measures are made of
+ * their sums.
+ */
+async function piecesGrouping(
+  question: Question,
+  pieces: Piece[],
+  source: (of: Rollup | undefined, asked: Question) => Promise<Grouping>,
+): Promise<Grouping> {
+  const parts = question.measures.flatMap(addable);
+  const selects: string[] = [];
+  for (const { rollup, from, to } of pieces) {
+    const grouping = await source(rollup, { ...question, from, to, measures: parts });
+    selects.push(`${grouped(grouping)[0]}, ${grouping.records} as r ${grouped(grouping)[1]}`);
+  }
+  let next = 0;
+  const part = (): string => `coalesce(sum(e.m${next++}), 0)`;
+  const measureOf = (measure: Measure): string => {
+    if (measure.name === 'greatest') return `greatest(${measure.parts.map(measureOf).join(', ')})`;
+    if (measure.name === 'avg') return average(part(), part());
+    return measure.name === 'count' ? `${part()}::bigint` : part();
+  };
+  return {
+    from: `(${selects.join(' union all ')}) e`,
+    conditions: [],
+    bucket: question.every === 'all' ? undefined : 'e.b',
+    dimensions: question.by.map((_, i) => `e.d${i}`),
+    measures: question.measures.map(measureOf),
+    records: 'sum(e.r)',
+  };
+}
+
+/** What a measure is made of that can be added up. */
+function addable(measure: Measure): Measure[] {
+  if (measure.name === 'greatest') return measure.parts.flatMap(addable);
+  if (measure.name !== 'avg') return [measure];
+  // The values of a field that a rollup can average are never null, so that records can be counted.
+  return [
+    { ...measure, name: 'sum' },
+    { ...countMeasure, only: measure.only },
+  ];
 }
 
 function ledgerGrouping(
@@ -272,26 +314,36 @@ function decimalOfUnits(field: Field, value: string): string {
   return `cast(${whole} as ${sqlType(field).replace(/\(\d+/, '(38')})`;
 }
 
-/** The groups: the bucket b, the dimensions d0 …, the measures m0 …. */
-function groupsSql(question: Question, grouping: Grouping, parameters: Parameters): string {
-  const { bucket, dimensions, measures, conditions, records } = grouping;
+/**
+ * A grouping as the two halves of a statement, between which further columns can stand: the bucket b, the dimensions
+ * d0 …, the measures m0 …; and from where.
+ */
+function grouped({ bucket, dimensions, measures, conditions, from }: Grouping, having: string[] = []) {
   const keys = [
     ...(bucket ? [`${bucket} as b`] : []),
     ...dimensions.map((dimension, i) => `${dimension} as d${i}`),
   ];
-  const grouped = keys.length > 0;
+  const columns = [...keys, ...measures.map((measure, i) => `${measure} as m${i}`)];
+  return [
+    `select ${columns.join(', ')}`,
+    `from ${from}
+      ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
+      ${keys.length > 0 ? `group by ${keys.map((_, i) => i + 1).join(', ')}` : ''}
+      ${having.length > 0 ? `having ${having.join(' and ')}` : ''}`,
+  ] as const;
+}
+
+/** The groups of a question. */
+function groupsSql(question: Question, grouping: Grouping, parameters: Parameters): string {
+  const { bucket, dimensions, measures, records } = grouping;
   const having = [
-    ...(grouped ? [`${records} <> 0`] : []),
+    ...(bucket || dimensions.length > 0 ? [`${records} <> 0`] : []),
     ...question.having.map(({ measure, operator, values }) => {
       const compared = comparedWith(question.measures[measure]!, values);
       return comparison(measures[measure]!, operator, compared.texts, compared.type, parameters);
     }),
   ];
-  return `select ${[...keys, ...measures.map((measure, i) => `${measure} as m${i}`)].join(', ')}
-      from ${grouping.from}
-      ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-      ${grouped ? `group by ${keys.map((_, i) => i + 1).join(', ')}` : ''}
-      ${having.length > 0 ? `having ${having.join(' and ')}` : ''}`;
+  return grouped(grouping, having).join(' ');
 }
 
 /** What an answer shows of the columns of its groups. */

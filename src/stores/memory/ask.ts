@@ -8,7 +8,7 @@
 import { answerColumns, measureColumn } from '../../engine/answer-columns.ts';
 import { bucketStart, formatBucket, type Micros } from '../../engine/calendar.ts';
 import { toScaled } from '../../engine/decimal.ts';
-import type { Plan } from '../../engine/plan.ts';
+import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
 import type { Having, Measure, Question } from '../../engine/question.ts';
 import { type Share, unitsNeeded } from '../../engine/share.ts';
 import type { Answer } from '../../engine/store.ts';
@@ -28,15 +28,10 @@ interface Result extends Group {
   measures: (string | null)[];
 }
 
-export function ask(ledger: Ledger, { stream, question, rollup }: Plan): Answer {
-  const kept = streamLedger(ledger, stream);
-  const lines = rollup ? [...(kept.droppedLines.get(rollup.name) ?? []), ...kept.lines] : kept.lines;
-  const { touchedAfter } = question;
-  const counted =
-    touchedAfter === undefined
-      ? standingLines(lines, question.knownAt)
-      : lines.filter((line) => line.recordedAt > touchedAfter);
-  const records = counted.filter((line) => selects(stream, question, line));
+export function ask(ledger: Ledger, plan: Plan): Answer {
+  const { stream, question } = plan;
+  const pieces = plan.pieces.length > 0 ? plan.pieces : [{ ...question, rollup: plan.rollup }];
+  const records = pieces.flatMap((piece) => countedIn(ledger, stream, question, piece));
   const found = groupsOf(stream, question, records)
     .map(
       (group): Result => ({
@@ -53,7 +48,7 @@ export function ask(ledger: Ledger, { stream, question, rollup }: Plan): Answer 
   return {
     columns: answerColumns(question),
     rows: results.slice(0, question.limit).map((result) => rowOf(question, result)),
-    from: rollup ? `rollup ${rollup.name}` : 'ledger',
+    from: originOf(plan),
     as_of: asOf(ledger, question.knownAt),
     more: results.length > question.limit,
   };
@@ -74,6 +69,22 @@ function shareOf({ measure, percent }: Share, results: Result[]): Result[] {
     before += units[index]!;
     return kept;
   });
+}
+
+/** The lines that count within a piece of a question's time. */
+function countedIn(
+  ledger: Ledger,
+  stream: Stream,
+  { where, knownAt, touchedAfter }: Question,
+  { rollup, from, to }: Piece,
+): Line[] {
+  const kept = streamLedger(ledger, stream);
+  const lines = rollup ? [...(kept.droppedLines.get(rollup.name) ?? []), ...kept.lines] : kept.lines;
+  const counted =
+    touchedAfter === undefined
+      ? standingLines(lines, knownAt)
+      : lines.filter((line) => line.recordedAt > touchedAfter);
+  return counted.filter((line) => selects(stream, { where, from, to }, line));
 }
 
 /** Groups with no record are not there; a question that does not split at all has its one group always. */
