@@ -57,7 +57,13 @@ export const fieldSchemas = {
     closed,
   ),
   integer: Type.Object(
-    { type: Type.Literal('integer'), min: Type.Optional(bound), max: Type.Optional(bound), ...presence },
+    {
+      type: Type.Literal('integer'),
+      min: Type.Optional(bound),
+      max: Type.Optional(bound),
+      one_of: Type.Optional(Type.Array(bound, { minItems: 1, maxItems: limits.one_of_values })),
+      ...presence,
+    },
     closed,
   ),
   decimal: Type.Object(

@@ -39,7 +39,7 @@ export type FieldDeclaration = Presence &
         one_of?: string[];
         normalize?: 'code';
       }
-    | { type: 'integer'; min?: string | number; max?: string | number }
+    | { type: 'integer'; min?: string | number; max?: string | number; one_of?: (string | number)[] }
     | { type: 'decimal'; precision: number; scale: number; min?: string | number; max?: string | number }
     | { type: 'boolean' }
     | { type: 'timestamp' }
@@ -88,6 +88,7 @@ export function expectation(field: Field): string {
       return field.pattern ? `text matching ${field.pattern} (${length})` : `text of ${length}`;
     }
     case 'integer':
+      if (field.one_of) return `one of ${field.one_of.join(', ')}`;
       return `a whole number from ${field.min ?? integerMin} to ${field.max ?? integerMax}`;
     case 'decimal': {
       const bounds = [
@@ -160,6 +161,8 @@ function checkText(field: Exclude<Field, { type: 'json' }>, text: string): Check
       if (plain === undefined || plain.includes('.')) return { code: 'invalid_value' };
       if (compareNumbers(plain, integerMin) < 0 || compareNumbers(plain, integerMax) > 0)
         return { code: 'out_of_range' };
+      if (field.one_of && !field.one_of.some((one) => plainNumber(String(one)) === plain))
+        return { code: 'not_one_of' };
       return checkRange(field, plain);
     }
     case 'decimal': {

@@ -45,11 +45,13 @@ function valueSchema(field: Field): JsonSchema {
       return {
         description: 'A 64-bit integer. Beyond 2^53 most programs keep it exactly only as a string.',
         anyOf: [
-          {
-            type: 'integer',
-            minimum: Number(field.min ?? integerMin),
-            maximum: Number(field.max ?? integerMax),
-          },
+          field.one_of
+            ? { enum: field.one_of.map(Number) }
+            : {
+                type: 'integer',
+                minimum: Number(field.min ?? integerMin),
+                maximum: Number(field.max ?? integerMax),
+              },
           { type: 'string', pattern: whole(numberGrammar) },
         ],
       };

@@ -158,6 +158,12 @@ function fieldFaults(name: string, declared: FieldDeclaration): string[] {
       }
     }
   }
+  if (field.type === 'integer') {
+    const bare: Field = { name, type: 'integer' };
+    for (const one of field.one_of ?? [])
+      if ('code' in checkValue(bare, { kind: 'cell', text: String(one) }))
+        faults.push(`field ${name}: ${one} in one_of must be a whole number of 64 bits`);
+  }
   if (field.type === 'text') {
     if ((field.min_length ?? 0) > (field.max_length ?? limits.text_characters)) {
       faults.push(

@@ -19,6 +19,7 @@ import { type Plan, planQuestion } from './plan.ts';
 import { type AskedQuestion, checkQuestion, checkSelection } from './question.ts';
 import type { RecordCheck } from './record-check.ts';
 import { canonicalId } from './record-id.ts';
+import { ReferenceData } from './reference-data.ts';
 import { Rejects } from './rejects.ts';
 import { Housekeeping } from './retention.ts';
 import { Sources } from './sources.ts';
@@ -73,6 +74,7 @@ export class Tallybook {
   readonly evaluation: AlertEvaluation;
   readonly notifications: Notifications;
   readonly webhooks: Webhooks;
+  readonly reference: ReferenceData;
   readonly log: Log;
   readonly #store: Store & Partial<BacksUp>;
   readonly #housekeeping: Housekeeping;
@@ -87,6 +89,7 @@ export class Tallybook {
     this.writer = new Writer(
       store,
       (event) => {
+        this.reference.committed(event);
         this.events.emit('batch', event);
         this.evaluation.committed(event);
       },
@@ -98,6 +101,7 @@ export class Tallybook {
     const learn = (states: Map<string, StreamState>) => this.#housekeeping.learn(states);
     this.streams = new Streams({ store, write, learn }, shipped, books);
     this.books = new Books({ store, write });
+    this.reference = new ReferenceData(store, stream);
     this.imports = new Imports({ store, write, stream, log });
     this.rejects = new Rejects({ store, write, stream });
     this.sources = new Sources({ write, standing: () => standingInBook(store, sourcesStream) });

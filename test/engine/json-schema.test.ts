@@ -46,6 +46,7 @@ const field: fc.Arbitrary<FieldDeclaration> = fc.oneof(
     })
     .map(({ type, presence }) => ({ type, ...presence })),
   fc.constant({ type: 'integer' as const, default: 7 }),
+  fc.constant<FieldDeclaration>({ type: 'integer', one_of: [1, -1] }),
   fc.constant({ type: 'text' as const, default: 'none' }),
 );
 

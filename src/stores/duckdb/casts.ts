@@ -330,6 +330,8 @@ export function fieldSql(
           conditions.push([`${value} < ${boundLiteral(field.min)}`, 'out_of_range']);
         if (field.max !== undefined)
           conditions.push([`${value} > ${boundLiteral(field.max)}`, 'out_of_range']);
+        if (field.type === 'integer' && field.one_of)
+          conditions.push([`${value} not in (${field.one_of.map(boundLiteral).join(', ')})`, 'not_one_of']);
       }
     }
   }
@@ -376,6 +378,8 @@ function fineValue(stream: Stream, field: Field, { raw, text, value }: FieldColu
   if (field.type === 'integer' || field.type === 'decimal') {
     if (field.min !== undefined) conditions.push(`${value} >= ${boundLiteral(field.min)}`);
     if (field.max !== undefined) conditions.push(`${value} <= ${boundLiteral(field.max)}`);
+    if (field.type === 'integer' && field.one_of)
+      conditions.push(`${value} in (${field.one_of.map(boundLiteral).join(', ')})`);
   }
   const present = conditions.join(' and ');
   return field.required ? present : `(${raw} is null or (${present}))`;

@@ -1,0 +1,213 @@
+/**
+ * The building as it stands in the ledger: spaces, where sensors hang, resets and the rules for them; now, or as it was
+ * known at a time.
+ *
+ * A sensor hangs at one place at a time. Where two of its assignments are valid at once, the one that began later counts,
+ * of two that began at once the one that arrived later: so hanging a sensor elsewhere is one new assignment, and nobody is
+ * counted twice because the old one was not ended. What is left of each assignment is a span.
+ */
+import { type Micros, parseTimestamp } from '../../engine/calendar.ts';
+import type { ReferenceRecord, ReferenceRecords } from '../../engine/reference-data.ts';
+import type { Tallybook } from '../../engine/tallybook.ts';
+import { assignmentsStream, resetRulesStream, resetsStream, spacesStream } from './streams.ts';
+
+export interface Space {
+  id: string;
+  name: string | null;
+  tz: string;
+  capacity: number | null;
+}
+
+/** A stretch of time in which a sensor hangs at one place. */
+export interface Span {
+  dpu: string;
+  doorway: string | null;
+  /** Null is the outside. */
+  faces: string | null;
+  behind: string | null;
+  /** Inclusive; undefined: ever since. */
+  from: Micros | undefined;
+  /** Exclusive; undefined: to this day. */
+  to: Micros | undefined;
+}
+
+export interface Reset {
+  at: Micros;
+  people: number;
+}
+
+/** A count that is set every day. */
+export interface ResetRule {
+  /** After local midnight. */
+  localTime: Micros;
+  people: number;
+  from: Micros | undefined;
+  to: Micros | undefined;
+}
+
+export interface Building {
+  spaces: ReadonlyMap<string, Space>;
+  /** By sensor. */
+  spans: ReadonlyMap<string, readonly Span[]>;
+  /** By space: of the sensors that face it or have it behind them. */
+  spansOfSpace: ReadonlyMap<string, readonly Span[]>;
+  /** By space, ascending. */
+  resets: ReadonlyMap<string, readonly Reset[]>;
+  rules: ReadonlyMap<string, readonly ResetRule[]>;
+}
+
+/** The building now, or as it was known at a time. */
+export async function buildingOf({ reference }: Tallybook, knownAt: Micros | undefined): Promise<Building> {
+  const [spaces, assignments, resets, rules] = await Promise.all(
+    [spacesStream, assignmentsStream, resetsStream, resetRulesStream].map(({ name }) =>
+      reference.standing(name, knownAt),
+    ),
+  );
+  const { spans, spansOfSpace } = spansFrom(assignments!);
+  return {
+    spaces: spacesFrom(spaces!),
+    spans,
+    spansOfSpace,
+    resets: resetsFrom(resets!),
+    rules: rulesFrom(rules!),
+  };
+}
+
+/** Does the work once for the same records. */
+function once<T>(work: (records: ReferenceRecords) => T): (records: ReferenceRecords) => T {
+  const done = new WeakMap<ReferenceRecords, T>();
+  return (records) => {
+    const before = done.get(records);
+    if (before !== undefined) return before;
+    const result = work(records);
+    done.set(records, result);
+    return result;
+  };
+}
+
+const compareInstants = (a: Micros, b: Micros): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const spacesFrom = once((records) => {
+  const spaces = new Map<string, Space>();
+  for (const [id, { name, tz, capacity }] of records)
+    spaces.set(id, { id, name: name!, tz: tz!, capacity: numberOf(capacity) });
+  return spaces;
+});
+
+const resetsFrom = once((records) => {
+  const resets = grouped(records.values(), ({ space_id }) => space_id!, resetOf);
+  // Of several at the same time, the one that arrived last comes last: sorting keeps the order of equals.
+  for (const ofSpace of resets.values()) ofSpace.sort((a, b) => compareInstants(a.at, b.at));
+  return resets;
+});
+
+const rulesFrom = once((records) => grouped(records.values(), ({ space_id }) => space_id!, ruleOf));
+
+const spansFrom = once((records) => {
+  const assigned = grouped(records.values(), ({ dpu_id }) => dpu_id!, spanOf);
+  const spans = new Map<string, Span[]>();
+  const spansOfSpace = new Map<string, Span[]>();
+  for (const [dpu, given] of assigned) {
+    const apart = withoutOverlaps(given);
+    spans.set(dpu, apart);
+    for (const span of apart) {
+      for (const space of new Set([span.faces, span.behind])) {
+        if (space === null) continue;
+        const ofSpace = spansOfSpace.get(space);
+        if (ofSpace) ofSpace.push(span);
+        else spansOfSpace.set(space, [span]);
+      }
+    }
+  }
+  return { spans, spansOfSpace };
+});
+
+export function grouped<R, T>(
+  records: Iterable<R>,
+  keyOf: (record: R) => string,
+  make: (record: R) => T,
+): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const record of records) {
+    const group = groups.get(keyOf(record));
+    if (group) group.push(make(record));
+    else groups.set(keyOf(record), [make(record)]);
+  }
+  return groups;
+}
+
+function spanOf({ dpu_id, doorway_id, faces, behind, from, to }: ReferenceRecord): Span {
+  return {
+    dpu: dpu_id!,
+    doorway: doorway_id!,
+    faces: faces!,
+    behind: behind!,
+    from: instantOf(from!),
+    to: instantOf(to!),
+  };
+}
+
+function resetOf({ ts, people }: ReferenceRecord): Reset {
+  return { at: parseTimestamp(ts!)!, people: Number(people) };
+}
+
+function ruleOf({ local_time, people, from, to }: ReferenceRecord): ResetRule {
+  const [hours, minutes] = local_time!.split(':');
+  const localTime = (BigInt(hours!) * 60n + BigInt(minutes!)) * 60_000_000n;
+  return { localTime, people: Number(people), from: instantOf(from!), to: instantOf(to!) };
+}
+
+function instantOf(text: string | null): Micros | undefined {
+  return text === null ? undefined : parseTimestamp(text);
+}
+
+function numberOf(text: string | null | undefined): number | null {
+  return text === null || text === undefined ? null : Number(text);
+}
+
+/** What counts of the assignments of one sensor, given in the order of their arrival; ascending in time. */
+export function withoutOverlaps(given: readonly Span[]): Span[] {
+  if (given.length === 1) return isEmpty(given[0]!) ? [] : [...given];
+  const ordered = given.toSorted((a, b) => compareStarts(a.from, b.from));
+  // Where none begins or ends, the same one counts.
+  const edges = [...new Set(ordered.flatMap(({ from, to }) => [from, to]))]
+    .filter((edge) => edge !== undefined)
+    .sort(compareInstants);
+  const spans: Span[] = [];
+  let last: Span | undefined;
+  for (let i = 0; i <= edges.length; i++) {
+    const [from, to] = [edges[i - 1], edges[i]];
+    const counting = ordered.findLast(
+      (span) =>
+        (span.from === undefined || (from !== undefined && span.from <= from)) &&
+        (span.to === undefined || (to !== undefined && span.to >= to)),
+    );
+    if (!counting) continue;
+    // Where others began or ended meanwhile without counting, it is still the same stretch.
+    const before = spans.at(-1);
+    if (before && counting === last && before.to === from) before.to = to;
+    else spans.push({ ...counting, from, to });
+    last = counting;
+  }
+  return spans;
+}
+
+function isEmpty({ from, to }: Span): boolean {
+  return from !== undefined && to !== undefined && from >= to;
+}
+
+/** What began ever since began first. */
+function compareStarts(a: Micros | undefined, b: Micros | undefined): number {
+  if (a === b) return 0;
+  return a === undefined || (b !== undefined && a < b) ? -1 : 1;
+}
+
+/** Which steps a passage in a direction is, into a space and out of it. */
+export function stepsOf(
+  { faces, behind }: Span,
+  space: string,
+  direction: 1 | -1,
+): [into: number, out: number] {
+  const [entered, left] = direction === 1 ? [faces, behind] : [behind, faces];
+  return [Number(entered === space), Number(left === space)];
+}
