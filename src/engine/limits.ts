@@ -64,8 +64,6 @@ export const limits = {
   /** Of a space over time: the intervals, and the passages that are read for them. */
   series_intervals: 10_000,
   series_passages: 5_000_000,
-  /** What one plan of a building brings. */
-  plan_records: 1_000_000,
   /** What a list without pages holds at most, of paths whose clients know none. */
   unpaged_rows: 100_000,
   /** Notes that a check may make on the records of one file; what is beyond is not noted. */

@@ -72,7 +72,8 @@ file twice counts once. Rows that are refused are kept with the reason: tallyboo
   command.action(importFiles);
 }
 
-async function importFiles(stream: string, files: string[], settings: ImportSettings): Promise<void> {
+/** Imports files into a stream, one after the other, and prints a receipt of each. */
+export async function importFiles(stream: string, files: string[], settings: ImportSettings): Promise<void> {
   const formats = files.map((file) => formatOf(file, settings.format));
   if (files.filter((file) => file === '-').length > 1)
     throw usageError('standard input (-) can be read once only');

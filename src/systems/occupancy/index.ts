@@ -1,6 +1,7 @@
 /** Occupancy (SPEC 5): how many people are in a space, at any time, from the passages that sensors report. */
 import type { System } from '../system.ts';
 import { countRoute, countsRoute, seriesRoute } from './count-routes.ts';
+import { planRoute } from './plan.ts';
 import { resetRoute, resetsRoute } from './resets.ts';
 import {
   assignmentsStream,
@@ -32,5 +33,5 @@ export const occupancySystem: System = {
     { path: '/v1/resets', stream: resetsStream, plural: 'resets', mode: 'upsert' },
     { path: '/v1/reset-rules', stream: resetRulesStream, plural: 'reset rules', mode: 'upsert' },
   ],
-  routes: [countRoute, countsRoute, seriesRoute, resetRoute, resetsRoute],
+  routes: [countRoute, countsRoute, seriesRoute, resetRoute, resetsRoute, planRoute],
 };
