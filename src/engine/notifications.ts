@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { notificationsStream } from './built-in-streams.ts';
+import { Lock } from './lock.ts';
 import { askBook, bookDelivery, valuesByName } from './own-books.ts';
 import { type Page, pageOfEntries } from './pages.ts';
 import { type AskedQuestion, checkSelection } from './question.ts';
@@ -69,6 +70,7 @@ export class Notifications {
   readonly #ledger: NotificationsLedger;
   readonly #standing = new Set<string>();
   readonly #listeners = new Set<() => void>();
+  readonly #adding = new Lock();
 
   constructor(ledger: NotificationsLedger) {
     this.#ledger = ledger;
@@ -90,8 +92,12 @@ export class Notifications {
     return missing;
   }
 
-  /** Writes what is not there yet, in the order given. The caller lets no two calls overlap. */
-  async add(notifications: Notification[]): Promise<Notification[]> {
+  /** Writes what is not there yet, in the order given; one call after the other. */
+  add(notifications: Notification[]): Promise<Notification[]> {
+    return this.#adding.run(() => this.#add(notifications));
+  }
+
+  async #add(notifications: Notification[]): Promise<Notification[]> {
     const missing = await this.missing(notifications.map(({ id }) => id));
     const added = notifications.filter(({ id }) => missing.delete(id));
     for (let at = 0; at < added.length; at += atOnce) {

@@ -22,6 +22,8 @@ export interface System {
   books?: readonly Stream[];
   /** Reads what it keeps in memory, and registers what records are held against. */
   open?(tallybook: Tallybook): Promise<void>;
+  /** What a server does beside answering, from when it listens until it stops. */
+  watch?(tallybook: Tallybook): { stop(): Promise<void> };
 }
 
 /** What a ledger is opened with so that the systems find in it what they need. */

@@ -1,5 +1,5 @@
-import { request } from 'node:http';
 import { describe, expect, test } from 'vitest';
+import { follow } from './follow-events.ts';
 import { openApp, sale, sales, storeKinds } from './open-app.ts';
 
 const spent = { stream: 'sales', measure: 'sum(amount)', by: ['customer'], period: 'all', limit: '10' };
@@ -136,30 +136,3 @@ describe.each(storeKinds)('alerts over HTTP, %s', (kind) => {
     );
   });
 });
-
-interface Followed {
-  events(): { id: string; event: string; data: Record<string, string> }[];
-  stop(): void;
-}
-
-/** Reads events as they come; resolves when the answer has begun. */
-function follow(url: string, headers: Record<string, string> = {}): Promise<Followed> {
-  return new Promise((resolve, reject) => {
-    const asked = request(url, { headers }, (answer) => {
-      let text = '';
-      answer.setEncoding('utf8').on('data', (some: string) => {
-        text += some;
-      });
-      answer.on('error', () => undefined);
-      const events = () =>
-        text
-          .split('\n\n')
-          .slice(0, -1)
-          .filter((block) => !block.startsWith(':'))
-          .map((block) => Object.fromEntries(block.split('\n').map((line) => line.split(/: (.*)/s, 2))))
-          .map(({ id, event, data }) => ({ id, event, data: JSON.parse(data) }));
-      resolve({ events, stop: () => asked.destroy() });
-    });
-    asked.on('error', reject).end();
-  });
-}

@@ -36,7 +36,20 @@ export function systemRoutes(
     }
     for (const taking of ['json', 'files', 'bytes'] as const)
       app.register(async (scope) => mount(scope, tallybook, system, taking));
+    watchBeside(app, tallybook, system);
   }
+}
+
+/** Only a server that listens watches: a command that asks something in its own process does not. */
+function watchBeside(app: FastifyInstance, tallybook: Tallybook, { watch }: System): void {
+  if (!watch) return;
+  let watching: ReturnType<typeof watch> | undefined;
+  app.addHook('onListen', async () => {
+    watching = watch(tallybook);
+  });
+  app.addHook('preClose', async () => {
+    await watching?.stop();
+  });
 }
 
 type Taking = 'json' | 'files' | 'bytes';

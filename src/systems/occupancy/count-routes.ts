@@ -1,5 +1,6 @@
 /** Counts at a time: of one space, of all of them; and of one space over time. */
 import { Type } from 'typebox';
+import { formatBucket } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Route } from '../system.ts';
 import { buildingOf } from './building.ts';
@@ -124,8 +125,8 @@ export const seriesRoute: Route = {
     capacity: Type.Union([Type.Integer(), Type.Null()]),
     counts: Type.Array(
       Type.Object({
-        start: TimeSchema,
-        end: TimeSchema,
+        start: Type.String({ description: 'By the clock of the space, with its offset.' }),
+        end: Type.String({ description: 'Exclusive.' }),
         count: Count,
         entrances: Type.Integer(),
         exits: Type.Integer(),
@@ -152,8 +153,8 @@ export const seriesRoute: Route = {
     const intervals = intervalsOf(interval, tz, from, to);
     const { series, origin } = await seriesOf(tallybook, building, space, intervals, options);
     const counts = series.map(({ start, end, count, entrances, exits, min, max }) => ({
-      start: time(start),
-      end: time(end),
+      start: formatBucket(start, 'minute', tz),
+      end: formatBucket(end, 'minute', tz),
       count: shown(count, query),
       entrances,
       exits,

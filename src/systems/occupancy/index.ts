@@ -1,6 +1,9 @@
 /** Occupancy (SPEC 5): how many people are in a space, at any time, from the passages that sensors report. */
 import type { System } from '../system.ts';
+import { watchCapacities } from './capacity.ts';
 import { countRoute, countsRoute, seriesRoute } from './count-routes.ts';
+import { healthRoute, unassignedRoute } from './health.ts';
+import { liveRoute } from './live.ts';
 import { planRoute } from './plan.ts';
 import { resetRoute, resetsRoute } from './resets.ts';
 import {
@@ -33,5 +36,16 @@ export const occupancySystem: System = {
     { path: '/v1/resets', stream: resetsStream, plural: 'resets', mode: 'upsert' },
     { path: '/v1/reset-rules', stream: resetRulesStream, plural: 'reset rules', mode: 'upsert' },
   ],
-  routes: [countRoute, countsRoute, seriesRoute, resetRoute, resetsRoute, planRoute],
+  routes: [
+    countRoute,
+    countsRoute,
+    seriesRoute,
+    liveRoute,
+    resetRoute,
+    resetsRoute,
+    healthRoute,
+    unassignedRoute,
+    planRoute,
+  ],
+  watch: watchCapacities,
 };
