@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { fences } from './markdown.ts';
 import { root } from './source-files.ts';
 
-test.each(['README.md', 'docs/usage.md'])(
+test.each(['README.md', 'docs/usage.md', 'docs/occupancy.md'])(
   'every command says what %s shows',
   (page) => {
     // A checkout of its own, as far as the commands need one: what they make lies beside it.

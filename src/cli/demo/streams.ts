@@ -1,6 +1,7 @@
-/** The demo's streams: the records of four systems, those of usage and events as they ship, the others as plain declarations. */
+/** The demo's streams: the records of four systems; report lines as a plain declaration, the others as they ship. */
 import type { StreamDeclaration } from '../../engine/declaration.ts';
 import { eventsDeclaration } from '../../systems/events/declarations.ts';
+import { passagesDeclaration } from '../../systems/occupancy/declarations.ts';
 import { usageDeclaration } from '../../systems/usage/declarations.ts';
 
 export const demoStreams = {
@@ -23,16 +24,7 @@ export const demoStreams = {
     },
     rollups: { monthly: { every: 'month', by: ['territory', 'currency'], sum: ['usages', 'revenue'] } },
   },
-  passages: {
-    description: 'People who crossed a doorway; direction 1 is in, -1 is out',
-    time: 'timestamp',
-    fields: {
-      timestamp: { type: 'timestamp', required: true },
-      direction: { type: 'integer', min: -1, max: 1, required: true },
-      dpu_id: { type: 'integer', required: true },
-    },
-    rollups: { hourly: { every: 'hour', by: ['dpu_id'], sum: ['direction'] } },
-  },
+  passages: passagesDeclaration,
 } satisfies Record<string, StreamDeclaration>;
 
 export type DemoStream = keyof typeof demoStreams;

@@ -111,19 +111,17 @@ describe.each(storeKinds)('beside the counts, %s', (kind) => {
     await listen();
     const notifications = async () => (await done('GET', '/v1/notifications?order=oldest')).notifications;
     await done('POST', '/v1/spaces/A/resets', { count: 4, ts: ago(60) });
-    await expect
-      .poll(notifications, { timeout: 10_000 })
-      .toMatchObject([
-        {
-          alert: 'occupancy.capacity',
-          key: 'A',
-          threshold: '80',
-          limit: '5',
-          value: '4',
-          percent: '80',
-          period: { every: 'day', tz: 'Europe/Madrid' },
-        },
-      ]);
+    await expect.poll(notifications, { timeout: 10_000 }).toMatchObject([
+      {
+        alert: 'occupancy.capacity',
+        key: 'A',
+        threshold: '80',
+        limit: '5',
+        value: '4',
+        percent: '80',
+        period: { every: 'day', tz: 'Europe/Madrid' },
+      },
+    ]);
     await done('POST', '/v1/passages', [
       passage(1, 1, ago(30)),
       passage(1, -1, ago(29)),
