@@ -424,11 +424,10 @@ function measureOutput(question: Question, measure: Measure, column: string): st
     case 'count':
     case 'count_distinct':
       return `${column}::double`;
-    case 'min':
-    case 'max':
-      return outputSql(column, measure.field!.type);
-    default:
+    case 'avg':
       return `cast(${column} as varchar)`;
+    default:
+      return outputSql(column, measure.field!.type);
   }
 }
 
@@ -445,15 +444,18 @@ function readRow(
     }
     if (i < byCount) {
       const { field, path } = question.by[i]!;
-      return field.type === 'decimal' && path.length === 0
-        ? trimDecimal(String(value))
-        : (value as string | boolean);
+      return field.type === 'decimal' && path.length === 0 ? trimDecimal(String(value)) : textOr(value);
     }
     const measure = question.measures[i - byCount - (hasBucket ? 1 : 0)]!;
     const { name, field } = measure;
     if (name === 'weighted') return readWeighted(measure, question, String(value));
     if (name === 'count' || name === 'count_distinct') return Number(value);
     if (name === 'avg') return fromScaled(BigInt(String(value)), scaleOf(field!) + averageExtraScale);
-    return field!.type === 'decimal' ? trimDecimal(String(value)) : (value as string | boolean);
+    return field!.type === 'decimal' ? trimDecimal(String(value)) : textOr(value);
   });
+}
+
+/** Integers are read as they are; in an answer they are texts. */
+function textOr(value: string | number | bigint | boolean): string | boolean {
+  return typeof value === 'boolean' ? value : String(value);
 }
