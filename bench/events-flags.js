@@ -1,8 +1,7 @@
 /** What a run of the events benchmark can be told; nothing needs to be. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { names, whole } from './flags.js';
-import { millions } from './usage-flags.js';
+import { millions, names, whole } from './flags.js';
 
 export const PHASES = ['steady', 'rates', 'questions'];
 

@@ -72,3 +72,8 @@ export function names(flag, text, known) {
   }
   return found;
 }
+
+/** 60m is 60 million, 10k ten thousand. */
+export function millions(text) {
+  return text.trim().replace(/k$/i, '000').replace(/m$/i, '000000');
+}

@@ -1,7 +1,7 @@
 /** What a run of the usage benchmark can be told; nothing needs to be. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { names, whole } from './flags.js';
+import { millions, names, whole } from './flags.js';
 
 const WAYS = ['engine', 'http', 'application', 'triggers', 'view'];
 
@@ -51,9 +51,4 @@ export function readUsageFlags(argv) {
     aggregates: whole('aggregates', millions(values.aggregates), 0),
     dir: values.dir,
   };
-}
-
-/** 60m is 60 million, 10k ten thousand. */
-export function millions(text) {
-  return text.trim().replace(/k$/i, '000').replace(/m$/i, '000000');
 }

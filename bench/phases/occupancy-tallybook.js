@@ -1,0 +1,169 @@
+/** Tallybook with a building: passages imported day by day, then counts through the library, then passages over HTTP. */
+import { writeFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { quantile } from '../load.js';
+import { askingOf, DAYS, makeBuilding, passagesOfDay, STEPS, spansSql } from '../made-building.js';
+
+const LIBRARY = pathToFileURL(fileURLToPath(new URL('../../dist/index.js', import.meta.url))).href;
+const CHECKED = 20;
+
+export async function measureOccupancy({ dir, flags }) {
+  const { openTallybook, openApp } = await import(LIBRARY);
+  const building = makeBuilding(flags);
+  const db = await DuckDBInstance.create(':memory:', { memory_limit: '4GB', temp_directory: `${dir}/spill` });
+  const files = await db.connect();
+  const tallybook = await openTallybook({ directory: `${dir}/tallybook` });
+  const app = await openApp({ tallybook, auth: false });
+  const results = { passages: Math.floor(flags.passages / DAYS) * DAYS };
+  try {
+    for (const [stream, records] of [
+      ['spaces', building.spaces],
+      ['assignments', building.assignments],
+      ['reset_rules', building.rules],
+    ])
+      await importFile(tallybook, stream, 'ndjson', `${dir}/${stream}.ndjson`, records);
+    results.import_seconds = 0;
+    for (let day = 0; day < DAYS; day++) {
+      const path = `${dir}/day-${day}.parquet`;
+      await files.run(
+        `copy (${passagesOfDay(day, flags.passages, flags.sensors)}) to '${path}' (format parquet)`,
+      );
+      const start = performance.now();
+      await importFile(tallybook, 'passages', 'parquet', path);
+      results.import_seconds += (performance.now() - start) / 1000;
+      console.error(
+        `  day ${day + 1} of ${DAYS}: ${Math.round(((results.passages / DAYS) * (day + 1)) / results.import_seconds)} passages/s`,
+      );
+    }
+    const start = performance.now();
+    await tallybook.compact();
+    results.compact_seconds = (performance.now() - start) / 1000;
+    results.ledger_bytes = (await stat(`${dir}/tallybook/tallybook.duckdb`)).size;
+
+    await files.run(`create view passages as select * from read_parquet('${dir}/day-*.parquet')`);
+    await files.run(`create table spans as ${spansSql(`${dir}/assignments.ndjson`)}`);
+    const right = async (space, at) => {
+      const reset = building.lastReset(space, at);
+      const since = reset === undefined ? '' : `and passed > epoch_ms(${reset})`;
+      const rows = await files.runAndReadAll(
+        `select coalesce(sum(delta), 0)::integer from (${STEPS}) where space = 's${space}' and passed <= epoch_ms(${at}) ${since}`,
+      );
+      return rows.getRows()[0][0];
+    };
+    const get = async (path) => {
+      const { statusCode, payload } = await app.inject({ method: 'GET', url: path });
+      if (statusCode !== 200) throw new Error(`${path} answers ${statusCode}: ${payload}`);
+      return JSON.parse(payload);
+    };
+    const iso = (at) => new Date(at).toISOString();
+    // The first answer reads the building.
+    await get(`/v1/spaces/counts?ts=${iso(askingOf(0, flags.spaces).at)}`);
+    results.count = await timed(flags.askings, async (n) => {
+      const { space, at } = askingOf(n, flags.spaces);
+      const { count } = await get(`/space/s${space}/count?ts=${iso(at)}`);
+      return n < CHECKED
+        ? async () => mustBe(`s${space} at ${iso(at)}`, count, await right(space, at))
+        : undefined;
+    });
+    results.all = await timed(Math.min(flags.askings, 50), async (n) => {
+      const { space, at } = askingOf(n, flags.spaces);
+      const { spaces } = await get(`/v1/spaces/counts?ts=${iso(at)}`);
+      return n < 3
+        ? async () =>
+            mustBe(`s${space} of all at ${iso(at)}`, spaces[space - 1].count, await right(space, at))
+        : undefined;
+    });
+    results.live = await timed(Math.min(flags.askings, 100), async (n) => {
+      const space = ((n * 101) % flags.spaces) + 1;
+      const { dpu_id } = building.assignments.find(
+        ({ faces, id }) => faces === `s${space}` && !id.endsWith('moved'),
+      );
+      const at = new Date(Date.UTC(2026, 10, 5) + n * 1_000).toISOString();
+      const before = await get(`/space/s${space}/count?ts=${at}`);
+      const sent = await app.inject({
+        method: 'POST',
+        url: '/v1/passages',
+        payload: { timestamp: at, direction: 1, dpu_id },
+      });
+      if (sent.statusCode !== 201) throw new Error(sent.payload);
+      const after = await get(`/space/s${space}/count?ts=${at}`);
+      mustBe(`s${space} after a passage`, after.count, before.count + 1);
+    });
+    results.sent = await sendFor(app, flags, undefined);
+    results.at_rate = await sendFor(app, flags, flags.rate);
+    return results;
+  } finally {
+    await app.close();
+    await tallybook.close();
+    files.closeSync();
+    db.closeSync();
+  }
+}
+
+async function importFile(tallybook, stream, format, path, records) {
+  if (records) writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  const { id } = await tallybook.imports.start({
+    stream: tallybook.streams.get(stream),
+    path,
+    name: path,
+    format,
+    mode: 'insert',
+    source: 'bench',
+    deleteFile: false,
+  });
+  const { status, error, counts } = await tallybook.imports.wait(id);
+  if (status !== 'done' || counts.rejected > 0)
+    throw new Error(`${path}: ${status} ${error ?? JSON.stringify(counts)}`);
+}
+
+/** Bodies of 500 passages, four at a time; at a rate, or as fast as they are taken. */
+async function sendFor(app, { seconds, sensors }, rate) {
+  let sent = 0;
+  const start = performance.now();
+  const used = process.cpuUsage();
+  const due = () => rate === undefined || sent < ((performance.now() - start) / 1000) * rate;
+  const sender = async () => {
+    while (performance.now() - start < seconds * 1_000) {
+      if (!due()) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        continue;
+      }
+      const first = sent;
+      sent += 500;
+      const at = new Date(Date.UTC(2026, 10, 6) + first / 10).toISOString();
+      const body = Array.from({ length: 500 }, (_, n) => ({
+        timestamp: at,
+        direction: n % 2 === 0 ? 1 : -1,
+        dpu_id: ((first + n) % sensors) + 1,
+      }));
+      const { statusCode, payload } = await app.inject({
+        method: 'POST',
+        url: '/v1/passages',
+        payload: body,
+      });
+      if (statusCode !== 200) throw new Error(payload);
+    }
+  };
+  await Promise.all([sender(), sender(), sender(), sender()]);
+  const took = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(used);
+  return { per_second: Math.round(sent / took), cores: Number(((user + system) / 1e6 / took).toFixed(2)) };
+}
+
+export async function timed(times, ask) {
+  const took = [];
+  for (let n = 0; n < times; n++) {
+    const start = performance.now();
+    const check = await ask(n);
+    took.push(performance.now() - start);
+    if (check) await check();
+  }
+  const sorted = took.sort((a, b) => a - b);
+  return { asked: times, p50_ms: quantile(sorted, 0.5), p99_ms: quantile(sorted, 0.99) };
+}
+
+export function mustBe(what, found, right) {
+  if (found !== right) throw new Error(`${what} is ${found}; expected ${right}`);
+}
