@@ -245,7 +245,7 @@ test('every route with every scope: no key 401, the wrong scope 403, the right o
     }
   }
   expect(found).toEqual(expected);
-}, 60_000);
+}, 120_000);
 
 test('the OpenAPI page names every route but its own, and answers fit the schemas that it shows', async () => {
   const { send } = await openApp('memory', { systems });
