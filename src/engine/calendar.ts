@@ -76,11 +76,16 @@ function mod(a: bigint, b: bigint): bigint {
   return r < 0n ? r + b : r;
 }
 
+/** Names that are known to be zones: to ask takes 0.3 ms. */
+const zones = new Set<string>();
+
 /** Whether the machine's time zone data knows the name. */
 export function isTimeZone(name: string): boolean {
+  if (zones.has(name)) return true;
   if (!/^[A-Za-z][A-Za-z0-9_+\-/]{0,63}$/.test(name)) return false;
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });
+    zones.add(name);
     return true;
   } catch {
     return false;
