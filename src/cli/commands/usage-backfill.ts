@@ -13,7 +13,6 @@ import { compare } from '../backfill/compare.ts';
 import { doneChunks } from '../backfill/done-chunks.ts';
 import { type FileSource, fileSource } from '../backfill/file-source.ts';
 import { type ColumnChoice, columnChoices, usageFields } from '../backfill/mapping.ts';
-import { connectPostgres } from '../backfill/postgres-connection.ts';
 import { findTables, postgresSource } from '../backfill/postgres-source.ts';
 import { countsOf, hintRejects, printOutcome, printPlan } from '../backfill/report.ts';
 import type { BackfillSource, Summary, TableToRead } from '../backfill/source.ts';
@@ -34,6 +33,7 @@ import { askJson, type Connection, pathOf } from '../connection.ts';
 import { secondsSince } from '../figures.ts';
 import { interruptible } from '../interrupt.ts';
 import { exitCodes, usageError } from '../outcome.ts';
+import { beginSnapshot, connectPostgres } from '../postgres-connection.ts';
 import { withProgress } from '../progress.ts';
 import { printJson } from '../terminal.ts';
 
@@ -222,6 +222,7 @@ async function withSources(
   const stop = (): void => void postgres.close();
   signal.addEventListener('abort', stop);
   try {
+    await beginSnapshot(postgres);
     const found = tables ? undefined : await findTables(postgres);
     const named = tables ?? usageTypes.map((type) => tableOf(type, found![type], settings));
     const sources: BackfillSource[] = [];

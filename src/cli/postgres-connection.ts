@@ -1,57 +1,66 @@
 /**
- * A connection to a PostgreSQL that is read from: one snapshot, read only, everything as text. The password comes from
- * the address, PGPASSWORD or ~/.pgpass, as everywhere; it is never told. The driver is loaded here, when it is used.
+ * A connection to a PostgreSQL, everything as text. The password comes from the address, PGPASSWORD or ~/.pgpass, as
+ * everywhere; it is never told. The driver is loaded here, when it is used.
  */
 import type { Client } from 'pg';
-import { TallybookError } from '../../engine/errors.ts';
-import { Unreachable } from '../outcome.ts';
-import { reasonOf } from '../over-http.ts';
+import { TallybookError } from '../engine/errors.ts';
+import type { Row, Session } from '../postgres/session.ts';
+import { Unreachable } from './outcome.ts';
+import { reasonOf } from './over-http.ts';
 
 const connectMilliseconds = 15_000;
 
-export interface Postgres {
+export interface Postgres extends Session {
   readonly client: Client;
   /** `postgres://host:5432/database`. */
   readonly place: string;
-  query(sql: string, values?: readonly unknown[]): Promise<Record<string, string | null>[]>;
   /** Says what an error of the driver means. */
   explained(error: unknown): unknown;
   close(): Promise<void>;
 }
 
-/** Opens one snapshot. Throws `bad_settings` for what the server refuses, `Unreachable` where there is none. */
+/** Throws `bad_settings` for what the server refuses, `Unreachable` where there is none. */
 export async function connectPostgres(url: string): Promise<Postgres> {
   const { default: pg } = await import('pg');
   const client = clientOf(pg.Client, url);
-  const place = `postgres://${client.host}:${client.port}/${client.database ?? ''}`;
+  const place = placeOf(client);
   const explained = (error: unknown): unknown => explain(error, place);
   // That the connection is lost is told by the query that finds out.
   client.on('error', () => undefined);
   const query: Postgres['query'] = async (sql, values) => {
     try {
-      return (await client.query<Record<string, string | null>>(sql, values as unknown[])).rows;
+      return (await client.query<Row>({ text: sql, values: values as unknown[], types: asTexts })).rows;
     } catch (error) {
       throw explained(error);
     }
   };
   try {
     await client.connect();
-    await query('begin transaction isolation level repeatable read, read only');
-    // Numbers with all their digits, times in UTC and in ISO 8601, and as much time as it takes.
-    for (const setting of [
-      "timezone = 'UTC'",
-      "datestyle = 'ISO, YMD'",
-      'extra_float_digits = 3',
-      'statement_timeout = 0',
-      'idle_in_transaction_session_timeout = 0',
-    ])
-      await query(`set local ${setting}`);
   } catch (error) {
     await client.end().catch(() => undefined);
     throw explained(error);
   }
   return { client, place, query, explained, close: () => client.end().catch(() => undefined) };
 }
+
+const asTexts = { getTypeParser: () => (value: unknown) => value };
+
+/** One snapshot, read only, until the connection is closed. */
+export async function beginSnapshot(postgres: Pick<Postgres, 'query'>): Promise<void> {
+  await postgres.query('begin transaction isolation level repeatable read, read only');
+  // Numbers with all their digits, times in UTC and in ISO 8601, and as much time as it takes.
+  for (const setting of [
+    "timezone = 'UTC'",
+    "datestyle = 'ISO, YMD'",
+    'extra_float_digits = 3',
+    'statement_timeout = 0',
+    'idle_in_transaction_session_timeout = 0',
+  ])
+    await postgres.query(`set local ${setting}`);
+}
+
+const placeOf = ({ host, port, database }: Pick<Client, 'host' | 'port' | 'database'>): string =>
+  `postgres://${host}:${port}/${database ?? ''}`;
 
 function clientOf(Constructor: typeof Client, url: string): Client {
   // The address may hold a password: no message quotes it.
