@@ -10,6 +10,7 @@ import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
 import { importsCommands } from './commands/imports.ts';
 import { keysCommands } from './commands/keys.ts';
+import { postgresCommands } from './commands/postgres.ts';
 import { queryCommand } from './commands/query.ts';
 import { recordsCommands } from './commands/records.ts';
 import { rejectsCommands } from './commands/rejects.ts';
@@ -71,6 +72,7 @@ Every option can be given as a variable too; --help of a command names them.${ex
     keysCommands,
     usageCommands,
     reportsCommands,
+    postgresCommands,
     upkeepCommands,
     restoreCommand,
   ]) {

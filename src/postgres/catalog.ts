@@ -41,7 +41,10 @@ export async function checkVersion(session: Session): Promise<void> {
 export async function checkTimeZone(session: Session, zone: string): Promise<void> {
   const found = await session.query('select name from pg_timezone_names where name = $1', [zone]);
   if (found.length > 0) return;
-  throw new TallybookError('bad_settings', `this PostgreSQL has no time zone ${zone}; expected one of pg_timezone_names`);
+  throw new TallybookError(
+    'bad_settings',
+    `this PostgreSQL has no time zone ${zone}; expected one of pg_timezone_names`,
+  );
 }
 
 /** @param name as in a statement: `usage_data`, `shop.usage`, `"Usage"`. Throws `bad_settings` when there is none. */

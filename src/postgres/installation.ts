@@ -9,7 +9,7 @@ import { checkValue, type Field } from '../engine/field-types.ts';
 import { findForm } from '../engine/forms.ts';
 import { defineStream, type Rollup, type Stream } from '../engine/stream.ts';
 import { checkTimeZone, checkVersion, relationsToWatch, type Table, tableNamed } from './catalog.ts';
-import { checkColumns, keyColumns, type KeptRollup, type RawTable, type Strategy } from './kept-rollup.ts';
+import { checkColumns, type KeptRollup, keyColumns, type RawTable, type Strategy } from './kept-rollup.ts';
 import { type Relation, shown } from './names.ts';
 import { amountOf, bucketOf, fixedKey, keyOf } from './raw-columns.ts';
 import type { Session } from './session.ts';
@@ -47,15 +47,24 @@ export async function planInstallation(session: Session, request: Request): Prom
   if (request.tables.length === 0) throw bad(`name the raw tables of ${stream.name} with --table`);
   for (const { field, form } of request.columns)
     if (!stream.field(field) || (form !== undefined && !stream.forms.has(form)))
-      throw bad(`--column names ${form === undefined ? '' : `${form}.`}${field}, which the stream ${stream.name} does not have`);
+      throw bad(
+        `--column names ${form === undefined ? '' : `${form}.`}${field}, which the stream ${stream.name} does not have`,
+      );
   const tables: PlacedTable[] = [];
   for (const choice of request.tables) {
     const table = await tableNamed(session, choice.name);
     tables.push({ table, form: choice.form, ...columnsOf(stream, rollup, choice, request.columns, table) });
   }
-  const twice = tables.find(({ table }, index) => tables.findIndex((one) => one.table.oid === table.oid) < index);
+  const twice = tables.find(
+    ({ table }, index) => tables.findIndex((one) => one.table.oid === table.oid) < index,
+  );
   if (twice) throw bad(`--table names ${shown(twice.table)} twice: its rows would count twice`);
-  const relation = await relationNamed(session, request.into, tables[0]!.table, `${stream.name}_${rollup.name}`);
+  const relation = await relationNamed(
+    session,
+    request.into,
+    tables[0]!.table,
+    `${stream.name}_${rollup.name}`,
+  );
   return keptRollup(session, reduced(stream, rollup), strategy, relation, tables);
 }
 
@@ -112,7 +121,9 @@ function usedFields(stream: Stream, rollup: Rollup): Field[] {
 
 /** The stream with the fields of the rollup alone: what has to be remembered of it. */
 function reduced(stream: Stream, rollup: Rollup): Stream {
-  const used = usedFields(stream, rollup).map(({ name }) => [name, stream.declaration.fields[name]!] as const);
+  const used = usedFields(stream, rollup).map(
+    ({ name }) => [name, stream.declaration.fields[name]!] as const,
+  );
   return defineStream(stream.name, {
     ...(rollup.every === 'all' ? {} : { time: stream.time!.name }),
     fields: Object.fromEntries(used),
@@ -139,8 +150,9 @@ function columnsOf(
       continue;
     }
     const chosen =
-      choices.findLast((choice) => choice.field === field.name && choice.form === form && form !== undefined) ??
-      choices.findLast((choice) => choice.field === field.name && choice.form === undefined);
+      choices.findLast(
+        (choice) => choice.field === field.name && choice.form === form && form !== undefined,
+      ) ?? choices.findLast((choice) => choice.field === field.name && choice.form === undefined);
     const column = chosen?.column ?? inForm.name;
     if (!table.columns.has(column))
       throw bad(
@@ -206,7 +218,13 @@ interface Remembered {
   strategy: Strategy;
   stream: string;
   declaration: StreamDeclaration;
-  tables: { schema: string; name: string; label: string; columns: Record<string, string>; fixed: Record<string, string> }[];
+  tables: {
+    schema: string;
+    name: string;
+    label: string;
+    columns: Record<string, string>;
+    fixed: Record<string, string>;
+  }[];
 }
 
 export function commentOf({ stream, strategy, tables }: KeptRollup): string {
@@ -215,7 +233,13 @@ export function commentOf({ stream, strategy, tables }: KeptRollup): string {
     strategy,
     stream: stream.name,
     declaration: stream.declaration,
-    tables: tables.map(({ schema, name, label, columns, fixed }) => ({ schema, name, label, columns, fixed })),
+    tables: tables.map(({ schema, name, label, columns, fixed }) => ({
+      schema,
+      name,
+      label,
+      columns,
+      fixed,
+    })),
   };
   return marker + JSON.stringify(remembered);
 }
@@ -257,16 +281,25 @@ function installedOf(schema: string, name: string, kind: string, comment: string
     const labels = remembered.tables.map(({ label }) => label);
     return { relation, kind, comment, strategy: remembered.strategy, stream, labels };
   } catch (error) {
-    throw bad(`the comment on ${shown(relation)} cannot be read (${(error as Error).message}); it must stay as install wrote it`);
+    throw bad(
+      `the comment on ${shown(relation)} cannot be read (${(error as Error).message}); it must stay as install wrote it`,
+    );
   }
 }
 
 /** The same rollup with the raw tables as they are now. Throws `bad_settings` when a table or column is gone. */
-export async function keptOf(session: Session, { comment, relation, stream, strategy }: Installed): Promise<KeptRollup> {
+export async function keptOf(
+  session: Session,
+  { comment, relation, stream, strategy }: Installed,
+): Promise<KeptRollup> {
   const { tables } = JSON.parse(comment.slice(marker.length)) as Remembered;
   const placed: PlacedTable[] = [];
   for (const { schema, name, label, columns, fixed } of tables) {
-    const [named] = await session.query('select quote_ident($1) || $2 || quote_ident($3) as name', [schema, '.', name]);
+    const [named] = await session.query('select quote_ident($1) || $2 || quote_ident($3) as name', [
+      schema,
+      '.',
+      name,
+    ]);
     const table = await tableNamed(session, named!.name!);
     placed.push({ table, form: label === '' ? undefined : label, columns, fixed });
   }

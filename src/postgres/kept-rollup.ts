@@ -68,11 +68,15 @@ export const sumColumn = (field: Pick<Field, 'name'>): string => `sum_${field.na
 export function checkColumns(rollup: Rollup, strategy: Strategy): void {
   const keys = keyColumns({ rollup });
   const json = rollup.by.find(({ type }) => type === 'json');
-  if (json) throw new TallybookError('bad_settings', `the rollup ${rollup.name} is by ${json.name}, which is json`);
+  if (json)
+    throw new TallybookError('bad_settings', `the rollup ${rollup.name} is by ${json.name}, which is json`);
   const names = [...keys.map(({ name }) => name), 'count', ...rollup.sum.map(sumColumn)];
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (twice !== undefined)
-    throw new TallybookError('bad_settings', `two columns of the rollup ${rollup.name} would be called ${twice}`);
+    throw new TallybookError(
+      'bad_settings',
+      `two columns of the rollup ${rollup.name} would be called ${twice}`,
+    );
   if (keys.length === 0 && strategy !== 'view')
     throw new TallybookError(
       'bad_settings',

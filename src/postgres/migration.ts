@@ -57,11 +57,15 @@ export function installation(kept: KeptRollup, before?: Installed, from?: string
 const comment = (kept: KeptRollup, kind: string): string =>
   `comment on ${kind} ${qualified(kept.relation)} is ${literal(commentOf(kept))}`;
 
-const strategySteps: Record<KeptRollup['strategy'], (kept: KeptRollup, again: boolean, from?: string) => string[]> = {
+const strategySteps: Record<
+  KeptRollup['strategy'],
+  (kept: KeptRollup, again: boolean, from?: string) => string[]
+> = {
   triggers(kept, again, from) {
     const name = qualified(kept.relation);
     const bucket = keyColumns(kept).at(-1);
-    const where = from === undefined ? undefined : `${quote(bucket!.name)} >= ${literal(from)}::${bucket!.type}`;
+    const where =
+      from === undefined ? undefined : `${quote(bucket!.name)} >= ${literal(from)}::${bucket!.type}`;
     return [
       `set local lock_timeout = '${lockSeconds}s'`,
       lockWriters(kept.tables),
@@ -140,7 +144,9 @@ function removal(
   tables: readonly { label: string }[],
   triggers: readonly { name: string; on: Relation }[],
 ): Migration {
-  const parts = tables.flatMap((table) => operations.map((operation) => functionName(kept, table, operation)));
+  const parts = tables.flatMap((table) =>
+    operations.map((operation) => functionName(kept, table, operation)),
+  );
   const byTriggers = [
     `set local lock_timeout = '${lockSeconds}s'`,
     ...triggers.map(({ name, on }) => `drop trigger ${quote(name)} on ${qualified(on)}`),

@@ -4,8 +4,9 @@
  * Whatever session runs it, the same row gives the same key and the same amount: nothing here depends on the time zone,
  * the locale or another setting of the session. So what a row added when it came is what it takes back when it goes.
  */
-import { TallybookError } from '../engine/errors.ts';
+
 import type { Every } from '../engine/calendar.ts';
+import { TallybookError } from '../engine/errors.ts';
 import { checkValue, type Field } from '../engine/field-types.ts';
 import type { Column, Table } from './catalog.ts';
 import { literal, quote, shown } from './names.ts';
@@ -79,7 +80,12 @@ function instantOf(table: Table, column: Column, field: Field): string {
     case 'date':
       return `${value}::timestamp at time zone 'UTC'`;
     default:
-      return refuse(table, column, field, 'timestamptz, timestamp (taken as UTC) or date (its midnight in UTC)');
+      return refuse(
+        table,
+        column,
+        field,
+        'timestamptz, timestamp (taken as UTC) or date (its midnight in UTC)',
+      );
   }
 }
 

@@ -6,7 +6,9 @@ import { qualified, quote } from './names.ts';
 export function amounts(kept: KeptRollup, table: RawTable, from: string, sign: 1 | -1 = 1): string {
   const names = columnNames(kept);
   const signed = sign === 1 ? table.sums : table.sums.map((sum) => `-(${sum})`);
-  const values = [...table.keys, String(sign), ...signed].map((value, index) => `${value} as ${names[index]}`);
+  const values = [...table.keys, String(sign), ...signed].map(
+    (value, index) => `${value} as ${names[index]}`,
+  );
   return `select ${values.join(',\n  ')}\nfrom ${from} as raw`;
 }
 

@@ -15,7 +15,14 @@
  * What is taken out by `truncate` is still there when the trigger runs before it, and nobody else can write then: it
  * is subtracted like a delete of every row.
  */
-import { columnNames, type KeptRollup, keyColumns, keyList, type RawTable, sumColumn } from './kept-rollup.ts';
+import {
+  columnNames,
+  type KeptRollup,
+  keyColumns,
+  keyList,
+  type RawTable,
+  sumColumn,
+} from './kept-rollup.ts';
 import { dollarQuoted, literal, qualified, quote, type Relation, shown } from './names.ts';
 import { amounts, indented, keyNumbers, sums } from './recount.ts';
 
@@ -25,7 +32,11 @@ export const operations = ['insert', 'update', 'delete', 'truncate'] as const;
 export type Operation = (typeof operations)[number];
 
 /** The name of a trigger and of its function. */
-export function triggerName({ relation }: Named, { label }: Pick<RawTable, 'label'>, operation: Operation): string {
+export function triggerName(
+  { relation }: Named,
+  { label }: Pick<RawTable, 'label'>,
+  operation: Operation,
+): string {
   return [relation.name, ...(label === '' ? [] : [label]), operation].join('_');
 }
 

@@ -42,7 +42,8 @@ function differenceOf(kept: KeptRollup, row: Row): Difference {
  */
 export async function verify(session: Session, kept: KeptRollup, from?: string): Promise<Verification> {
   const bucket = keyColumns(kept).at(-1);
-  const where = from === undefined ? undefined : `${quote(bucket!.name)} >= ${literal(from)}::${bucket!.type}`;
+  const where =
+    from === undefined ? undefined : `${quote(bucket!.name)} >= ${literal(from)}::${bucket!.type}`;
   await session.query('begin transaction isolation level repeatable read, read only');
   let rows: Row[];
   let missing: string[];
@@ -99,10 +100,14 @@ async function missingTriggers(session: Session, kept: KeptRollup): Promise<stri
      where not t.tgisinternal and t.tgenabled in ('O', 'A')`,
   );
   const named = (name: string, on: Relation): string => `${name} on ${shown(on)}`;
-  const found = new Set(rows.map(({ name, schema, table }) => named(name!, { schema: schema!, name: table! })));
+  const found = new Set(
+    rows.map(({ name, schema, table }) => named(name!, { schema: schema!, name: table! })),
+  );
   return kept.tables
     .flatMap((table) =>
-      table.watched.flatMap((on) => operations.map((operation) => named(triggerName(kept, table, operation), on))),
+      table.watched.flatMap((on) =>
+        operations.map((operation) => named(triggerName(kept, table, operation), on)),
+      ),
     )
     .filter((trigger) => !found.has(trigger));
 }

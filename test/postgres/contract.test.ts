@@ -48,13 +48,20 @@ const kinds: Record<string, RawTables> = {
   'a partitioned table': {
     schema: partitioned,
     roots: ['raw'],
-    tables: [['raw', 0], ['raw', 0], ['raw_high', 150]],
+    tables: [
+      ['raw', 0],
+      ['raw', 0],
+      ['raw_high', 150],
+    ],
     truncates: true,
   },
   'two tables': {
     schema: ['raw', 'other'].map((table) => `create table ${table} (id integer primary key, ${rawColumns})`),
     roots: ['raw', 'other'],
-    tables: [['raw', 0], ['other', 0]],
+    tables: [
+      ['raw', 0],
+      ['other', 0],
+    ],
     truncates: true,
   },
 };
@@ -67,7 +74,11 @@ describe.skipIf(postgresBinaries === undefined)('a rollup in PostgreSQL', () => 
     const request = { tables: roots.map((name) => ({ form: undefined, name })) };
     const byTriggers = await database.install({ ...request, into: 'by_triggers' });
     const byView = await database.install({ ...request, into: 'by_view', strategy: 'view' });
-    const materialized = await database.install({ ...request, into: 'materialized', strategy: 'materialized' });
+    const materialized = await database.install({
+      ...request,
+      into: 'materialized',
+      strategy: 'materialized',
+    });
     return { database, byTriggers, byView, materialized };
   }
 
@@ -134,7 +145,11 @@ describe.skipIf(postgresBinaries === undefined)('a rollup in PostgreSQL', () => 
   });
 
   /** Eight at work, while one looks at a snapshot after the other: each must be right. */
-  async function beside(database: Database, kept: KeptRollup, work: (worker: number) => Promise<void>): Promise<void> {
+  async function beside(
+    database: Database,
+    kept: KeptRollup,
+    work: (worker: number) => Promise<void>,
+  ): Promise<void> {
     const watcher = await postgres.again(database.url);
     let running = true;
     const watching = (async () => {

@@ -41,7 +41,10 @@ export class Database implements Session {
   }
 
   static async connect(url: string): Promise<Database> {
-    const client = new pg.Client({ connectionString: url, types: { getTypeParser: () => (value: unknown) => value } as never });
+    const client = new pg.Client({
+      connectionString: url,
+      types: { getTypeParser: () => (value: unknown) => value } as never,
+    });
     await client.connect();
     return new Database(client, url);
   }
@@ -83,7 +86,12 @@ export class Database implements Session {
   }
 
   async expectRight(kept: KeptRollup): Promise<void> {
-    expect(await verify(this, kept)).toMatchObject({ differences: 0, first: [], missing_triggers: [], ok: true });
+    expect(await verify(this, kept)).toMatchObject({
+      differences: 0,
+      first: [],
+      missing_triggers: [],
+      ok: true,
+    });
   }
 
   end(): Promise<void> {

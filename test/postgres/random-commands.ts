@@ -71,7 +71,10 @@ export class RandomCommands {
         (excluded.subscription_id, excluded.type, excluded.usage_date, excluded.price, excluded.used)
         where ${table}.price is distinct from excluded.price`);
     else if (kind === 5) await this.#copy(database, table, first, last);
-    else if (kind === 6) await run(`update ${table} set usage_date = usage_date + interval '25 hours', price = price * 3 where ${those}`);
+    else if (kind === 6)
+      await run(
+        `update ${table} set usage_date = usage_date + interval '25 hours', price = price * 3 where ${those}`,
+      );
     else if (kind === 7)
       await run(`update ${table} set subscription_id = given.subscription_id, type = given.type, used = given.used
         from (${rows}) given (id, subscription_id, type, usage_date, price, used, account) where ${table}.id = given.id`);
@@ -91,9 +94,13 @@ export class RandomCommands {
 
   async #copy(database: Database, table: string, first: number, last: number): Promise<void> {
     await database.query(`delete from ${table} where id between ${first} and ${last}`);
-    const stream = database.client.query(copyFrom(`copy ${table} (id, subscription_id, price, usage_date, type) from stdin`)) as Writable;
+    const stream = database.client.query(
+      copyFrom(`copy ${table} (id, subscription_id, price, usage_date, type) from stdin`),
+    ) as Writable;
     for (let id = first; id <= last; id++)
-      stream.write(`${id}\t${id % 7 === 0 ? '\\N' : id % 5}\t0.${id}\t2026-10-25 0${id % 4}:30:00+02\tdata\n`);
+      stream.write(
+        `${id}\t${id % 7 === 0 ? '\\N' : id % 5}\t0.${id}\t2026-10-25 0${id % 4}:30:00+02\tdata\n`,
+      );
     await new Promise<void>((resolve, reject) => {
       stream.on('finish', resolve).on('error', reject);
       stream.end();

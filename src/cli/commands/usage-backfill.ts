@@ -33,7 +33,7 @@ import { askJson, type Connection, pathOf } from '../connection.ts';
 import { secondsSince } from '../figures.ts';
 import { interruptible } from '../interrupt.ts';
 import { exitCodes, usageError } from '../outcome.ts';
-import { beginSnapshot, connectPostgres } from '../postgres-connection.ts';
+import { beginSnapshot, connectPostgres, postgresSetting } from '../postgres-connection.ts';
 import { withProgress } from '../progress.ts';
 import { printJson } from '../terminal.ts';
 
@@ -80,9 +80,7 @@ The database is read in one snapshot, read only. The password comes from PGPASSW
 taken in stays when the command is stopped; the same command goes on after it. At the end the sums of the source are
 compared with those of Tallybook.`,
     )
-    .addOption(
-      setting('--postgres <url>', 'a PostgreSQL database, such as postgres://user@host:5432/database'),
-    )
+    .addOption(postgresSetting())
     .addOption(setting('--table <name>', 'its table of both types, with a column that tells the type'))
     .addOption(
       setting('--data-table <name>', 'its table of data records; found by its columns when not given'),
