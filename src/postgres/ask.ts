@@ -124,7 +124,8 @@ function statement(question: Question, rollup: Rollup, relation: Relation, value
     ...(every === 'all' ? [] : [every as string]),
     ...measures.map(({ text }) => text),
   ];
-  const place = (name: string): string => `c${names.indexOf(name)}`;
+  // With its table: a bare name would be the text that goes out.
+  const place = (name: string): string => `answer.c${names.indexOf(name)}`;
   const typeOf = (name: string): string => types.get(name) ?? 'numeric';
   const grouped = `select ${[...keys, ...measures.map(figure)].map((value, index) => `${value} as c${index}`).join(', ')}
     from ${qualified(relation)} as kept${where.length === 0 ? '' : `\n    where ${where.join(' and ')}`}${

@@ -8,9 +8,9 @@
  */
 import { TallybookError } from '../engine/errors.ts';
 import { commentOf, type Installed } from './installation.ts';
-import { columnNames, type KeptRollup, keyColumns, keyList } from './kept-rollup.ts';
+import { columnNames, type KeptRollup, keyList, type Strategy } from './kept-rollup.ts';
 import { literal, qualified, quote, type Relation, shown } from './names.ts';
-import { recount } from './recount.ts';
+import { recount, since } from './recount.ts';
 import type { Session } from './session.ts';
 import {
   applyFunction,
@@ -33,18 +33,17 @@ export interface Migration {
 }
 
 /**
- * @param from counts only buckets anew that begin then or later, and leaves the others as they are: a date, or a
- *   timestamp where the buckets are hours or minutes
+ * @param from counts only buckets anew that begin then or later, and leaves the others as they are
  * @param before what is there already under that name
  */
 export function installation(kept: KeptRollup, before?: Installed, from?: string): Migration {
   const { relation, strategy, stream, rollup } = kept;
   const of = `the rollup ${rollup.name} of ${stream.name}, kept from ${kept.tables.map(shown).join(', ')}`;
   const title = `${shown(relation)}: ${of}`;
-  if (from !== undefined && (!before || strategy !== 'triggers' || rollup.every === 'all'))
+  if (from !== undefined && (!before || strategy !== 'triggers'))
     throw new TallybookError(
       'bad_settings',
-      '--from is for a rollup with buckets that triggers keep already: it says which are counted anew',
+      '--from is for a rollup that triggers keep already: it says which buckets are counted anew',
     );
   if (before && before.comment !== commentOf(kept))
     throw new TallybookError(
@@ -57,15 +56,12 @@ export function installation(kept: KeptRollup, before?: Installed, from?: string
 const comment = (kept: KeptRollup, kind: string): string =>
   `comment on ${kind} ${qualified(kept.relation)} is ${literal(commentOf(kept))}`;
 
-const strategySteps: Record<
-  KeptRollup['strategy'],
-  (kept: KeptRollup, again: boolean, from?: string) => string[]
-> = {
+type Steps = (kept: KeptRollup, again: boolean, from?: string) => string[];
+
+const strategySteps: Record<Strategy, Steps> = {
   triggers(kept, again, from) {
     const name = qualified(kept.relation);
-    const bucket = keyColumns(kept).at(-1);
-    const where =
-      from === undefined ? undefined : `${quote(bucket!.name)} >= ${literal(from)}::${bucket!.type}`;
+    const where = from === undefined ? undefined : since(kept, from);
     return [
       `set local lock_timeout = '${lockSeconds}s'`,
       lockWriters(kept.tables),

@@ -1,6 +1,7 @@
 /** The rollup counted from the raw tables: what a view shows, what a backfill writes, what `verify` compares with. */
+import { TallybookError } from '../engine/errors.ts';
 import { columnNames, type KeptRollup, keyColumns, type RawTable } from './kept-rollup.ts';
-import { qualified, quote } from './names.ts';
+import { literal, qualified, quote } from './names.ts';
 
 /** Rows with the columns of the rollup: what each raw row of `from` counts for. */
 export function amounts(kept: KeptRollup, table: RawTable, from: string, sign: 1 | -1 = 1): string {
@@ -26,6 +27,22 @@ export function sums(kept: KeptRollup): string[] {
     if (index < keys.length) return name;
     return index === keys.length ? `sum(${name})::bigint as ${name}` : `sum(${name})::numeric as ${name}`;
   });
+}
+
+/**
+ * A condition on the bucket of the rollup: only those that begin then or later.
+ *
+ * @param from a date (at midnight in UTC where buckets are hours or minutes), or a timestamp with its zone
+ */
+export function since(kept: KeptRollup, from: string): string {
+  const bucket = keyColumns(kept).at(-1);
+  if (kept.rollup.every === 'all' || !bucket)
+    throw new TallybookError(
+      'bad_settings',
+      `the rollup ${kept.rollup.name} has no buckets; leave --from out`,
+    );
+  const text = bucket.type === 'date' || from.includes('T') ? from : `${from}T00:00:00Z`;
+  return `${quote(bucket.name)} >= ${literal(text)}::${bucket.type}`;
 }
 
 /** @param where of the columns of the rollup, such as `"day" >= '2026-10-01'` */

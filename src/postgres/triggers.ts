@@ -79,10 +79,13 @@ export function createTables(kept: KeptRollup): string[] {
 
 /** At the end of the transaction, once for each command that left notes; the first of them writes all. */
 export function createApply(kept: KeptRollup): string {
-  const pending = qualified(pendingTable(kept));
   return `create or replace function ${qualified(applyFunction(kept))}() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as ${dollarQuoted(
-    `declare
+language plpgsql security definer set search_path = pg_catalog, pg_temp as ${dollarQuoted(applyBody(kept), 'tallybook')}`;
+}
+
+function applyBody(kept: KeptRollup): string {
+  const pending = qualified(pendingTable(kept));
+  return `declare
   _emptied tid[];
 begin
   if not exists (select from ${pending} as noted where noted."_command" = new."_command") then
@@ -98,9 +101,7 @@ ${indented(upsert(kept), '    ')}
   -- This transaction has just written these rows: nobody else can have moved them.
   delete from ${qualified(kept.relation)} as kept where kept.ctid = any (_emptied);
   return null;
-end`,
-    'tallybook',
-  )}`;
+end`;
 }
 
 export function createApplyTrigger(kept: KeptRollup): string {

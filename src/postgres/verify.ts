@@ -1,7 +1,7 @@
 /** Whether a kept rollup equals the raw tables, key by key: one statement, in one snapshot, while others write. */
 import { columnNames, type KeptRollup, keyColumns, sumColumn } from './kept-rollup.ts';
-import { literal, qualified, quote, type Relation, shown } from './names.ts';
-import { indented, recount } from './recount.ts';
+import { qualified, type Relation, shown } from './names.ts';
+import { indented, recount, since } from './recount.ts';
 import type { Row, Session } from './session.ts';
 import { operations, triggerName } from './triggers.ts';
 
@@ -41,9 +41,7 @@ function differenceOf(kept: KeptRollup, row: Row): Difference {
  * @param from looks only at buckets that begin then or later
  */
 export async function verify(session: Session, kept: KeptRollup, from?: string): Promise<Verification> {
-  const bucket = keyColumns(kept).at(-1);
-  const where =
-    from === undefined ? undefined : `${quote(bucket!.name)} >= ${literal(from)}::${bucket!.type}`;
+  const where = from === undefined ? undefined : since(kept, from);
   await session.query('begin transaction isolation level repeatable read, read only');
   let rows: Row[];
   let missing: string[];

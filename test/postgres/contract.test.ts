@@ -126,6 +126,7 @@ describe.skipIf(postgresBinaries === undefined)('a rollup in PostgreSQL', () => 
       let committed = 0;
       await beside(database, byTriggers, async (worker) => {
         const session = await postgres.again(database.url);
+        await session.query(`set deadlock_timeout = '20ms'`);
         // All share the same ids: they meet in raw rows, too.
         const commands = new RandomCommands(seed + worker, kind);
         for (let n = 0; n < 25; n++) {

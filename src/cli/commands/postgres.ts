@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { parseDate, parseTimestamp } from '../../engine/calendar.ts';
+import { formatTimestamp, parseDate, parseTimestamp } from '../../engine/calendar.ts';
 import type { StreamDeclaration } from '../../engine/declaration.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { defineStream, type Stream } from '../../engine/stream.ts';
@@ -146,10 +146,13 @@ function columnChoice(text: string): ColumnChoice {
   return { form, field, column: column! };
 }
 
+/** A date, or a timestamp with its zone. */
 function bucketStart(text: string): string {
-  if (parseDate(text) === undefined && parseTimestamp(text) === undefined)
+  if (parseDate(text) !== undefined) return text;
+  const micros = parseTimestamp(text);
+  if (micros === undefined)
     throw new InvalidArgumentError('expected a date or a timestamp such as 2026-10-05T06:00:00Z.');
-  return text;
+  return formatTimestamp(micros);
 }
 
 async function installRollup(name: string, settings: InstallSettings): Promise<void> {
