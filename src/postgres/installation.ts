@@ -95,6 +95,7 @@ async function keptRollup(
       label: placed.length === 1 ? '' : apart ? form : String(index + 1),
       keys: keysOf(stream, rollup, table, columns, fixed),
       sums: rollup.sum.map((field) => amountOf(table, columnOf(table, columns, field), field)),
+      partitioned: table.kind === 'p',
       watched: strategy === 'triggers' ? await relationsToWatch(session, table) : [],
       columns,
       fixed,

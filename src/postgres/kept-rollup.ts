@@ -29,6 +29,7 @@ export interface RawTable extends Relation {
   label: string;
   keys: readonly string[];
   sums: readonly string[];
+  partitioned: boolean;
   /** The table and its partitions. */
   watched: readonly Relation[];
   /** How it was given: the column of each field, and the values of those that have none. */

@@ -12,6 +12,8 @@ export interface Shape {
   tables: readonly (readonly [name: string, from: number])[];
   /** Whether `truncate` may come. */
   truncates: boolean;
+  /** Whether `merge` may come; else rows are deleted. */
+  merges: boolean;
 }
 
 const columns = 'id, subscription_id, type, usage_date, price, used, account';
@@ -83,7 +85,7 @@ export class RandomCommands {
     else if (kind === 10)
       await run(`with gone as (delete from ${table} where ${those} and id % 3 = 0 returning *)
         update ${table} set price = 1.5, type = 'voice' where ${those} and id % 3 = 1 and exists (select from gone)`);
-    else if (kind === 11)
+    else if (kind === 11 && this.#shape.merges)
       await run(`merge into ${table} as kept using (${rows}) as given (id, subscription_id, type, usage_date, price, used, account)
         on kept.id = given.id
         when matched and given.id % 4 = 0 then delete

@@ -182,6 +182,21 @@ describe.skipIf(postgresBinaries === undefined)('triggers', () => {
       await database.expectRight(rollup);
     });
 
+    test('merge is refused, of which PostgreSQL hands over wrong rows; into a partition it counts', async () => {
+      const database = await postgres.database(...partitioned, row(2));
+      const rollup = await database.install();
+      const merge = (into: string): string => `merge into ${into} as kept
+        using (values (1, 1.0), (2, 2.0)) as given (id, price) on kept.id = given.id
+        when matched then update set price = given.price
+        when not matched then insert (id, price) values (given.id, given.price)`;
+      await expect(database.query(merge('raw'))).rejects.toThrow(
+        'merge into the partitioned table public.raw cannot be counted',
+      );
+      await database.expectRight(rollup);
+      await database.query(merge('low'));
+      await database.expectRight(rollup);
+    });
+
     test('a partition that is made later is told of, and gets its triggers from installing again', async () => {
       const database = await postgres.database(...partitioned);
       const rollup = await database.install();
