@@ -8,7 +8,7 @@ import type { Tracer } from '@opentelemetry/api';
 import type { FastifyInstance } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import type { Log, Tallybook } from '../engine/tallybook.ts';
-import type { System } from '../systems/system.ts';
+import type { RouteRequest, System } from '../systems/system.ts';
 
 export interface OpenOptions {
   /** The data directory; made when it is not there. */
@@ -21,6 +21,8 @@ export interface OpenOptions {
   systems?: readonly string[] | undefined;
   /** Silent when not given. */
   log?: Log | undefined;
+  /** Who answers for usage, where its raw records are kept elsewhere: then they are not kept here. */
+  usage?: RouteRequest['ask'] | undefined;
   /** Post to webhooks: to public addresses, and to these hosts whatever their address. Without it, to none. */
   webhooks?: { allowedHosts: readonly string[] } | undefined;
 }
@@ -35,12 +37,13 @@ export async function openTallybook({
   threads,
   log,
   systems: names,
+  usage,
   webhooks,
 }: OpenOptions): Promise<Tallybook> {
   const { openDuckDBStore } = await import('../stores/duckdb/index.ts');
   const { Tallybook } = await import('../engine/tallybook.ts');
   const { partsOf } = await import('../systems/system.ts');
-  const systems = await systemsNamed(names);
+  const systems = await systemsNamed(names, usage);
   const store = await openDuckDBStore({
     directory,
     ...(memoryLimit === undefined ? {} : { memoryLimit }),
@@ -71,17 +74,19 @@ async function posterOf(allowedHosts: readonly string[]) {
 export async function openApp({
   tallybook,
   auth,
+  usage,
   tracer,
 }: {
   tallybook: Tallybook;
   auth: boolean;
+  /** As it was opened with. */
+  usage?: RouteRequest['ask'] | undefined;
   /** Requests are traced when it is given. */
   tracer?: Tracer | undefined;
 }): Promise<FastifyInstance> {
   const { buildApp } = await import('../http/app.ts');
   const { parquetBytes: writeParquet } = await import('../stores/duckdb/parquet.ts');
-  const { systems } = await import('../systems/systems.ts');
-  const opened = systems.filter(({ streams }) =>
+  const opened = (await systemsHere(usage)).filter(({ streams }) =>
     streams.every(({ name }) => tallybook.streams.isShipped(name)),
   );
   return buildApp({
@@ -95,9 +100,19 @@ export async function openApp({
   });
 }
 
-/** Throws `bad_settings` for a name that is none. */
-async function systemsNamed(names: readonly string[] | undefined): Promise<readonly System[]> {
+async function systemsHere(usage: RouteRequest['ask'] | undefined): Promise<readonly System[]> {
   const { systems } = await import('../systems/systems.ts');
+  if (usage === undefined) return systems;
+  const { usageSystem, usageSystemOver } = await import('../systems/usage/index.ts');
+  return systems.map((system) => (system === usageSystem ? usageSystemOver(usage) : system));
+}
+
+/** Throws `bad_settings` for a name that is none. */
+async function systemsNamed(
+  names: readonly string[] | undefined,
+  usage: RouteRequest['ask'] | undefined,
+): Promise<readonly System[]> {
+  const systems = await systemsHere(usage);
   if (names === undefined) return systems;
   const known = systems.map(({ name }) => name);
   const unknown = names.filter((name) => name !== 'none' && !known.includes(name));

@@ -11,6 +11,7 @@ import { importCommand } from './commands/import.ts';
 import { importsCommands } from './commands/imports.ts';
 import { keysCommands } from './commands/keys.ts';
 import { occupancyCommands } from './commands/occupancy.ts';
+import { postgresCommands } from './commands/postgres.ts';
 import { queryCommand } from './commands/query.ts';
 import { recordsCommands } from './commands/records.ts';
 import { rejectsCommands } from './commands/rejects.ts';
@@ -73,6 +74,7 @@ Every option can be given as a variable too; --help of a command names them.${ex
     usageCommands,
     reportsCommands,
     occupancyCommands,
+    postgresCommands,
     upkeepCommands,
     restoreCommand,
   ]) {

@@ -9,6 +9,7 @@ import { type AddressInfo, createServer, isIPv6 } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
+import type { RouteRequest } from '../systems/system.ts';
 import { adminKeyFile, openApp } from './compose.ts';
 import { untilSignalled } from './interrupt.ts';
 import { exitCodes } from './outcome.ts';
@@ -26,6 +27,8 @@ export interface ServingOptions {
   /** 0 takes any that is free. */
   port: number;
   auth: boolean;
+  /** Who answers for usage, when it was opened so. */
+  usage?: RouteRequest['ask'] | undefined;
   tracing?: Tracing | undefined;
 }
 
@@ -42,12 +45,12 @@ export interface Serving {
 
 /** Starts to listen. When it cannot, the ledger is closed and the reason thrown. */
 export async function startServing(options: ServingOptions): Promise<Serving> {
-  const { tallybook, directory, host, port, auth, tracing } = options;
+  const { tallybook, directory, host, port, auth, usage, tracing } = options;
   let app: FastifyInstance | undefined;
   try {
     checkNoAuth(host, auth);
     const newKey = auth ? await tallybook.sources.ensureAdminKey(adminKeyFile(directory)) : undefined;
-    const opened = await openApp({ tallybook, auth, tracer: tracing?.tracer });
+    const opened = await openApp({ tallybook, auth, usage, tracer: tracing?.tracer });
     app = opened;
     // Before it can be reached: whoever sees it serving may end it by a signal, and that is to be a clean stop.
     const signalled = untilSignalled(() => opened.server.closeAllConnections());

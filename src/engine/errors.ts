@@ -47,6 +47,7 @@ export const errorRegister = {
   rate_limited: { kind: 'rate_limited', title: 'The rate limit of this source is reached' },
   overloaded: { kind: 'overloaded', title: 'The server takes nothing more in at the moment' },
   closing: { kind: 'overloaded', title: 'The server is stopping' },
+  database_unavailable: { kind: 'overloaded', title: 'The database with the figures cannot be asked' },
   storage_full: { kind: 'storage_full', title: 'There is no room left on the disk' },
   directory_in_use: { kind: 'conflict', title: 'Another process uses the data directory' },
   directory_unusable: { kind: 'invalid', title: 'The data directory cannot be used' },

@@ -78,6 +78,8 @@ export interface Route {
 
 export interface RouteRequest {
   tallybook: Tallybook;
+  /** Answers a question: from the ledger, but where the figures of a system are kept elsewhere. */
+  ask: Tallybook['ask'];
   params: Readonly<Record<string, string>>;
   query: Readonly<Record<string, string | undefined>>;
   page: Page;

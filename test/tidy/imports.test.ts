@@ -16,9 +16,11 @@ const rooms: Record<string, string[]> = {
   'src/engine/': [],
   'src/stores/duckdb/': ['src/engine/'],
   'src/stores/memory/': ['src/engine/'],
+  // SQL for the databases of users: it knows the statements, and neither who connects nor what ships with it.
+  'src/postgres/': ['src/engine/'],
   'src/systems/': ['src/engine/'],
   'src/http/': ['src/engine/', 'src/systems/'],
-  'src/cli/': ['src/engine/', 'src/stores/duckdb/', 'src/systems/', 'src/http/'],
+  'src/cli/': ['src/engine/', 'src/stores/duckdb/', 'src/postgres/', 'src/systems/', 'src/http/'],
   // The library: what it exports is put together by the composition root.
   'src/index.ts': ['src/engine/', 'src/cli/'],
 };

@@ -10,8 +10,8 @@ import { pipeline } from 'node:stream/promises';
 import { plainNumber } from '../../engine/decimal.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { UsageType } from '../../systems/usage/declarations.ts';
+import type { Postgres } from '../postgres-connection.ts';
 import { type ColumnChoice, type Mapping, mappingOf, usedNames } from './mapping.ts';
-import type { Postgres } from './postgres-connection.ts';
 import type { BackfillSource, Chunk, Summary, TableToRead } from './source.ts';
 
 interface Columns {

@@ -13,6 +13,7 @@ import {
   tracesProtocol,
 } from '../config.ts';
 import { type LogFormat, serverLog } from '../log.ts';
+import { usageError } from '../outcome.ts';
 import { checkNoAuth, startServing } from '../serving.ts';
 import { readStreamFile } from '../stream-files.ts';
 import { print, printJson, style } from '../terminal.ts';
@@ -22,6 +23,7 @@ interface ServeSettings extends LedgerSettings {
   port: number;
   auth: boolean;
   streams?: string;
+  usage?: string;
   allowWebhookHost?: string[];
   log?: LogFormat;
   json?: boolean;
@@ -56,6 +58,12 @@ Traces go to an OpenTelemetry collector when OTEL_EXPORTER_OTLP_ENDPOINT says wh
     .addOption(setting('--streams <file>', 'declare the streams of a file first'))
     .addOption(
       setting(
+        '--usage <url>',
+        'answer for usage from a PostgreSQL in which its rollup is kept (tallybook postgres install)',
+      ),
+    )
+    .addOption(
+      setting(
         '--allow-webhook-host <name>',
         'a host whose address is not public, to which webhooks may be posted; may be repeated',
         { repeat: true },
@@ -76,6 +84,7 @@ async function serve({
   port,
   auth,
   streams,
+  usage,
   allowWebhookHost,
   memory,
   threads,
@@ -86,11 +95,13 @@ async function serve({
   checkNoAuth(host, auth);
   const protocol = tracesProtocol();
   const declared = streams === undefined ? [] : await readStreamFile(streams);
+  const elsewhere = usage === undefined ? undefined : await usageElsewhere(usage, systems);
   const tallybook = await openTallybook({
     directory: data,
     memoryLimit: memory,
     threads,
     systems,
+    usage: elsewhere?.ask,
     log: await serverLog(log),
     webhooks: { allowedHosts: listOf(allowWebhookHost) ?? [] },
   });
@@ -106,6 +117,7 @@ async function serve({
     host,
     port,
     auth,
+    usage: elsewhere?.ask,
     tracing: protocol && (await (await import('../tracing.ts')).startTracing(tallybook, protocol)),
   });
   if (json)
@@ -113,10 +125,20 @@ async function serve({
   else {
     print(`Tallybook serves ${style('bold', data)} at ${style('cyan', url)}`);
     if (newKeyFile) print(`A key that may do everything was written to ${style('bold', newKeyFile)}`);
+    if (elsewhere)
+      print(`Usage is asked of ${style('bold', elsewhere.relations.join(', '))} in ${elsewhere.place}`);
     if (!auth) print(style('yellow', 'No key is asked for: everybody on this machine may do everything'));
     print(`The API, to read and to try: ${style('cyan', `${url}/docs`)}`);
   }
   await untilStopped();
+  await elsewhere?.close();
+}
+
+/** Loaded when it is asked for, as the driver is. */
+async function usageElsewhere(url: string, systems: readonly string[] | undefined) {
+  if (systems && !systems.includes('usage'))
+    throw usageError('--usage is for the system usage, which --systems leaves out');
+  return (await import('../usage-over-postgres.ts')).usageOverPostgres(url);
 }
 
 async function declare(tallybook: Tallybook, declared: { name: string; text: string }[]): Promise<void> {

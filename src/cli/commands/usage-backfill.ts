@@ -13,7 +13,6 @@ import { compare } from '../backfill/compare.ts';
 import { doneChunks } from '../backfill/done-chunks.ts';
 import { type FileSource, fileSource } from '../backfill/file-source.ts';
 import { type ColumnChoice, columnChoices, usageFields } from '../backfill/mapping.ts';
-import { connectPostgres } from '../backfill/postgres-connection.ts';
 import { findTables, postgresSource } from '../backfill/postgres-source.ts';
 import { countsOf, hintRejects, printOutcome, printPlan } from '../backfill/report.ts';
 import type { BackfillSource, Summary, TableToRead } from '../backfill/source.ts';
@@ -34,6 +33,7 @@ import { askJson, type Connection, pathOf } from '../connection.ts';
 import { secondsSince } from '../figures.ts';
 import { interruptible } from '../interrupt.ts';
 import { exitCodes, usageError } from '../outcome.ts';
+import { beginSnapshot, connectPostgres, postgresSetting } from '../postgres-connection.ts';
 import { withProgress } from '../progress.ts';
 import { printJson } from '../terminal.ts';
 
@@ -80,9 +80,7 @@ The database is read in one snapshot, read only. The password comes from PGPASSW
 taken in stays when the command is stopped; the same command goes on after it. At the end the sums of the source are
 compared with those of Tallybook.`,
     )
-    .addOption(
-      setting('--postgres <url>', 'a PostgreSQL database, such as postgres://user@host:5432/database'),
-    )
+    .addOption(postgresSetting())
     .addOption(setting('--table <name>', 'its table of both types, with a column that tells the type'))
     .addOption(
       setting('--data-table <name>', 'its table of data records; found by its columns when not given'),
@@ -222,6 +220,7 @@ async function withSources(
   const stop = (): void => void postgres.close();
   signal.addEventListener('abort', stop);
   try {
+    await beginSnapshot(postgres);
     const found = tables ? undefined : await findTables(postgres);
     const named = tables ?? usageTypes.map((type) => tableOf(type, found![type], settings));
     const sources: BackfillSource[] = [];

@@ -157,6 +157,7 @@ async function answer(
   try {
     answered = await route.answer({
       tallybook,
+      ask: (stream, question) => tallybook.ask(stream, question),
       params: request.params as RouteRequest['params'],
       query: request.query as RouteRequest['query'],
       page: pageOf(request),

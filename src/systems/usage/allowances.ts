@@ -38,7 +38,7 @@ export const allowanceRoute: Route = {
   query: Type.Object({ month: monthParameter }),
   paged: false,
   answers: Allowance,
-  async answer({ tallybook, params, query }) {
+  async answer({ tallybook, ask, params, query }) {
     const id = subscriptionId('the address: id', params.id!);
     const asked = month(query.month);
     const reference = (await referencesOf(tallybook, [id])).get(id);
@@ -47,7 +47,7 @@ export const allowanceRoute: Route = {
         'unknown_record',
         `there is no subscription ${id}; PUT /v1/usage/subscriptions/${id} makes it known`,
       );
-    const { rows, from, as_of } = await tallybook.ask(usageStream.name, {
+    const { rows, from, as_of } = await ask(usageStream.name, {
       where: { subscription_id: id, type: 'data' },
       from: asked.from,
       to: asked.to,
@@ -67,9 +67,9 @@ export const allowancesRoute: Route = {
   query: Type.Object({ month: monthParameter }),
   paged: true,
   answers: Type.Array(Allowance),
-  async answer({ tallybook, query, page }) {
+  async answer({ tallybook, ask, query, page }) {
     const asked = month(query.month);
-    const { rows, more, from, as_of } = await tallybook.ask(usageStream.name, {
+    const { rows, more, from, as_of } = await ask(usageStream.name, {
       where: { type: 'data' },
       from: asked.from,
       to: asked.to,

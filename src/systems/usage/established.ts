@@ -46,12 +46,12 @@ export const priceLimitRoute: Route = {
       type_of_usage: Type.Enum([...usageTypes]),
     }),
   ),
-  async answer({ tallybook, query }) {
+  async answer({ ask, query }) {
     const limit = amount('price_limit', query.price_limit!, '1');
     const subscription =
       query.subscription === undefined ? undefined : subscriptionId('subscription', query.subscription);
     const { types, question } = overLimit(query.type_of_usage, subscription, { gt: twoDecimals(limit) });
-    const { rows, more, from, as_of } = await tallybook.ask(usageStream.name, {
+    const { rows, more, from, as_of } = await ask(usageStream.name, {
       ...question,
       limit: limits.unpaged_rows,
     });
@@ -98,9 +98,9 @@ export const usageMetricsRoute: Route = {
       total_used: Type.Integer(),
     }),
   ),
-  async answer({ tallybook, params, query }) {
+  async answer({ ask, params, query }) {
     const subscription = subscriptionId('subscription_id', params.subscription_id!);
-    const { rows, from, as_of } = await tallybook.ask(usageStream.name, {
+    const { rows, from, as_of } = await ask(usageStream.name, {
       ...which(query.type_of_usage, subscription),
       ...days('usage_date__gte', query.usage_date__gte, 'usage_date__lte', query.usage_date__lte),
       by: ['subscription_id'],

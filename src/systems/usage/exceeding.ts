@@ -70,14 +70,14 @@ export const exceedingRoute: Route = {
       ),
     }),
   ),
-  async answer({ tallybook, query, page }) {
+  async answer({ ask, query, page }) {
     const limit = amount('limit', query.limit!, '0.01');
     const subscription =
       query.subscription_id === undefined
         ? undefined
         : subscriptionId('subscription_id', query.subscription_id);
     const { types, question, worst } = overLimit(query.type, subscription, { gte: twoDecimals(limit) });
-    const { rows, more, from, as_of } = await tallybook.ask(usageStream.name, {
+    const { rows, more, from, as_of } = await ask(usageStream.name, {
       ...question,
       ...days('from', query.from, 'to', query.to),
       order: [`-${worst}`],

@@ -1,5 +1,5 @@
 /** Usage of telecom subscriptions (SPEC 2): raw records of data and voice, who exceeds, what was used, allowances. */
-import type { System } from '../system.ts';
+import type { RouteRequest, System } from '../system.ts';
 import { allowanceRoute, allowancesRoute } from './allowances.ts';
 import { priceLimitRoute, usageMetricsRoute } from './established.ts';
 import { exceedingRoute } from './exceeding.ts';
@@ -17,3 +17,19 @@ export const usageSystem: System = {
   ],
   routes: [exceedingRoute, metricsRoute, allowancesRoute, allowanceRoute, priceLimitRoute, usageMetricsRoute],
 };
+
+/**
+ * The same figures where the raw records are kept elsewhere, and are neither written nor read here. Plans and
+ * subscriptions are.
+ */
+export function usageSystemOver(ask: RouteRequest['ask']): System {
+  return {
+    ...usageSystem,
+    streams: usageSystem.streams.filter((stream) => stream !== usageStream),
+    records: usageSystem.records.filter(({ stream }) => stream !== usageStream),
+    routes: usageSystem.routes.map((route) => ({
+      ...route,
+      answer: (request) => route.answer({ ...request, ask }),
+    })),
+  };
+}

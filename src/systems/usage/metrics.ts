@@ -42,7 +42,7 @@ export const metricsRoute: Route = {
       ),
     }),
   ),
-  async answer({ tallybook, query, page }) {
+  async answer({ ask, query, page }) {
     const asked = query.subscription_id;
     const [last] = page.cursor === undefined ? [] : valuesOfCursor(page.cursor, 1);
     const selected = (subscriptions: Record<string, unknown>) => ({
@@ -59,7 +59,7 @@ export const metricsRoute: Route = {
     // First which subscriptions the page holds, then the sums of these alone: not of a million to show a hundred.
     const ids =
       asked === undefined
-        ? await tallybook.ask(usageStream.name, {
+        ? await ask(usageStream.name, {
             ...selected(behind),
             by: ['subscription_id'],
             limit: pageSize(page),
@@ -68,7 +68,7 @@ export const metricsRoute: Route = {
     if (ids?.rows.length === 0) return { body: [], origin: ids };
     const [first] = ids?.rows[0] ?? [];
     const [end] = ids?.rows.at(-1) ?? [];
-    const sums = await tallybook.ask(usageStream.name, {
+    const sums = await ask(usageStream.name, {
       ...selected({ ...behind, ...(ids ? { gte: first, lte: end } : {}) }),
       by: ['subscription_id', 'type'],
       measures: ['sum(price)', 'sum(used)', 'count'],
