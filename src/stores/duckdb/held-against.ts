@@ -43,7 +43,11 @@ export async function holdAgainst(
     keys ? JSON.stringify(keys) : null,
   );
   const records = rows.map(([, id, ...values]): RecordToJudge => {
-    const texts = values as (string | null)[];
+    // Integers are read as they are.
+    const texts = values.map((value) => (typeof value === 'bigint' ? String(value) : value)) as (
+      | string
+      | null
+    )[];
     return {
       id: id as string,
       kind: texts.slice(0, check.kind.length) as string[],
