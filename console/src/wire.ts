@@ -1,0 +1,225 @@
+/** What the API answers, as docs/http.md has it. Decimals and 64-bit integers are strings; counts are numbers. */
+export type Scope = 'ingest' | 'read' | 'admin';
+export type Value = string | number | boolean | null | object;
+export type RecordValues = Record<string, Value>;
+
+export interface Page {
+  next?: string;
+}
+
+export interface FieldDeclaration {
+  type: 'text' | 'integer' | 'decimal' | 'boolean' | 'timestamp' | 'date' | 'uuid' | 'json';
+  required?: boolean;
+  default?: Value;
+  precision?: number;
+  scale?: number;
+  one_of?: string[];
+}
+export interface StreamDeclaration {
+  description?: string;
+  id?: string;
+  time?: string;
+  fields: Record<string, FieldDeclaration>;
+  rollups?: Record<string, { every: string; tz?: string; by?: string[]; sum?: string[] }>;
+  retention?: { records: string };
+  forms?: Record<string, object>;
+}
+export interface Stream {
+  name: string;
+  declaration: StreamDeclaration;
+}
+
+export interface AsOf {
+  batch: number;
+  recorded_at: string;
+}
+export type Row = Record<string, string | number | boolean | null>;
+export interface Answer {
+  rows: Row[];
+  from: string;
+  as_of: AsOf;
+  more: boolean;
+}
+
+export type Verdict =
+  | 'accepted'
+  | 'duplicate'
+  | 'corrected'
+  | 'conflict'
+  | 'rejected'
+  | 'retracted'
+  | 'not_open';
+
+interface Written {
+  batch: number;
+  recorded_at: string;
+  source: string;
+  import: number | null;
+  reason: string | null;
+}
+export interface Standing extends Written {
+  id: string;
+  record: RecordValues;
+}
+export interface Entry extends Standing {
+  seq: string;
+  sign: 1 | -1;
+  reverses: string | null;
+}
+export interface Explained extends Page {
+  entries: Entry[];
+  rejects: { open: number };
+}
+export interface Fate {
+  id: string;
+  standing: Standing | null;
+  history: (Written & { verdict: Verdict; record: RecordValues | null })[];
+}
+
+export interface Counts {
+  received: number;
+  accepted: number;
+  duplicates: number;
+  corrected: number;
+  conflicts: number;
+  rejected: number;
+  retracted: number;
+}
+export interface Receipt extends Counts, AsOf {
+  verdicts?: { index: number; id: string | null; verdict: Verdict; message?: string }[];
+}
+
+export interface Import {
+  id: number;
+  stream: string;
+  name: string;
+  mode: string;
+  format: string;
+  source: string;
+  status: 'in_progress' | 'done' | 'failed' | 'undone';
+  created_at: string;
+  finished_at: string | null;
+  bytes: number | null;
+  sha256: string | null;
+  error: string | null;
+  counts: (Counts & AsOf) | null;
+  progress: {
+    step: 'waiting' | 'hashing' | 'staging' | 'comparing' | 'publishing';
+    bytes_done: number | null;
+    bytes_total: number | null;
+    rows: number;
+    started_at: string;
+    seconds: number;
+  } | null;
+}
+
+export interface Reject {
+  id: string;
+  at: string;
+  stream: string;
+  source: string;
+  import: number | null;
+  mode: string;
+  code: string;
+  field: string | null;
+  message: string;
+  record_id: string | null;
+  index: number;
+  original: string;
+  encoding: 'utf8' | 'base64';
+  form: string | null;
+}
+export interface RejectDetail extends Reject {
+  left: { at: string; reason: string | null } | null;
+}
+export interface RejectGroup {
+  key: { stream: string; code: string; field: string | null; source: string };
+  count: number;
+  first_seen: string;
+  last_seen: string;
+  sample: Reject | null;
+}
+export interface Replay extends Counts {
+  verdicts: { reject: string; verdict: Verdict; message?: string }[];
+  not_open: string[];
+  more: boolean;
+}
+
+export interface Source {
+  name: string;
+  scopes: Scope[];
+  streams: string[] | null;
+  origins: string[] | null;
+  rate_limit: number | null;
+  keys: { id: string; created_at: string }[];
+}
+
+export interface Alert {
+  name: string;
+  revision: number;
+  defined_at: string;
+  from: string;
+  fault: string | null;
+  definition: {
+    description?: string;
+    stream: string;
+    measure: string;
+    where: Record<string, unknown>;
+    by: string[];
+    period: 'day' | 'week' | 'month' | 'all';
+    tz: string;
+    thresholds: string[];
+    limit: string | { of: string; path: string[] };
+    enabled: boolean;
+  };
+}
+export interface Notification {
+  id: string;
+  at: string;
+  alert: string;
+  stream: string;
+  measure: string;
+  key: string;
+  dimensions: Record<string, string | null>;
+  period: { every: string; tz: string; start: string | null; from: string | null; to: string | null };
+  threshold: string;
+  limit: string;
+  value: string;
+  percent: string | null;
+}
+export interface Webhook {
+  name: string;
+  url: string;
+  alerts: string[] | null;
+  enabled: boolean;
+}
+export interface Delivery {
+  id: string;
+  at: string;
+  notification: string;
+  attempt: number;
+  redelivery: boolean;
+  outcome: 'delivered' | 'failed' | 'given_up';
+  status: number | null;
+  milliseconds: number;
+  url: string;
+  error: string | null;
+}
+
+export type UsageType = 'data' | 'voice';
+export interface Exceeding {
+  subscription_id: string;
+  exceeded: { type: UsageType; total_price: string; exceeded_by: string }[];
+}
+export interface SubscriptionUsage {
+  subscription_id: string;
+  usage: { type: UsageType; total_price: string; total_used: string; records: number }[];
+}
+export interface Allowance {
+  subscription_id: string;
+  month: string;
+  plan: string | null;
+  used: string;
+  data_available: string | null;
+  used_percent: string | null;
+}
