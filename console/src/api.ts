@@ -84,10 +84,13 @@ export async function send(
 const parseNumber = (text: string): number | LosslessNumber =>
   isSafeNumber(text, { approx: false }) ? Number(text) : new LosslessNumber(text);
 
+/** JSON with every digit of its numbers. */
+export const parseExact = (text: string): unknown => parse(text, undefined, parseNumber);
+
 export async function ask<T>(method: string, path: string, asked?: Asked): Promise<T> {
   const response = await send(method, path, asked);
   const text = await response.text();
-  return (text === '' ? undefined : parse(text, undefined, parseNumber)) as T;
+  return (text === '' ? undefined : parseExact(text)) as T;
 }
 
 export const queryClient = new QueryClient({
@@ -135,7 +138,7 @@ export function usePages<T>(
     initialPageParam: undefined as string | undefined,
     queryFn: async ({ pageParam, signal }) => {
       const response = await send('GET', path, { query: { ...query, cursor: pageParam }, signal });
-      const body = parse(await response.text(), undefined, parseNumber) as never;
+      const body = parseExact(await response.text()) as never;
       const next = /[?&]cursor=([^&>]+)[^>]*>; rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
       return { rows: rowsOf(body), next: next === undefined ? undefined : decodeURIComponent(next) };
     },

@@ -223,3 +223,139 @@ export interface Allowance {
   data_available: string | null;
   used_percent: string | null;
 }
+
+export interface Event {
+  id: string;
+  session_id: string;
+  category: string;
+  name: string;
+  data: object;
+  timestamp: string;
+  application: string;
+  recorded_at: string;
+}
+export interface Session {
+  session_id: string;
+  count: number;
+  first: string;
+  last: string;
+  duration_seconds: string;
+  applications: string[];
+  events: Event[];
+}
+export interface EventErrorGroup {
+  code: string;
+  field: string | null;
+  category: string | null;
+  name: string | null;
+  application: string;
+  count: number;
+  first_seen: string;
+  last_seen: string;
+  sample: { id: string; message: string } | null;
+}
+export interface EventWarningGroup {
+  category: string;
+  name: string;
+  version: number;
+  field: string;
+  application: string;
+  count: number;
+  first_seen: string;
+  last_seen: string;
+  sample: string;
+}
+export interface EventType {
+  category: string;
+  name: string;
+  version: number;
+  mode: 'enforce' | 'warn';
+  description: string | null;
+  changed_at: string;
+  schema: object;
+}
+interface Held {
+  checked: number;
+  passed: number;
+  failed: number;
+  failures: { field: string; message: string; id?: string; index?: number }[];
+}
+export interface DryRun {
+  sample: Held;
+  seen: Held;
+  rejects: Counts & { failures: { reject: string; field: string; message: string }[]; more: boolean };
+}
+
+export interface Report {
+  id: number;
+  path: string;
+  period_start: string;
+  period_end: string;
+  status: 'in_progress' | 'ingested' | 'failed';
+  territory: { name: string; code_2: string };
+  currency: { name: string; code: string };
+  service: string;
+  rows: number | null;
+  rejected: number | null;
+  usages: string;
+  revenue: string;
+  warnings: string[];
+  checksum: string;
+  created_at: string;
+  finished_at: string | null;
+  error: string | null;
+  supersedes: number | null;
+  euro: { rate: string; euro_rate: string; policy: string; source: string; date: string } | null;
+  log?: { at: string; message: string }[];
+}
+export interface Resource {
+  dsp_id: string;
+  title: string | null;
+  artists: string | null;
+  isrc: string | null;
+  usages: number | string;
+  revenue_exact: string;
+  dsrs: number[];
+}
+export interface Statistics {
+  currency: string;
+  reports: number;
+  rows: { key: string | null; lines: number; usages: string; revenue: string }[];
+}
+export interface ExchangeRates {
+  policy: string;
+  fixed: Record<string, string>;
+  currencies: { currency: string; first: string; last: string; days: number }[];
+}
+
+export interface SpaceCount {
+  space_id: string;
+  name: string | null;
+  count: number | null;
+  capacity: number | null;
+  utilisation: number | null;
+  fault?: string;
+}
+export interface SpaceSeries {
+  space_id: string;
+  interval: string;
+  tz: string;
+  capacity: number | null;
+  counts: {
+    start: string;
+    end: string;
+    count: number;
+    entrances: number;
+    exits: number;
+    min: number;
+    max: number;
+    utilisation: number | null;
+  }[];
+}
+export interface Reset {
+  id: string;
+  space_id: string;
+  ts: string;
+  count: number;
+  reason: string | null;
+}
