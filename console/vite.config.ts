@@ -3,7 +3,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
@@ -13,16 +13,13 @@ const packed = (): Plugin => ({
   writeBundle({ dir }) {
     const assets = join(dir!, 'assets');
     for (const name of readdirSync(assets)) {
-      const content = readFileSync(join(assets, name));
-      const params = { [constants.BROTLI_PARAM_QUALITY]: 9 };
-      writeFileSync(join(assets, `${name}.gz`), gzipSync(content, { level: 9 }));
-      writeFileSync(join(assets, `${name}.br`), brotliCompressSync(content, { params }));
+      writeFileSync(join(assets, `${name}.gz`), gzipSync(readFileSync(join(assets, name)), { level: 9 }));
     }
   },
 });
 
 /** Where the server of `npm run dev` finds the API. */
-const api = process.env.TALLYBOOK_URL ?? 'http://127.0.0.1:8080';
+const api = 'http://127.0.0.1:8080';
 
 export default defineConfig({
   plugins: [react(), packed()],

@@ -114,6 +114,7 @@ async function serve({
     print(`Tallybook serves ${style('bold', data)} at ${style('cyan', url)}`);
     if (newKeyFile) print(`A key that may do everything was written to ${style('bold', newKeyFile)}`);
     if (!auth) print(style('yellow', 'No key is asked for: everybody on this machine may do everything'));
+    print(`Open it in a browser:        ${style('cyan', `${url}/`)}`);
     print(`The API, to read and to try: ${style('cyan', `${url}/docs`)}`);
   }
   await untilStopped();

@@ -78,7 +78,7 @@ export async function consoleRoutes(
     immutable: true,
     maxAge: '365d',
   });
-  app.get<{ Params: { '*': string } }>('/assets/*', { config }, (request, reply) =>
-    reply.sendFile(request.params['*']),
+  app.get<{ Params: { file: string } }>('/assets/:file', { config }, (request, reply) =>
+    reply.sendFile(request.params.file),
   );
 }

@@ -46,7 +46,9 @@ export function SpaceCards({ spaces }: { spaces: SpaceCount[] }): ReactElement {
                   aria-label={`${Math.round(utilisation * 100)} per cent full`}
                 />
                 <div className="quiet small">
-                  {exact(Math.round(utilisation * 100))} % of {exact(capacity)}
+                  {utilisation < 0
+                    ? 'more went than came'
+                    : `${exact(Math.round(utilisation * 100))} % of ${exact(capacity)}`}
                 </div>
               </>
             ) : (

@@ -46,7 +46,8 @@ export default function Space(): ReactElement {
     `/v1/spaces/${segment(id)}/counts`,
     {
       start_time: own ? url.get('from') : isoDay(daysAgo(Number(span) - 1)),
-      end_time: own ? url.get('to') : isoDay(daysAgo(-1)),
+      // To the minute, so that it is the same question for a while.
+      end_time: own ? url.get('to') : new Date(Math.ceil(Date.now() / 60_000) * 60_000).toISOString(),
       interval,
     },
     { every: 10_000 },
@@ -140,7 +141,7 @@ export default function Space(): ReactElement {
                   }))}
                 />
                 <SeriesChart
-                  kind="bars"
+                  kind="stacked"
                   height={160}
                   label="Came and went"
                   series={['came', 'went']}

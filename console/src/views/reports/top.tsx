@@ -76,12 +76,10 @@ export default function Top(): ReactElement {
                   kind="across"
                   label={`Revenue of the first ${Math.min(rows.length, barsMost)} recordings`}
                   series={['revenue']}
-                  points={rows
-                    .slice(0, barsMost)
-                    .map((one, at) => ({
-                      label: `${at + 1}. ${named(one)}`,
-                      values: { revenue: one.revenue_exact },
-                    }))}
+                  points={rows.slice(0, barsMost).map((one, at) => ({
+                    label: `${at + 1}. ${named(one)}`,
+                    values: { revenue: one.revenue_exact },
+                  }))}
                   unit={selection.currency === 'native' ? undefined : 'EUR'}
                 />
               </Suspense>
