@@ -1,25 +1,16 @@
 /**
- * Numbers as people read them, with every digit they have. A decimal or a 64-bit integer is a string from the ledger to
- * the screen: `Intl` groups the digits of a string without making a double of it. The language is that of the page.
+ * Numbers as people read them, with every digit they have. A decimal or a 64-bit integer is text from the ledger to the
+ * screen: its digits are grouped as text, in the language of the page.
  */
-const formats = new Map<number, Intl.NumberFormat>();
-const digitsMax = 100;
+const plainNumber = /^(-?)(\d+)(?:\.(\d+))?$/;
 
-function formatOf(scale: number): Intl.NumberFormat {
-  const format =
-    formats.get(scale) ??
-    new Intl.NumberFormat('en', { minimumFractionDigits: scale, maximumFractionDigits: digitsMax });
-  formats.set(scale, format);
-  return format;
-}
-
-const plainNumber = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/;
-
-/** `1234567.5` is `1,234,567.5`; with a scale of 2 `1,234,567.50`. What is no number stays as it is. */
+/** `1234567.5` is `1,234,567.5`; with a scale of 2 `1,234,567.50`. What is no plain number stays as it is. */
 export function exact(value: string | number | bigint, scale = 0): string {
   const text = String(value);
-  if (!plainNumber.test(text)) return text;
-  return formatOf(Math.min(scale, 4)).format(text as `${number}`);
+  const [, sign, whole, fraction = ''] = plainNumber.exec(text) ?? [];
+  if (whole === undefined) return text;
+  const padded = fraction.padEnd(scale, '0');
+  return sign + whole.replace(/\B(?=(\d{3})+$)/g, ',') + (padded === '' ? '' : `.${padded}`);
 }
 
 /** For the pixels of a chart, and for nothing that is read. */
