@@ -9,15 +9,17 @@ const listeners = new Set<() => void>();
 let needed = false;
 let refused = false;
 
-const brought = /^#key=(.+)$/.exec(location.hash)?.[1];
-if (brought !== undefined) {
-  sessionStorage.setItem(place, decodeURIComponent(brought));
-  history.replaceState(null, '', location.pathname + location.search);
-}
-
 const changed = (): void => {
   for (const listener of listeners) listener();
 };
+
+/** Before anything is asked. */
+export function takeKeyFromAddress(): void {
+  const brought = /^#key=(.+)$/.exec(location.hash)?.[1];
+  if (brought === undefined) return;
+  sessionStorage.setItem(place, decodeURIComponent(brought));
+  history.replaceState(null, '', location.pathname + location.search);
+}
 
 export function currentKey(): string | undefined {
   return sessionStorage.getItem(place) ?? undefined;

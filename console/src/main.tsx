@@ -7,7 +7,10 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { createRoot } from 'react-dom/client';
 import { queryClient } from './api.ts';
 import { Frame } from './frame.tsx';
+import { takeKeyFromAddress } from './key.ts';
 import { theme } from './theme.ts';
+
+takeKeyFromAddress();
 
 /** With it the styles that are made while the page runs pass the content security policy. */
 const nonce = document.querySelector('meta[name="style-nonce"]')?.getAttribute('content') ?? '';

@@ -25,6 +25,8 @@ export const theme = createTheme({
   headings: { fontWeight: '620' },
   cursorType: 'pointer',
   components: {
+    // A link in a line of text is told from it by more than its colour.
+    Anchor: { defaultProps: { underline: 'always' } },
     Button: { defaultProps: { size: 'sm' } },
     Drawer: {
       defaultProps: { position: 'right', padding: 'lg', closeButtonProps: { 'aria-label': 'Close' } },

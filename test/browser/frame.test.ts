@@ -89,7 +89,7 @@ test('the first load is below 350 kB, packed', async () => {
   const served = await start('serve', ['--no-auth']);
   const assets = fileURLToPath(new URL('../../console/dist/assets/', import.meta.url));
   const loaded = new Set<string>();
-  const { page, end } = await open(browser, 'about:blank');
+  const { page, end } = await open(browser, `${served.url}/healthz`);
   page.on('response', (response) => {
     const { pathname } = new URL(response.url());
     if (pathname.startsWith('/assets/')) {
@@ -132,7 +132,6 @@ describe('every view', () => {
     '/alerts?show=alerts',
     '/alerts?show=webhooks',
     '/sources',
-    '/nothing-of-the-kind',
   ];
   let served: Served;
   beforeAll(async () => {

@@ -93,7 +93,7 @@ test('errors say the reason; the schema is relaxed after a dry run, and what it 
     .poll(() => group.innerText())
     .toMatch(/2\s+schema violation\s+data\.depth\s+page interaction \/ depth/);
   await picture(page, 'events-errors');
-  await group.getByRole('link', { name: 'page interaction / depth' }).click();
+  await group.getByRole('link', { name: 'page interaction / depth', exact: true }).click();
   const editor = page.getByLabel('Schema', { exact: true });
   await editor.fill((await editor.inputValue()).replace('50', '75'));
   await page.getByRole('button', { name: 'Dry run' }).click();

@@ -111,8 +111,7 @@ export default function Sources(): ReactElement {
                           </span>
                           <Button
                             size="compact-xs"
-                            variant="subtle"
-                            color="red.8"
+                            variant="default"
                             onClick={() =>
                               setSure({
                                 title: `Revoke the key ${id}?`,
@@ -139,7 +138,7 @@ export default function Sources(): ReactElement {
                         size="compact-xs"
                         variant="default"
                         onClick={() => addKey.mutate(source.name)}
-                        aria-label={`Add a key to ${source.name}`}
+                        aria-label={`Add key to ${source.name}`}
                       >
                         Add key
                       </Button>

@@ -31,7 +31,7 @@ export default function Top(): ReactElement {
       <Panel>
         <Selection>
           <div style={{ width: 260 }}>
-            <Text size="sm" fw={500} id="percent">
+            <Text size="sm" fw={500}>
               The top {moving} % of the revenue
             </Text>
             <Slider
@@ -42,7 +42,7 @@ export default function Top(): ReactElement {
               onChangeEnd={(value) => url.set({ percent: String(value) })}
               my="xs"
               label={null}
-              thumbProps={{ 'aria-label': 'Per cent of the revenue' }}
+              thumbLabel="Per cent of the revenue"
             />
           </div>
         </Selection>
