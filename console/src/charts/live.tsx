@@ -27,7 +27,9 @@ export default function LiveChart({ rates }: { rates: Rates[] }): ReactElement {
       type="stacked"
       curveType="monotone"
       withDots={false}
-      strokeWidth={1.5}
+      strokeWidth={0}
+      withGradient={false}
+      fillOpacity={0.75}
       series={seen.map((name) => ({ name, color: verdictColors[name]! }))}
       withLegend={seen.length > 1}
       valueFormatter={(value) => `${about(value)} a second`}

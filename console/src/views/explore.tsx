@@ -168,6 +168,7 @@ function Question({ stream, choice }: { stream: Stream; choice: ReactNode }): Re
               onChange={(measures) => url.set({ measures: measures.join(','), order: undefined })}
               searchable
               hidePickedOptions
+              styles={{ inputField: { minWidth: 24 } }}
             />
             <TagsInput
               label="Split by"
@@ -188,7 +189,7 @@ function Question({ stream, choice }: { stream: Stream; choice: ReactNode }): Re
               allowDeselect={false}
             />
             <Select
-              label="Time zone of the buckets"
+              label="Time zone"
               data={zones}
               value={asked.tz}
               onChange={(tz) => url.set({ tz: tz ?? undefined })}

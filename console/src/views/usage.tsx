@@ -85,10 +85,10 @@ function Limits(): ReactElement {
       <Panel>
         <Group align="end" gap="sm">
           <TextInput
-            label="Limit on the total price"
+            label="Limit (price)"
             value={typed}
             inputMode="decimal"
-            w={150}
+            w={120}
             onChange={(event) => {
               setTyped(event.currentTarget.value);
               put(event.currentTarget.value);
