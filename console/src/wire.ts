@@ -359,3 +359,17 @@ export interface Reset {
   count: number;
   reason: string | null;
 }
+export interface SensorHealth {
+  dpu_id: string;
+  name: string | null;
+  doorway_id: string | null;
+  assigned: boolean;
+  last_seen: string | null;
+  expected_seconds: number;
+  silent: boolean;
+}
+export interface Unassigned {
+  dpu_id: string;
+  unassigned: number;
+  stretches: { from: string | null; to: string | null; passages: number }[];
+}
