@@ -2,7 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'console/test/*.test.ts'],
+    // A package of its own: it needs a browser.
+    exclude: ['test/browser/**'],
     testTimeout: 20_000,
     hookTimeout: 20_000,
     // Processes of their own: a test may open a database, and DuckDB's threads want the cores too.

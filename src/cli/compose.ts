@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Tracer } from '@opentelemetry/api';
 import type { FastifyInstance } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
@@ -97,7 +98,14 @@ export async function openApp({
     log: tallybook.log,
     version: version(),
     systems: opened,
+    console: builtConsole(),
   });
+}
+
+/** Where the web console of this package was built, if it was. */
+function builtConsole(): string | undefined {
+  const directory = fileURLToPath(new URL('../../console/dist', import.meta.url));
+  return existsSync(join(directory, 'index.html')) ? directory : undefined;
 }
 
 async function systemsHere(usage: RouteRequest['ask'] | undefined): Promise<readonly System[]> {

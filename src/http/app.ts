@@ -17,6 +17,7 @@ import { asTallybookError, handleProblems, sendProblem } from './problems.ts';
 import { anyStream } from './records-address.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { alertRoutes } from './routes/alerts.ts';
+import { consoleRoutes } from './routes/console.ts';
 import { healthRoutes } from './routes/health.ts';
 import { importRoutes } from './routes/imports.ts';
 import { notificationRoutes } from './routes/notifications.ts';
@@ -45,6 +46,8 @@ export interface AppOptions {
   tracer?: Tracer | undefined;
   /** Those whose addresses are there beside the general ones; their streams are the ledger's already. */
   systems?: readonly System[];
+  /** Where the web console was built; not served when it is not given. */
+  console?: string | undefined;
 }
 
 export async function buildApp({
@@ -55,6 +58,7 @@ export async function buildApp({
   writeParquet,
   tracer,
   systems = [],
+  console: consoleDirectory,
 }: AppOptions): Promise<FastifyInstance> {
   const run = randomBytes(4).toString('hex');
   let requests = 0;
@@ -126,5 +130,7 @@ export async function buildApp({
   };
   await app.register(async (scope) => healthRoutes(scope, { version, metrics, refuse }));
   await app.register(async (scope) => docsRoutes(scope, { tallybook, auth }));
+  if (consoleDirectory !== undefined)
+    await app.register(async (scope) => consoleRoutes(scope, { directory: consoleDirectory }));
   return app;
 }

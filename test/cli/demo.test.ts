@@ -50,6 +50,9 @@ describe('demo', () => {
       /tallybook_records_total \d{3}/,
     );
     expect((await fetch(`${origin}/docs`)).status).toBe(200);
+    // The page, with the key behind the #, where browsers keep it to themselves.
+    expect(said).toContain(`${origin}/#key=${read(join(data, 'admin.key'))}`);
+    expect(await (await fetch(origin)).text()).toContain('<div id="root">');
     expect(await done(['query', 'usage', '--data', './tallybook-data/demo'], { cwd: directory })).toMatch(
       /^count\n +301\n/,
     );

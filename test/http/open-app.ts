@@ -2,10 +2,11 @@
  * An app over a real store, for one test: opened, used through `inject` or over a real socket, and closed when the
  * test ends.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { expect, onTestFinished } from 'vitest';
 import type { StreamDeclaration } from '../../src/engine/declaration.ts';
@@ -66,11 +67,22 @@ export interface OpenOptions {
   streams?: Record<string, StreamDeclaration>;
   /** Systems whose streams and addresses are there; none when not given. */
   systems?: readonly System[];
+  /** Whether a web console is there: a page that was made for the test. */
+  console?: boolean;
 }
 
 export function makeDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'tallybook-test-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** As `console/` is built: a page with a place for its nonce, and a file with its packed forms beside it. */
+function makeConsole(directory: string): string {
+  mkdirSync(join(directory, 'assets'), { recursive: true });
+  writeFileSync(join(directory, 'index.html'), '<meta name="style-nonce" content=""><title>console</title>');
+  writeFileSync(join(directory, 'assets/page-a1.js'), 'console.log(1)');
+  writeFileSync(join(directory, 'assets/page-a1.js.gz'), gzipSync('console.log(1)'));
   return directory;
 }
 
@@ -119,6 +131,7 @@ export async function openApp(kind: StoreKind, options: OpenOptions = {}): Promi
     version: '0.0.0-test',
     systems,
     writeParquet: parquetBytes,
+    console: options.console ? makeConsole(join(directory, 'console')) : undefined,
   });
   onTestFinished(async () => {
     await app.close();

@@ -16,6 +16,10 @@ const routes: [method: string, path: string, scope: Scope][] = [
   ['GET', '/docs', 'public'],
   ['GET', '/docs/reference.js', 'public'],
   ['OPTIONS', '*', 'public'],
+  ['GET', '/', 'public'],
+  ['GET', '/:view', 'public'],
+  ['GET', '/:view/:item', 'public'],
+  ['GET', '/assets/:file', 'public'],
   ['GET', '/v1/streams', 'read'],
   ['GET', '/v1/streams/:stream', 'read'],
   ['PUT', '/v1/streams/:stream', 'admin'],
@@ -198,7 +202,7 @@ function registered(tree: string): string[] {
 }
 
 test('the table names every route that is registered', async () => {
-  const { app } = await openApp('memory', { systems });
+  const { app } = await openApp('memory', { systems, console: true });
   await app.ready();
   expect(registered(app.printRoutes({ commonPrefix: false }))).toEqual(
     routes.map(([method, path]) => `${method} ${path}`).sort(),
@@ -206,7 +210,7 @@ test('the table names every route that is registered', async () => {
 });
 
 test('every route with every scope: no key 401, the wrong scope 403, the right one gets through', async () => {
-  const { app, tallybook } = await openApp('memory', { auth: true, systems });
+  const { app, tallybook } = await openApp('memory', { auth: true, systems, console: true });
   const keys: Record<string, string> = {};
   for (const scope of ['ingest', 'read', 'admin'] as const) {
     keys[scope] = (
@@ -258,6 +262,10 @@ test('the OpenAPI page names every route but its own, and answers fit the schema
     '/docs',
     '/docs/reference.js',
     '*',
+    '/',
+    '/:view',
+    '/:view/:item',
+    '/assets/:file',
     // Described with their final slash.
     '/api/usage/price_limit',
     '/api/usage/usage_metrics/:subscription_id',

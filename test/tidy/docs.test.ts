@@ -105,7 +105,7 @@ interface Described {
 }
 
 test('routes: every one with its scope and its parameters', async () => {
-  const { app, send } = await openApp('memory', { systems });
+  const { app, send } = await openApp('memory', { systems, console: true });
   await app.ready();
   const { json } = await send('GET', '/openapi.json');
   const paths = json.paths as Record<string, Record<string, Described>>;

@@ -44,6 +44,7 @@ const packages: Record<string, string[]> = {
   fastify: ['src/http/', 'src/cli/'],
   '@fastify/helmet': ['src/http/'],
   '@fastify/multipart': ['src/http/'],
+  '@fastify/static': ['src/http/'],
   '@fastify/swagger': ['src/http/'],
   'prom-client': ['src/http/'],
   commander: ['src/cli/'],
@@ -62,6 +63,15 @@ test('packages stay in their room: the engine knows no HTTP and no SQL engine', 
 test('the client needs nothing but itself', () => {
   const ofTheClient = filesIn('client/src').flatMap(importsOf);
   expect(ofTheClient.filter(({ to }) => !to.startsWith('client/src/')).map(shown)).toEqual([]);
+});
+
+test('the console imports nothing from the source: it knows the API alone', () => {
+  const files = filesIn('console/src').filter((path) => /\.tsx?$/.test(path));
+  expect(files.length).toBeGreaterThan(0);
+  const outside = files
+    .flatMap(importsOf)
+    .filter(({ to }) => /^(src|test|client)\//.test(to) || to.startsWith('..'));
+  expect(outside.map(shown)).toEqual([]);
 });
 
 test('no cycles', () => {

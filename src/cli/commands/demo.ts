@@ -94,7 +94,7 @@ async function demo(settings: DemoSettings): Promise<void> {
     if (serving) close = () => serving.stop();
     await interruptible((signal) => tour(tallybook, settings, signal));
     if (!serving) return;
-    printAddresses(serving.url, settings);
+    await printAddresses(serving.url, settings);
     close = () => serving.untilStopped();
   } finally {
     await close();
@@ -214,11 +214,14 @@ function printTotals(receipts: FileReceipt[], seconds: number, again: boolean): 
     print(style('green', 'They are the same as in the run before: all duplicates, no sum has changed.'));
 }
 
-function printAddresses(url: string, { data, auth }: DemoSettings): void {
+async function printAddresses(url: string, { data, auth }: DemoSettings): Promise<void> {
   const key = adminKeyFile(data);
+  // Behind the # it is sent to nobody: the page takes it from there, and out of the address.
+  const brought = auth ? `#key=${(await readFile(key, 'utf8')).trim()}` : '';
   const question = `${url}/v1/streams/usage/query?measures=sum(price),count&by=type&every=day`;
   const authorization = auth ? ` -H "Authorization: Bearer $(cat ${key})"` : '';
   heading(`Tallybook serves it at ${url}, until Ctrl-C`);
+  print(`Open it in a browser          ${style('cyan', `${url}/${brought}`)}`);
   print(`The API, to read and to try   ${style('cyan', `${url}/docs`)}`);
   print(`Figures for Prometheus        ${style('cyan', `${url}/metrics`)}`);
   print(`A question                    ${style('cyan', question)}`);

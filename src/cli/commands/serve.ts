@@ -128,6 +128,7 @@ async function serve({
     if (elsewhere)
       print(`Usage is asked of ${style('bold', elsewhere.relations.join(', '))} in ${elsewhere.place}`);
     if (!auth) print(style('yellow', 'No key is asked for: everybody on this machine may do everything'));
+    print(`Open it in a browser:        ${style('cyan', `${url}/`)}`);
     print(`The API, to read and to try: ${style('cyan', `${url}/docs`)}`);
   }
   await untilStopped();
