@@ -2,9 +2,11 @@
 import type { System } from '../system.ts';
 import { percentileRoute } from './percentile.ts';
 import { getRatesRoute, putRatesRoute } from './rates.ts';
+import { findReport } from './report.ts';
 import { convertRoute, deleteRoute, importRoute, listRoute, rejectedRoute, reportRoute } from './routes.ts';
 import { statisticsRoute } from './statistics.ts';
 import { euroSettingsStream, linesStream, ratesStream, reportsStream } from './streams.ts';
+import { markCutOff } from './take-in.ts';
 
 export const reportsSystem: System = {
   name: 'reports',
@@ -22,4 +24,10 @@ export const reportsSystem: System = {
     putRatesRoute,
     getRatesRoute,
   ],
+  async open(tallybook) {
+    await markCutOff(tallybook);
+    tallybook.imports.ownedBy(linesStream.name, async (id) =>
+      (await findReport(tallybook, String(id))) ? `DELETE /dsrs/${id}` : undefined,
+    );
+  },
 };
