@@ -9,7 +9,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { expect } from 'vitest';
 
 const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-const pictures = fileURLToPath(new URL('pictures/', import.meta.url));
+const pictures = fileURLToPath(new URL('../../coverage/pictures/', import.meta.url));
 
 export function launch(): Promise<Browser> {
   const executablePath = process.env.TALLYBOOK_TEST_BROWSER ?? places.find((path) => existsSync(path));
