@@ -12,7 +12,8 @@ describe('demo', () => {
     const first = await done(['demo', '--once', '--records', '3000', '--data', data]);
     expect(first).toMatch(/^usage\.csv +3,003 +3,000 +3 /m);
     expect(first).toMatch(/^events\.ndjson +2,000 +2,000 +0 /m);
-    expect(first).toMatch(/^report_lines\.tsv +1,000 +1,000 +0 /m);
+    const reports = [...first.matchAll(/^Example_Music_[A-Z]{2}_[A-Z]{3}_\d{8}-\d{8}\.tsv +(\d+) +\1 +0 /gm)];
+    expect(reports.map(([, lines]) => Number(lines)).reduce((a, b) => a + b, 0)).toBe(1_000);
     expect(first).toMatch(/^passages\.csv +2,000 +2,000 +0 /m);
     expect(first).toContain('price is 12.345; expected a decimal number');
     expect(first).toContain('Fixed and sent again: accepted; it counts now, once.');
@@ -53,9 +54,19 @@ describe('demo', () => {
     // The page, with the key behind the #, where browsers keep it to themselves.
     expect(said).toContain(`${origin}/#key=${read(join(data, 'admin.key'))}`);
     expect(await (await fetch(origin)).text()).toContain('<div id="root">');
-    expect(await done(['query', 'usage', '--data', './tallybook-data/demo'], { cwd: directory })).toMatch(
-      /^count\n +301\n/,
-    );
+    // What systems refer to is there, and records go on coming in.
+    const get = async (path: string) => (await fetch(`${origin}${path}`, { headers })).json();
+    expect(await get('/resources/percentile/1')).toMatchObject([{ dsrs: expect.any(Array) }]);
+    expect(await get('/v1/spaces/counts')).toMatchObject({ spaces: Array(6).fill({}) });
+    const counted = async () =>
+      Number(
+        /(\d+)\n/.exec(
+          await done(['query', 'usage', '--data', './tallybook-data/demo'], { cwd: directory }),
+        )![1],
+      );
+    const loaded = await counted();
+    expect(loaded).toBeGreaterThanOrEqual(301);
+    await expect.poll(counted, { timeout: 30_000 }).toBeGreaterThan(loaded);
     running.kill('SIGINT');
     expect((await running.ended).code).toBe(0);
     expect(existsSync(join(data, 'serve.json'))).toBe(false);

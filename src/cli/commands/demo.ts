@@ -1,12 +1,13 @@
 /**
- * `tallybook demo`: sees Tallybook at work, in one command. Declares four streams, makes up records as four systems
- * send them, loads them, fixes a reject, asks, corrects, and then serves until Ctrl-C.
+ * `tallybook demo`: sees Tallybook at work, in one command. Makes up records as four systems send them, loads them,
+ * fixes a reject, asks, corrects, and then serves until Ctrl-C, while a few more records come in every second.
  */
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import type { ShownReport } from '../../systems/reports/report.ts';
 import { adminKeyFile, openTallybook } from '../compose.ts';
 import {
   type LedgerSettings,
@@ -17,17 +18,21 @@ import {
   whereText,
   wholeNumber,
 } from '../config.ts';
-import type { Connection } from '../connection.ts';
+import { accepted, ask, askJson, type Connection } from '../connection.ts';
 import { type DemoFile, writeDemoFiles } from '../demo/files.ts';
+import { building, plans, rates, subscriptions } from '../demo/reference.ts';
 import { demoStreams } from '../demo/streams.ts';
 import { askQuestions, correctRecord, heading, showReject } from '../demo/tour.ts';
+import { startTrickle } from '../demo/trickle.ts';
 import { secondsFigure, secondsSince, wholeFigure } from '../figures.ts';
 import { followImport } from '../follow-import.ts';
 import { connectTo } from '../in-process.ts';
 import { interruptible } from '../interrupt.ts';
 import { commandLog } from '../log.ts';
+import { usageError } from '../outcome.ts';
 import { withProgress } from '../progress.ts';
 import { type FileReceipt, receiptsTable } from '../receipt.ts';
+import { takeInReport } from '../report-file.ts';
 import { portOrAny, type Serving, startServing } from '../serving.ts';
 import { print, style } from '../terminal.ts';
 
@@ -80,11 +85,11 @@ A second run in the same directory makes the same records: all of them are dupli
 
 async function demo(settings: DemoSettings): Promise<void> {
   const { data, memory, threads, systems, once } = settings;
+  if (systems) throw usageError('the demo fills all systems; leave --systems out');
   const tallybook = await openTallybook({
     directory: data,
     memoryLimit: memory,
     threads,
-    systems,
     log: commandLog(),
   });
   let close = () => tallybook.close();
@@ -95,7 +100,11 @@ async function demo(settings: DemoSettings): Promise<void> {
     await interruptible((signal) => tour(tallybook, settings, signal));
     if (!serving) return;
     await printAddresses(serving.url, settings);
-    close = () => serving.untilStopped();
+    const endTrickle = startTrickle(connectTo(tallybook, data));
+    close = async () => {
+      await serving.untilStopped();
+      await endTrickle();
+    };
   } finally {
     await close();
   }
@@ -121,7 +130,7 @@ async function tour(tallybook: Tallybook, settings: DemoSettings, signal: AbortS
     print(
       `${style('bold', 'Tallybook')}: a ledger in ${style('bold', data)}, with records made up as four systems send them`,
     );
-    await declare(tallybook);
+    await setUp(connection, made, signal);
     await load(connection, made, quiet ?? false, signal);
     const step = { connection, where, day: made.day, records: made.records };
     for (const show of [showReject, askQuestions, correctRecord]) {
@@ -157,11 +166,31 @@ async function whatIsMade(directory: string, records: number | undefined): Promi
   return { ...made, again: before !== undefined };
 }
 
-async function declare(tallybook: Tallybook): Promise<void> {
-  heading('Four streams are declared');
-  for (const [name, declaration] of Object.entries(demoStreams)) {
-    await tallybook.streams.put(name, declaration);
-    print(`${style('bold', name.padEnd(13))} ${declaration.description}`);
+/** What the records refer to comes first. The same again changes nothing. */
+async function setUp(connection: Connection, { day, records }: Made, signal: AbortSignal): Promise<void> {
+  heading('Four streams of the systems that ship with it');
+  for (const [name, { description }] of Object.entries(demoStreams))
+    print(`${style('bold', name.padEnd(13))} ${description}`);
+  const post = (path: string, body: unknown) => ask(connection, 'POST', path, { body });
+  await post('/v1/usage/plans', plans);
+  await post('/v1/usage/subscriptions', subscriptions);
+  await post('/v1/occupancy/plan', building(records));
+  await inTemporaryDirectory(async (directory) => {
+    const path = join(directory, 'rates.json');
+    await writeFile(path, JSON.stringify({ rates: rates(day) }));
+    const file = { path, name: 'rates.json' };
+    accepted(
+      await connection.upload('PUT', '/v1/rates', { source: 'made up' }, file, () => undefined, signal),
+    );
+  });
+}
+
+async function inTemporaryDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'tallybook-demo-'));
+  try {
+    return await work(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
   }
 }
 
@@ -172,19 +201,21 @@ async function load(
   signal: AbortSignal,
 ): Promise<void> {
   heading('Files of records are made up, and imported');
-  const directory = await mkdtemp(join(tmpdir(), 'tallybook-demo-'));
-  try {
+  await inTemporaryDirectory(async (directory) => {
     const files = await withProgress('making records', quiet, (progress) =>
       writeDemoFiles(directory, day, records, progress, signal),
     );
+    const reports = await askJson<ShownReport[]>(connection, 'GET', '/dsrs/');
+    const known = new Set(reports.map(({ id }) => id));
     const started = performance.now();
     const receipts: FileReceipt[] = [];
-    for (const file of files) receipts.push(await loadFile(connection, file, quiet, signal));
+    for (const file of files) {
+      const load = file.stream === 'report_lines' ? loadReport : loadFile;
+      receipts.push(await load(connection, file, quiet, signal, known));
+    }
     print(receiptsTable(receipts));
     printTotals(receipts, secondsSince(started), again);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 async function loadFile(
@@ -200,6 +231,23 @@ async function loadFile(
     followImport(connection, file, size, progress, signal),
   );
   return { file: name, stream, import: id, receipt: counts, rejects: [], seconds: secondsSince(started) };
+}
+
+/** @param known the reports that were there before: the same content is the same report */
+async function loadReport(
+  connection: Connection,
+  { stream, path, name }: DemoFile,
+  quiet: boolean,
+  signal: AbortSignal,
+  known: ReadonlySet<number>,
+): Promise<FileReceipt> {
+  const started = performance.now();
+  const report = await withProgress(name.padEnd(16), quiet, (progress) =>
+    takeInReport(connection, path, {}, progress, signal),
+  );
+  const { counts } = await connection.importState(report.id);
+  const receipt = known.has(report.id) ? { ...counts!, accepted: 0, duplicates: counts!.accepted } : counts!;
+  return { file: name, stream, import: report.id, receipt, rejects: [], seconds: secondsSince(started) };
 }
 
 function printTotals(receipts: FileReceipt[], seconds: number, again: boolean): void {

@@ -13,20 +13,16 @@ import {
   wholeNumber,
 } from '../config.ts';
 import { connected } from '../connect.ts';
-import { accepted, askJson, type Connection, pathOf } from '../connection.ts';
+import { accepted, askJson, pathOf } from '../connection.ts';
 import { perSecond, secondsFigure, secondsSince, wholeFigure } from '../figures.ts';
-import { followImport } from '../follow-import.ts';
 import { interruptible } from '../interrupt.ts';
 import { exitCodes, usageError } from '../outcome.ts';
-import { type Progress, withProgress } from '../progress.ts';
+import { withProgress } from '../progress.ts';
+import { type ReportOptions, takeInReport } from '../report-file.ts';
 import { table } from '../table.ts';
 import { note, print, printJson } from '../terminal.ts';
 
-interface TakeInSettings extends ConnectionSettings {
-  currency?: string;
-  policy?: string;
-  rate?: string;
-  supersede?: string;
+interface TakeInSettings extends ConnectionSettings, ReportOptions {
   json?: boolean;
   quiet?: boolean;
 }
@@ -85,7 +81,7 @@ async function takeInReports(files: string[], settings: TakeInSettings): Promise
         const started = performance.now();
         const report = await interruptible((signal) =>
           withProgress(basename(file), settings.quiet, (progress) =>
-            takeInOne(connection, file, settings, progress, signal),
+            takeInReport(connection, file, settings, progress, signal),
           ),
         );
         if (settings.json) printJson(report);
@@ -95,35 +91,6 @@ async function takeInReports(files: string[], settings: TakeInSettings): Promise
     },
     { create: true },
   );
-}
-
-async function takeInOne(
-  connection: Connection,
-  file: string,
-  { currency, policy, rate, supersede }: TakeInSettings,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<ShownReport> {
-  const path = resolve(file);
-  const name = basename(file);
-  const query = { currency, policy, rate, supersede, wait: 0 };
-  const sending = {
-    ...connection,
-    async sendFile(_: unknown, onSent: (bytes: number) => void) {
-      const sent = await connection.upload('POST', '/dsrs/import/', query, { path, name }, onSent, signal);
-      return connection.importState((JSON.parse(accepted(sent).text) as ShownReport).id);
-    },
-  };
-  const asImport = {
-    stream: 'report_lines',
-    path,
-    name,
-    format: 'tsv',
-    mode: 'insert',
-    deleteFile: false,
-  } as const;
-  const { id } = await followImport(sending, asImport, (await stat(path)).size, progress, signal);
-  return askJson<ShownReport>(connection, 'GET', pathOf('dsrs', id));
 }
 
 function printReport(file: string, report: ShownReport, seconds: number): void {

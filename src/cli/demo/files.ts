@@ -17,7 +17,6 @@ export interface DemoFile {
   rows: number;
 }
 
-const rowsOfFile = 150_000;
 const rowsAtOnce = 2_000;
 
 /** Of each stream, for so many records of usage. */
@@ -41,28 +40,24 @@ export async function writeDemoFiles(
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const files: DemoFile[] = [];
   let written = 0;
-  for (const [key, { file, header, line }] of Object.entries(madeUpRecords(day))) {
+  for (const [key, made] of Object.entries(madeUpRecords(day))) {
     const stream = key as DemoStream;
-    const parts = Math.ceil(counts[stream] / rowsOfFile);
-    for (let part = 0; part < parts; part++) {
-      const from = part * rowsOfFile;
-      const to = Math.min(counts[stream], from + rowsOfFile);
-      const [base, ending] = file.split('.') as [string, FileFormat];
-      const name = parts === 1 ? file : `${base}-${part + 1}.${ending}`;
-      const faulty = stream === 'usage' && part === 0 ? faultyUsage(day) : [];
+    for (const { name, from, to } of made.files(counts[stream])) {
+      const faulty = stream === 'usage' && from === 0 ? faultyUsage(day) : [];
       const pieces = function* (): Generator<string> {
-        yield header + faulty.join('');
+        yield made.header + faulty.join('');
         for (let i = from; i < to; i += rowsAtOnce) {
           let text = '';
-          for (let j = i; j < Math.min(to, i + rowsAtOnce); j++) text += line(j);
+          for (let j = i; j < Math.min(to, i + rowsAtOnce); j++) text += made.line(j);
           written += Math.min(to, i + rowsAtOnce) - i;
           progress.update(written / total, `${wholeFigure(written)} records`);
           yield text;
         }
       };
       const path = join(directory, name);
+      const format = name.split('.').at(-1) as FileFormat;
       await pipeline(Readable.from(pieces(), { objectMode: false }), createWriteStream(path), { signal });
-      files.push({ stream, path, name, format: ending, rows: to - from + faulty.length });
+      files.push({ stream, path, name, format, rows: to - from + faulty.length });
     }
   }
   return files;

@@ -5,14 +5,27 @@
 import type { DemoStream } from './streams.ts';
 
 export interface MadeUp {
-  /** Name and ending of the files. */
-  file: string;
+  /** The files in which so many records come: the records from one number to before another. */
+  files(count: number): { name: string; from: number; to: number }[];
   header: string;
   /** The line of record number i, with its line end. */
   line(i: number): string;
 }
 
 const daySeconds = 86_400;
+const rowsOfFile = 150_000;
+
+/** As many files as it takes, numbered. */
+function numbered(base: string, ending: string): MadeUp['files'] {
+  return (count) => {
+    const parts = Math.ceil(count / rowsOfFile);
+    return Array.from({ length: parts }, (_, part) => ({
+      name: parts === 1 ? `${base}.${ending}` : `${base}-${part + 1}.${ending}`,
+      from: part * rowsOfFile,
+      to: Math.min(count, (part + 1) * rowsOfFile),
+    }));
+  };
+}
 
 /** How the records of each stream are made, all of them before the start of `day` (UTC). */
 export function madeUpRecords(day: string): Record<DemoStream, MadeUp> {
@@ -95,7 +108,7 @@ const subscriptions = 20_000;
 /** Thirty days; few subscriptions use much, most use little. */
 function usage(clock: Clock): MadeUp {
   return {
-    file: 'usage.csv',
+    files: numbered('usage', 'csv'),
     header: 'id,type,subscription_id,usage_date,price,used\n',
     line(i) {
       const voice = draw(i, 1) % 3 === 0;
@@ -126,7 +139,7 @@ function events(clock: Clock): MadeUp {
   let session = -1;
   let sessionId = '';
   return {
-    file: 'events.ndjson',
+    files: numbered('events', 'ndjson'),
     header: '',
     line(i) {
       const which = Math.floor(i / sessionEvents);
@@ -142,13 +155,14 @@ function events(clock: Clock): MadeUp {
 }
 
 const recordings = 30_000;
-const markets = [
-  ['NO', 'NOK'],
+/** With what a euro was worth at the start and the end of the month, made up as all of this. */
+export const markets = [
+  ['NO', 'NOK', '11.7215', '11.8040'],
   ['ES', 'EUR'],
-  ['GB', 'GBP'],
-  ['SE', 'SEK'],
+  ['GB', 'GBP', '0.8531', '0.8607'],
+  ['SE', 'SEK', '11.2440', '11.1875'],
   ['DE', 'EUR'],
-  ['US', 'USD'],
+  ['US', 'USD', '1.0812', '1.0945'],
 ] as const;
 const words = [
   'Blue',
@@ -175,15 +189,20 @@ const names = [
   'Iris & Co',
 ] as const;
 
-/** The month before; revenue with 18 decimals, some titles and codes missing, as in real reports. */
+/** A report for each market and the month before; revenue with 18 decimals, some titles and codes missing, as in real ones. */
 function reportLines(day: string): MadeUp {
   const { start, end } = reportPeriod(day);
+  const period = `${start}-${end}`.replaceAll('-', '').replace(/^(.{8})/, '$1-');
   return {
-    file: 'report_lines.tsv',
-    header: 'dsp_id\ttitle\tartists\tisrc\tusages\trevenue\tterritory\tcurrency\tperiod_start\tperiod_end\n',
+    files: (count) =>
+      markets.map(([territory, currency], market) => ({
+        name: `Example_Music_${territory}_${currency}_${period}.tsv`,
+        from: Math.floor((count * market) / markets.length),
+        to: Math.floor((count * (market + 1)) / markets.length),
+      })),
+    header: 'dsp_id\ttitle\tartists\tisrc\tusages\trevenue\n',
     line(i) {
       const recording = Math.floor(unit(i, 30) ** 2 * recordings);
-      const [territory, currency] = pick(markets, i, 31);
       const title = recording % 23 === 0 ? '' : `${pick(words, recording, 32)} ${pick(words, recording, 33)}`;
       const artists =
         recording % 27 === 0
@@ -197,17 +216,18 @@ function reportLines(day: string): MadeUp {
           : `NO${hex(recording, 37).slice(0, 3).toUpperCase()}${String(draw(recording, 38) % 10_000_000).padStart(7, '0')}`;
       const usages = 1 + Math.floor(2_000 / (1 + recording / 40) + unit(i, 39) * 50);
       const revenue = `${Math.floor(usages / 250)}.${String(draw(i, 40) % 1_000_000_000).padStart(9, '0')}${String(draw(i, 41) % 1_000_000_000).padStart(9, '0')}`;
-      return `${hex(recording, 42)}${hex(recording, 43)}\t${title}\t${artists}\t${isrc}\t${usages}\t${revenue}\t${territory}\t${currency}\t${start}\t${end}\n`;
+      return `${hex(recording, 42)}${hex(recording, 43)}\t${title}\t${artists}\t${isrc}\t${usages}\t${revenue}\n`;
     },
   };
 }
 
-const sensors = 24;
+/** Number of the first sensor, and how many there are. */
+export const sensors = { first: 283, count: 24 };
 
 /** Two weeks of a building: whoever comes in the morning leaves in the afternoon, mostly by the same door. */
 function passages(clock: Clock): MadeUp {
   return {
-    file: 'passages.csv',
+    files: numbered('passages', 'csv'),
     header: 'timestamp,direction,dpu_id\n',
     line(i) {
       const person = Math.floor(i / 2);
@@ -215,7 +235,7 @@ function passages(clock: Clock): MadeUp {
       const midnight = (1 + (draw(person, 50) % 14)) * daySeconds;
       const hour = (leaves ? 13 : 7) + unit(i, 51) * 5;
       const door = leaves && draw(person, 52) % 20 === 0 ? draw(person, 53) : draw(person, 54);
-      return `${clock(midnight - Math.floor(hour * 3600), 'T')}Z,${leaves ? -1 : 1},${283 + (door % sensors)}\n`;
+      return `${clock(midnight - Math.floor(hour * 3600), 'T')}Z,${leaves ? -1 : 1},${sensors.first + (door % sensors.count)}\n`;
     },
   };
 }

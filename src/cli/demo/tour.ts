@@ -103,11 +103,11 @@ function questions({ day, records }: Tour): DemoQuestion[] {
       question: { measures: 'count', by: 'data.path', where: 'name=submit', order: '-count', limit: '3' },
     },
     {
-      title: 'Revenue by territory, with all of its 18 decimals',
+      title: 'Plays and revenue by report, with all of its 18 decimals',
       stream: 'report_lines',
       question: {
         measures: 'sum(usages),sum(revenue)',
-        by: 'territory,currency',
+        by: 'report',
         order: '-sum(usages)',
         limit: '4',
       },
