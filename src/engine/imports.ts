@@ -25,6 +25,9 @@ export interface ImportsLedger {
   log: Log;
 }
 
+/** What takes an import back together with what it belongs to, in words; undefined where it belongs to nothing. */
+export type Owner = (id: number) => Promise<string | undefined>;
+
 export class Imports {
   readonly #ledger: ImportsLedger;
   /** In progress, by id: running, and waiting. */
@@ -32,6 +35,8 @@ export class Imports {
   /** In order of arrival. */
   readonly #waiting: ImportRun[] = [];
   readonly #undoing = new Set<number>();
+  /** Of streams whose imports belong to something else: tells what must be asked to take one back. */
+  readonly #owners = new Map<string, Owner>();
   #runningCount = 0;
   #lastId = 0;
   #closing = false;
@@ -49,6 +54,14 @@ export class Imports {
       const cutOff = { status: 'failed', error: interruptedError, finished_at: timeNow() } as const;
       await write(stateDelivery({ ...stateOfEntry(entry), ...cutOff }));
     }
+  }
+
+  /**
+   * From now on, an import of the stream that the owner knows is undone by its owner alone, who says by `accompany` what
+   * goes with it.
+   */
+  ownedBy(stream: string, owner: Owner): void {
+    this.#owners.set(stream, owner);
   }
 
   /** Starts an import and returns as soon as it is written down. Throws `overloaded` when too many wait. */
@@ -120,7 +133,7 @@ export class Imports {
 
   /**
    * Takes back everything that stands and was brought by an import. Throws `import_not_undoable`.
-   * @param accompany what is written in the same commit
+   * @param accompany what is written in the same commit; without it, an import that has an owner is not undone
    */
   async undo(id: number, source: string, accompany?: ImportRequest['accompany']): Promise<ImportState> {
     const state = await this.get(id);
@@ -137,6 +150,11 @@ export class Imports {
       counts: { ...state.counts!, retracted: receipt.retracted },
     });
     try {
+      const door = accompany ? undefined : await this.#owners.get(state.stream)?.(id);
+      if (door !== undefined) {
+        const detail = `import ${id} is not undone alone: take it back with what it belongs to, by ${door}`;
+        throw new TallybookError('import_not_undoable', detail);
+      }
       const receipt = await this.#ledger.write({
         stream: this.#ledger.stream(state.stream),
         mode: 'retract',

@@ -23,6 +23,11 @@ test('reports and rates are taken in, with a server and without', async () => {
   try {
     const again = await json(['reports', 'import', report, '--data', data]);
     expect(again).toMatchObject({ id: first.id, euro: { rate: '11.25', policy: 'period_average' } });
+    const refused = await failure(['imports', 'undo', String(first.id), '--data', data]);
+    expect(refused).toMatchObject({ code: 'import_not_undoable' });
+    expect(await json(['reports', 'delete', String(first.id), '--data', data])).toMatchObject({ rows: 2 });
+    const gone = await failure(['reports', 'delete', String(first.id), '--data', data]);
+    expect(JSON.stringify(gone)).toContain('Not found.');
   } finally {
     server.kill('SIGTERM');
     await server.ended;

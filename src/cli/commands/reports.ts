@@ -10,6 +10,7 @@ import {
   jsonSetting,
   quietSetting,
   setting,
+  wholeNumber,
 } from '../config.ts';
 import { connected } from '../connect.ts';
 import { accepted, askJson, type Connection, pathOf } from '../connection.ts';
@@ -29,14 +30,13 @@ interface TakeInSettings extends ConnectionSettings {
   json?: boolean;
   quiet?: boolean;
 }
-interface RatesSettings extends ConnectionSettings {
+interface AskSettings extends ConnectionSettings {
   json?: boolean;
 }
 
 export function reportsCommands(program: Command): void {
-  const take = program
-    .command('reports')
-    .description('sales reports of music services')
+  const reports = program.command('reports').description('sales reports of music services: import, delete');
+  const take = reports
     .command('import')
     .description('take in reports, plain or gzip')
     .argument('<file...>', 'files, with names as services give them')
@@ -56,6 +56,13 @@ report was warned of is shown; lines that are rejected are at /dsrs/ID/rejected.
     .addOption(setting('--supersede <id>', 'the report that the file takes the place of'))
     .action(takeInReports);
   for (const option of [...connectionSettings(), jsonSetting(), quietSetting()]) take.addOption(option);
+  const remove = reports
+    .command('delete')
+    .description('take a report and its lines out of every figure, in one commit')
+    .argument('<id>', 'its number', wholeNumber(1, 999_999_999_999))
+    .addHelpText('after', '\nExample:\n  $ tallybook reports delete 12')
+    .action(deleteReport);
+  for (const option of [...connectionSettings(), jsonSetting()]) remove.addOption(option);
   const rates = program
     .command('rates')
     .description('what currencies were worth in euro')
@@ -144,7 +151,15 @@ function printReport(file: string, report: ShownReport, seconds: number): void {
   if (report.euro === null) note(`There is no rate for ${currency.code} yet: tallybook rates import`);
 }
 
-async function takeInRates(file: string, { json, ...settings }: RatesSettings): Promise<void> {
+async function deleteReport(id: number, { json, ...settings }: AskSettings): Promise<void> {
+  await connected(settings, async (connection) => {
+    const gone = await askJson<ShownReport>(connection, 'DELETE', pathOf('dsrs', id));
+    if (json) printJson(gone);
+    else print(`Report ${id} is deleted: ${wholeFigure(gone.rows ?? 0)} lines were taken back.`);
+  });
+}
+
+async function takeInRates(file: string, { json, ...settings }: AskSettings): Promise<void> {
   await stat(file);
   await connected(
     settings,

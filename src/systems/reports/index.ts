@@ -2,6 +2,7 @@
 import type { System } from '../system.ts';
 import { percentileRoute } from './percentile.ts';
 import { getRatesRoute, putRatesRoute } from './rates.ts';
+import { findReport } from './report.ts';
 import { convertRoute, deleteRoute, importRoute, listRoute, rejectedRoute, reportRoute } from './routes.ts';
 import { statisticsRoute } from './statistics.ts';
 import { euroSettingsStream, linesStream, ratesStream, reportsStream } from './streams.ts';
@@ -22,4 +23,9 @@ export const reportsSystem: System = {
     putRatesRoute,
     getRatesRoute,
   ],
+  async open(tallybook) {
+    tallybook.imports.ownedBy(linesStream.name, async (id) =>
+      (await findReport(tallybook, String(id))) ? `DELETE /dsrs/${id}` : undefined,
+    );
+  },
 };

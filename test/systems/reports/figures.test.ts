@@ -190,6 +190,24 @@ describe.each(storeKinds)('figures of reports, %s', (kind) => {
     expect(await (await get('/dsrs')).length).toBe(2);
   });
 
+  test('the import of a report is not undone alone; one of lines that belong to no report is', async () => {
+    const { take, send, get, lines } = await openReports(kind);
+    const { id } = await take(spain, tsv([line('a', '1')]));
+    const refused = await send('DELETE', `/v1/imports/${id}`);
+    expect([refused.status, refused.json.code]).toEqual([409, 'import_not_undoable']);
+    expect(refused.json.detail).toContain(`DELETE /dsrs/${id}`);
+    expect([await lines(), (await get(`/dsrs/${id}`)).status]).toEqual([[1, '1'], 'ingested']);
+    const other = 'report\tdsp_id\trevenue\n0\tx\t2\n';
+    const loose = await send('POST', '/v1/imports?stream=report_lines&name=x.tsv', other, {
+      'content-type': 'text/tab-separated-values',
+    });
+    expect(await lines()).toEqual([2, '3']);
+    expect((await send('DELETE', `/v1/imports/${loose.json.id}`)).json.status).toBe('undone');
+    expect((await send('DELETE', `/dsrs/${id}`)).status).toBe(200);
+    expect(await lines()).toEqual([0, '0']);
+    expect((await send('DELETE', `/v1/imports/${id}`)).json.code).toBe('import_not_undoable');
+  });
+
   test('a report takes the place of another in one commit, or leaves it as it was', async () => {
     const { take, post, send, get, lines, tallybook } = await openReports(kind);
     const first = await take(spain, tsv([line('a', '1'), line('c', '2')]));
