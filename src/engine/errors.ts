@@ -28,7 +28,7 @@ export const errorRegister = {
   bad_question: { kind: 'invalid', title: 'The question cannot be answered as it is asked' },
   bad_alert: { kind: 'invalid', title: 'The alert cannot be used as it is defined' },
   missing_rates: { kind: 'conflict', title: 'Reports cannot be converted to euro' },
-  report_busy: { kind: 'conflict', title: 'The report is being replaced or deleted' },
+  report_busy: { kind: 'conflict', title: 'The report is being taken in, replaced or deleted' },
   bad_webhook: { kind: 'invalid', title: 'The webhook cannot be used as it is given' },
   webhook_refused: { kind: 'invalid', title: 'The address of the webhook is a private one' },
   webhooks_idle: { kind: 'conflict', title: 'This process posts to no webhooks' },

@@ -16,6 +16,7 @@ import { weightScale } from '../../engine/weights.ts';
 import { type Policy, rateScale } from './declarations.ts';
 import { bad, type Report, reportsDelivery, reportsWhere } from './report.ts';
 import { euroSettingsStream, ratesStream } from './streams.ts';
+import { underwayOf } from './underway.ts';
 
 export interface EuroSettings {
   policy: Policy;
@@ -126,14 +127,24 @@ function daysBefore(date: string, days: number): string {
 
 const rateFields = ['rate', 'euro_rate', 'rate_policy', 'rate_source', 'rate_date'] as const;
 
-/** Corrects the reports whose rates have changed, in one commit. Returns how many. */
+/** Corrects the reports whose rates have changed, in one commit; for the turn of the caller. Returns how many. */
 export async function convertAgain(tallybook: Tallybook, source: string): Promise<number> {
+  const underway = underwayOf(tallybook);
+  underway.passedOver = underway.arriving.size > 0 || underway.leaving.size > 0;
   const rates = new Rates(tallybook);
   const changed: Report[] = [];
   for (const report of await reportsWhere(tallybook, { status: 'ingested' })) {
+    if (underway.leaving.has(report.id)) continue;
     const rate = await rates.of(report);
     if (rateFields.some((field) => rate[field] !== report[field])) changed.push({ ...report, ...rate });
   }
   if (changed.length > 0) await tallybook.write(reportsDelivery(tallybook, source, { put: changed }));
   return changed.length;
+}
+
+/** The same after a report has arrived or was to leave, if rates have changed meanwhile. */
+export async function convertPassedOver(tallybook: Tallybook, source: string): Promise<void> {
+  const underway = underwayOf(tallybook);
+  if (!underway.passedOver) return;
+  await underway.turns.run(() => convertAgain(tallybook, source));
 }

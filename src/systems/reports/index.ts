@@ -6,6 +6,7 @@ import { findReport } from './report.ts';
 import { convertRoute, deleteRoute, importRoute, listRoute, rejectedRoute, reportRoute } from './routes.ts';
 import { statisticsRoute } from './statistics.ts';
 import { euroSettingsStream, linesStream, ratesStream, reportsStream } from './streams.ts';
+import { markCutOff } from './take-in.ts';
 
 export const reportsSystem: System = {
   name: 'reports',
@@ -24,6 +25,7 @@ export const reportsSystem: System = {
     getRatesRoute,
   ],
   async open(tallybook) {
+    await markCutOff(tallybook);
     tallybook.imports.ownedBy(linesStream.name, async (id) =>
       (await findReport(tallybook, String(id))) ? `DELETE /dsrs/${id}` : undefined,
     );

@@ -24,8 +24,10 @@ const Resource = Type.Object({
   dsrs: Type.Array(Type.Integer(), { description: 'The ids of all of its reports.' }),
 });
 
-/** So many resources are looked up at a time. */
-const lookedUp = 5_000;
+/** So many resources are looked up at a time: a row for each and each of its reports must fit into an answer. */
+function lookedUp({ reports }: SelectedReports): number {
+  return Math.min(5_000, Math.floor(limits.answer_rows / reports.length));
+}
 
 export const percentileRoute: Route = {
   method: 'GET',
@@ -58,7 +60,7 @@ export const percentileRoute: Route = {
         `more than ${limits.answer_rows} resources; ask for a smaller number, a territory or a period`,
       );
     const ranked = rows as [string, string, string][];
-    if (ranked.length <= lookedUp) {
+    if (ranked.length <= lookedUp(selected)) {
       return { body: await resourcesOf(tallybook, selected, ranked), origin: { from, as_of } };
     }
     return { text: inParts(tallybook, selected, ranked), contentType: 'application/json; charset=utf-8' };
@@ -71,8 +73,9 @@ async function* inParts(
   selected: SelectedReports,
   ranked: [string, string, string][],
 ): AsyncGenerator<string> {
-  for (let at = 0; at < ranked.length; at += lookedUp) {
-    const resources = await resourcesOf(tallybook, selected, ranked.slice(at, at + lookedUp));
+  const size = lookedUp(selected);
+  for (let at = 0; at < ranked.length; at += size) {
+    const resources = await resourcesOf(tallybook, selected, ranked.slice(at, at + size));
     yield (at === 0 ? '[' : ',') + jsonOf(resources).slice(1, -1);
   }
   yield ']';
@@ -90,8 +93,8 @@ async function resourcesOf(
   ranked: [dspId: string, revenue: string, usages: string][],
 ) {
   const { rows } = await tallybook.ask(linesStream.name, {
-    by: ['dsp_id', 'report', 'title', 'artists', 'isrc'],
-    measures: ['count'],
+    by: ['dsp_id', 'report'],
+    measures: ['min(title)', 'min(artists)', 'min(isrc)'],
     where: { dsp_id: { in: ranked.map(([dspId]) => dspId) }, report: { in: Object.keys(weights) } },
     limit: limits.answer_rows,
     ...knownAt,

@@ -12,9 +12,10 @@ import type { Tallybook } from '../../engine/tallybook.ts';
 import { unpackFile } from '../../engine/unpack.ts';
 import type { Route, Upload } from '../system.ts';
 import { type Policy, policies } from './declarations.ts';
-import { checkRate, convertAgain, euroSettings } from './euro.ts';
+import { checkRate, convertAgain, type EuroSettings, euroSettings } from './euro.ts';
 import { bad } from './report.ts';
 import { euroSettingsStream, ratesStream, reportsStream } from './streams.ts';
+import { underwayOf } from './underway.ts';
 
 interface GivenRate {
   date: string;
@@ -28,19 +29,18 @@ interface Given {
   fixed?: Record<string, string> | undefined;
 }
 
-const Rate = Type.Union([Type.String(), Type.Number()]);
 const GivenSchema = Type.Object(
   {
     rates: Type.Optional(
       Type.Array(
         Type.Object(
-          { date: Type.String(), currency: Type.String(), rate: Rate },
+          { date: Type.String(), currency: Type.String(), rate: Type.String() },
           { additionalProperties: false },
         ),
       ),
     ),
     policy: Type.Optional(Type.Enum([...policies])),
-    fixed: Type.Optional(Type.Record(Type.String(), Rate)),
+    fixed: Type.Optional(Type.Record(Type.String(), Type.String())),
   },
   { additionalProperties: false },
 );
@@ -79,22 +79,11 @@ export const putRatesRoute: Route = {
     const given: Given = json ? ratesOfJson(text) : { rates: ratesOfTable(text) };
     const from = query.source ?? (json ? 'given' : 'European Central Bank');
     const counts = await writeRates(tallybook, given.rates, from, source.name);
-    const settings = await euroSettings(tallybook);
-    if (given.policy || given.fixed) {
-      settings.policy = given.policy ?? settings.policy;
-      settings.fixed = given.fixed ?? settings.fixed;
-      const record = { id: 'deployment', ...settings };
-      await tallybook.write({
-        stream: tallybook.streams.get(euroSettingsStream.name),
-        mode: 'upsert',
-        source: source.name,
-        reason: undefined,
-        content: { kind: 'texts', texts: [JSON.stringify(record)], fallbackIds: [''] },
-        allVerdicts: false,
-      });
-    }
-    const reports = await convertAgain(tallybook, source.name);
-    return { body: { ...settings, rates: given.rates.length, ...counts, reports } };
+    return underwayOf(tallybook).turns.run(async () => {
+      const settings = await putSettings(tallybook, given, source.name);
+      const reports = await convertAgain(tallybook, source.name);
+      return { body: { ...settings, rates: given.rates.length, ...counts, reports } };
+    });
   },
 };
 
@@ -149,8 +138,11 @@ async function textOf(tallybook: Tallybook, { path, compression }: Upload): Prom
 function ratesOfJson(text: string): Given {
   let value: unknown;
   try {
-    // Digits beyond a double are kept: numbers become strings where they stand as values of a rate.
-    value = JSON.parse(text.replace(/("rate"\s*:\s*)(-?[0-9][0-9.eE+-]*)/g, '$1"$2"'));
+    // Digits beyond a double are kept: every number is read as a string.
+    const exact = text.replace(/"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g, (part) =>
+      part.startsWith('"') ? part : `"${part}"`,
+    );
+    value = JSON.parse(exact);
   } catch {
     throw bad('the body is no JSON');
   }
@@ -165,11 +157,11 @@ function ratesOfJson(text: string): Given {
     Object.fromEntries(
       Object.entries(value.fixed).map(([currency, rate]) => [
         checkCurrency(currency),
-        checkRate(`fixed ${currency}`, String(rate)),
+        checkRate(`fixed ${currency}`, rate),
       ]),
     );
   const rates = (value.rates ?? []).map(({ date, currency, rate }) =>
-    checked(date, currency, String(rate), `${date} ${currency}`),
+    checked(date, currency, rate, `${date} ${currency}`),
   );
   return { rates, policy: value.policy, fixed };
 }
@@ -209,6 +201,26 @@ export function ratesOfTable(text: string): GivenRate[] {
       return cell === '' || cell === 'N/A' ? [] : [checked(date, currency, cell, `${place}, ${currency}`)];
     });
   });
+}
+
+async function putSettings(
+  tallybook: Tallybook,
+  { policy, fixed }: Given,
+  source: string,
+): Promise<EuroSettings> {
+  const before = await euroSettings(tallybook);
+  if (!policy && !fixed) return before;
+  const settings = { policy: policy ?? before.policy, fixed: fixed ?? before.fixed };
+  const texts = [JSON.stringify({ id: 'deployment', ...settings })];
+  await tallybook.write({
+    stream: tallybook.streams.get(euroSettingsStream.name),
+    mode: 'upsert',
+    source,
+    reason: undefined,
+    content: { kind: 'texts', texts, fallbackIds: [''] },
+    allVerdicts: false,
+  });
+  return settings;
 }
 
 /** Writes all of them in one commit. Known ones change nothing. */

@@ -72,7 +72,15 @@ export async function asItStands(tallybook: Tallybook, report: Report): Promise<
     .get(report.id)
     .catch(() => ({ status: 'failed', error: 'it was never started', finished_at: null }));
   if (state.status === 'in_progress' || state.status === 'done') return report;
-  return { ...report, status: 'failed', error: state.error, finished_at: state.finished_at };
+  const { error, finished_at } = state;
+  const at = finished_at ?? report.created_at;
+  return {
+    ...report,
+    status: 'failed',
+    error,
+    finished_at,
+    log: [...report.log, { at, message: `failed: ${error}` }],
+  };
 }
 
 export function reportOf(tallybook: Tallybook, { values }: Entry): Report {

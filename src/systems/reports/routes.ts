@@ -23,6 +23,7 @@ import {
 } from './report.ts';
 import { linesStream, ratesStream, reportsStream } from './streams.ts';
 import { deleteReport, takeIn } from './take-in.ts';
+import { busy, refuseLeaving, underwayOf } from './underway.ts';
 
 const text = (description: string) => Type.Optional(Type.String({ maxLength: 1_000, description }));
 const ById = Type.Object({ id: Type.String({ maxLength: 20 }) });
@@ -86,7 +87,7 @@ async function endWithin(tallybook: Tallybook, report: Report, seconds: number):
   if (report.status !== 'in_progress') return report;
   const timer = new AbortController();
   await Promise.race([
-    tallybook.imports.wait(report.id),
+    underwayOf(tallybook).ends.get(report.id),
     sleep(seconds * 1000, undefined, { signal: timer.signal }).catch(() => undefined),
   ]);
   timer.abort();
@@ -136,7 +137,12 @@ export const reportRoute: Route = {
     404: NotFound,
   },
   async answer({ tallybook, params }) {
-    const report = await findReport(tallybook, params.id!);
+    let report = await findReport(tallybook, params.id!);
+    // What follows from its end is awaited: it is short.
+    if (report?.status === 'ingested') {
+      await underwayOf(tallybook).ends.get(report.id);
+      report = await findReport(tallybook, params.id!);
+    }
     if (!report) return notFound;
     const [body] = await shown(tallybook, [report]);
     return { body: { ...body, log: report.log } };
@@ -186,15 +192,20 @@ export const convertRoute: Route = {
   paged: false,
   answers: { 200: ReportSchema, 404: NotFound },
   async answer({ tallybook, params, body, source }) {
-    const report = await findReport(tallybook, params.id!);
-    if (!report) return notFound;
     const { policy, rate } = body as { policy: Policy | null; rate?: string | number };
     if (rate !== undefined && policy !== 'fixed') throw bad('a rate is given; that needs the policy fixed');
     const fixed_rate = rate === undefined ? null : checkRate('rate', String(rate));
-    const given = { ...report, policy, fixed_rate };
-    const converted = { ...given, ...(await new Rates(tallybook).of(given)) };
-    await tallybook.write(reportsDelivery(tallybook, source.name, { put: [converted] }));
-    return { body: (await shown(tallybook, [converted]))[0] };
+    const converted = await underwayOf(tallybook).turns.run(async () => {
+      const report = await findReport(tallybook, params.id!);
+      if (!report) return undefined;
+      if (report.status === 'in_progress') throw busy(`report ${report.id} is being taken in`);
+      refuseLeaving(tallybook, report.id);
+      const given = { ...report, policy, fixed_rate };
+      const converted = { ...given, ...(await new Rates(tallybook).of(given)) };
+      await tallybook.write(reportsDelivery(tallybook, source.name, { put: [converted] }));
+      return converted;
+    });
+    return converted ? { body: (await shown(tallybook, [converted]))[0] } : notFound;
   },
 };
 
@@ -212,7 +223,6 @@ export const deleteRoute: Route = {
     const report = await findReport(tallybook, params.id!);
     if (!report) return notFound;
     const [body] = await shown(tallybook, [report]);
-    await deleteReport(tallybook, report, source.name);
-    return { body };
+    return (await deleteReport(tallybook, report.id, source.name)) ? { body } : notFound;
   },
 };

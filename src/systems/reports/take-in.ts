@@ -9,15 +9,15 @@ import { TallybookError } from '../../engine/errors.ts';
 import { type Form, makeForm } from '../../engine/forms.ts';
 import { contentHash } from '../../engine/import-content.ts';
 import { type ImportCounts, type ImportState, stateDelivery } from '../../engine/import-state.ts';
-import { Lock } from '../../engine/lock.ts';
 import type { Compression, Delivery } from '../../engine/store.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import type { Policy } from './declarations.ts';
-import { checkRate, Rates } from './euro.ts';
+import { checkRate, convertPassedOver, Rates } from './euro.ts';
 import { nameInGzip } from './gzip-name.ts';
 import { asItStands, bad, findReport, type Report, reportsDelivery, reportsWhere } from './report.ts';
 import { type NamedReport, readReportName } from './report-name.ts';
 import { linesStream } from './streams.ts';
+import { leave, underwayOf } from './underway.ts';
 
 export interface ReportFile {
   path: string;
@@ -33,19 +33,6 @@ export interface ReportFile {
   /** Name of the source that sends it. */
   source: string;
   deleteFile: boolean;
-}
-
-/** What goes on in one ledger: one start at a time, and which reports are about to be replaced or deleted. */
-interface Busy {
-  starting: Lock;
-  leaving: Set<number>;
-}
-const busy = new WeakMap<Tallybook, Busy>();
-
-function busyOf(tallybook: Tallybook): Busy {
-  const known = busy.get(tallybook) ?? { starting: new Lock(), leaving: new Set() };
-  busy.set(tallybook, known);
-  return known;
 }
 
 /**
@@ -68,8 +55,7 @@ export async function takeIn(
       new AbortController().signal,
       () => undefined,
     );
-    const { starting } = busyOf(tallybook);
-    return await starting.run(async () => {
+    return await underwayOf(tallybook).turns.run(async () => {
       const known = await withChecksum(tallybook, checksum);
       if (known) {
         await discard();
@@ -138,18 +124,6 @@ async function replacedBy(tallybook: Tallybook, supersede: string | undefined): 
   return replaced;
 }
 
-/** Keeps others from replacing or deleting the same report. Throws `report_busy`. */
-export function leave(tallybook: Tallybook, id: number): () => void {
-  const { leaving } = busyOf(tallybook);
-  if (leaving.has(id))
-    throw new TallybookError(
-      'report_busy',
-      `report ${id} is being replaced or deleted already; come again when that is done`,
-    );
-  leaving.add(id);
-  return () => leaving.delete(id);
-}
-
 type Fresh = NamedReport & Pick<Report, 'policy' | 'fixed_rate' | 'checksum' | 'warnings'>;
 
 async function start(
@@ -195,7 +169,23 @@ async function start(
       replaces: replaced?.id,
       accompany,
     });
-    void tallybook.imports.wait(id).finally(done);
+    const { arriving, ends } = underwayOf(tallybook);
+    arriving.add(id);
+    const end = async () => {
+      try {
+        const { status } = await tallybook.imports.wait(id);
+        arriving.delete(id);
+        done();
+        if (status === 'done' && replaced)
+          await discardRejects(tallybook, replaced.id, `superseded by report ${id}`);
+        await convertPassedOver(tallybook, source);
+      } catch (error) {
+        tallybook.log.error({ err: error, report: id }, 'what follows from the end of a report was not done');
+      } finally {
+        ends.delete(id);
+      }
+    };
+    ends.set(id, end());
     return report!;
   } catch (error) {
     done();
@@ -245,23 +235,43 @@ function warningsOf(counts: ImportCounts | null): string[] {
   });
 }
 
-/** Takes a report and its lines back, in one commit; stops one that is in progress. */
-export async function deleteReport(tallybook: Tallybook, report: Report, source: string): Promise<void> {
-  const done = leave(tallybook, report.id);
+/** Takes a report and its lines back, in one commit; stops one that is in progress. Undefined when there is none. */
+export async function deleteReport(
+  tallybook: Tallybook,
+  id: number,
+  source: string,
+): Promise<Report | undefined> {
+  const { report, done } = await underwayOf(tallybook).turns.run(async () => {
+    const report = await findReport(tallybook, String(id));
+    return { report, done: report && leave(tallybook, id) };
+  });
+  if (!report) return undefined;
+  const reason = `report ${id} deleted`;
   try {
-    const gone = reportsDelivery(tallybook, source, {
-      takeBack: [report.id],
-      reason: `report ${report.id} deleted`,
-    });
-    const state = await tallybook.imports.get(report.id).catch(() => undefined);
+    const gone = reportsDelivery(tallybook, source, { takeBack: [id], reason });
+    const state = await tallybook.imports.get(id).catch(() => undefined);
     const ended =
       state?.status === 'in_progress' || state?.status === 'done'
-        ? await tallybook.imports.withdraw(report.id, source, () => [gone])
+        ? await tallybook.imports.withdraw(id, source, () => [gone])
         : state;
     // What never was ingested has no lines to go with.
-    if (ended?.status !== 'undone' || state?.status === 'undone') await tallybook.write(gone);
-    await tallybook.rejects.discard({ filter: { import: report.id } }, `report ${report.id} deleted`);
+    if (ended?.status !== 'undone') await tallybook.write(gone);
+    await discardRejects(tallybook, id, reason);
+    return report;
   } finally {
-    done();
+    done?.();
+    await convertPassedOver(tallybook, source);
   }
+}
+
+async function discardRejects(tallybook: Tallybook, id: number, reason: string): Promise<void> {
+  await tallybook.rejects.discard({ filter: { import: id } }, reason);
+}
+
+/** Marks the reports that were cut off when the process stopped, as the ledger does with their imports. */
+export async function markCutOff(tallybook: Tallybook): Promise<void> {
+  const left = await reportsWhere(tallybook, { status: 'in_progress' });
+  if (left.length === 0) return;
+  const put = await Promise.all(left.map((report) => asItStands(tallybook, report)));
+  await tallybook.write(reportsDelivery(tallybook, '_tallybook', { put }));
 }

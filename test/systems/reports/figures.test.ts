@@ -210,7 +210,7 @@ describe.each(storeKinds)('figures of reports, %s', (kind) => {
 
   test('a report takes the place of another in one commit, or leaves it as it was', async () => {
     const { take, post, send, get, lines, tallybook } = await openReports(kind);
-    const first = await take(spain, tsv([line('a', '1'), line('c', '2')]));
+    const first = await take(spain, tsv([line('a', '1'), line('c', '2'), line('d', 'x')]));
     const broken = await post(spain, 'dsp_id\n', { supersede: String(first.id) });
     expect(broken.status).toBe(400);
     expect(await lines()).toEqual([2, '3']);
@@ -222,6 +222,9 @@ describe.each(storeKinds)('figures of reports, %s', (kind) => {
     const { lines: fate } = await tallybook.record('reports', String(first.id));
     expect(fate.at(-1)).toMatchObject({ verdict: 'retracted', reason: `superseded by report ${second.id}` });
     expect((await tallybook.imports.get(first.id)).status).toBe('undone');
+    expect(
+      (await get('/v1/rejects')).rejects.filter((reject: { import: number }) => reject.import === first.id),
+    ).toEqual([]);
     const checks = await tallybook.verify();
     expect(checks.filter(({ ok }) => !ok)).toEqual([]);
   });

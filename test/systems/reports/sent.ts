@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
 import { systems } from '../../../src/systems/systems.ts';
-import { type Answered, openApp, type StoreKind } from '../../http/open-app.ts';
+import { type Answered, type OpenOptions, openApp, type StoreKind } from '../../http/open-app.ts';
 
 export const header = ['dsp_id', 'title', 'artists', 'isrc', 'usages', 'revenue'];
 export type Line = [
@@ -44,8 +44,8 @@ export function multipart(
 
 export const spain = 'Service_Product_ES_EUR_20200101-20200131.tsv';
 
-export async function openReports(kind: StoreKind, auth = false) {
-  const opened = await openApp(kind, { systems, streams: {}, auth });
+export async function openReports(kind: StoreKind, options: OpenOptions = {}) {
+  const opened = await openApp(kind, { systems, streams: {}, ...options });
   const { send } = opened;
   const raw = { 'content-type': 'application/octet-stream' };
   /** Sends a file with its name as a parameter. */

@@ -1,6 +1,7 @@
 /** Taking in reports: the same figures by every door, what is refused and leaves nothing, and what goes again. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { reportsSystem } from '../../../src/systems/reports/index.ts';
 import { storeKinds } from '../../http/open-app.ts';
 import { gzipNamed, header, type Line, line, multipart, openReports, spain, tsv } from './sent.ts';
 
@@ -194,6 +195,10 @@ describe.each(storeKinds)('taking in reports, %s', (kind) => {
       allVerdicts: false,
     });
     expect(await get('/dsrs/77')).toMatchObject({ status: 'failed', error: 'it was never started' });
+    await reportsSystem.open!(tallybook);
+    const { records } = await tallybook.records('reports', { where: { status: 'failed' } }, {});
+    expect(records.map(({ id }) => id)).toEqual(['77']);
+    expect((await get('/dsrs/77')).log).toMatchObject([{ message: 'failed: it was never started' }]);
   });
 
   test('what is not there', async () => {
