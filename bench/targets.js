@@ -3,6 +3,7 @@
  * is left out. Those of the ledger are meant for 5 million records (`--rows`), and the one over 20 million for
  * `--prefill 20000000`.
  */
+import { questionMs } from './reports-report.js';
 import { spread } from './spread.js';
 
 const GB = 1e9;
@@ -35,6 +36,32 @@ export function checkEventTargets({ steady = {}, rates = {}, questions = {} }) {
     ),
     ...Object.entries(questions.questions ?? {}).map(([question, { p50_ms }]) =>
       atMost(50, `events: first page of ${question}, p50 in ms`, p50_ms),
+    ),
+  ].filter(({ found }) => Number.isFinite(found));
+}
+
+/**
+ * The claims about reports, for 10 million lines and for 100.
+ * @param {{flags: any, reports: Record<string, any[]>}} results
+ */
+export function checkReportTargets({ flags, reports: { tallybook, postgres, floor } }) {
+  const seconds = (rounds) => medianOf(rounds, 'seconds');
+  const ours = seconds(tallybook);
+  const allowed = flags.lines > 10_000_000 ? 6 : 1;
+  return [
+    atLeast(4, 'reports: times the rate of copy into a table with no index', seconds(postgres) / ours),
+    atLeast(0.3, 'reports: share of the rate of the bare parse', seconds(floor) / ours),
+    atMost(2, 'reports: peak memory in GB', medianOf(tallybook, 'memory_bytes') / GB),
+    atMost(allowed, 'reports: top 10 per cent from the lines, in s', questionMs(tallybook, 'ledger') / 1000),
+    atMost(
+      1,
+      'reports: the same from a rollup, in times of that',
+      questionMs(tallybook, 'rollup') / questionMs(tallybook, 'ledger'),
+    ),
+    atLeast(
+      10,
+      'reports: top 10 per cent, times as fast as window functions',
+      questionMs(postgres, 'rollup') / questionMs(tallybook, 'rollup'),
     ),
   ].filter(({ found }) => Number.isFinite(found));
 }

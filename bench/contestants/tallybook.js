@@ -142,7 +142,8 @@ async function sumsOf(url) {
   );
 }
 
-function run(args) {
+/** Runs the command to its end; answers what it wrote, and the peak memory of its process. @param {string[]} args */
+export function run(args) {
   const child = startProgram(COMMAND, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const memory = watchMemory(child.pid ?? 0);
   const said = tailOf(child);
