@@ -68,9 +68,7 @@ export async function findReport(tallybook: Tallybook, id: string): Promise<Repo
 /** With the end of its import, where that could not be written into the report: when the process was killed. */
 export async function asItStands(tallybook: Tallybook, report: Report): Promise<Report> {
   if (report.status !== 'in_progress') return report;
-  const state: Pick<ImportState, 'status' | 'error' | 'finished_at'> = await tallybook.imports
-    .get(report.id)
-    .catch(() => ({ status: 'failed', error: 'it was never started', finished_at: null }));
+  const state = (await importOf(tallybook, report.id)) ?? neverStarted;
   if (state.status === 'in_progress' || state.status === 'done') return report;
   const { error, finished_at } = state;
   const at = finished_at ?? report.created_at;
@@ -81,6 +79,18 @@ export async function asItStands(tallybook: Tallybook, report: Report): Promise<
     finished_at,
     log: [...report.log, { at, message: `failed: ${error}` }],
   };
+}
+
+const neverStarted = { status: 'failed', error: 'it was never started', finished_at: null } as const;
+
+/** How the import of a report stands; undefined when the ledger knows of none. */
+export async function importOf(tallybook: Tallybook, id: number): Promise<ImportState | undefined> {
+  try {
+    return await tallybook.imports.get(id);
+  } catch (error) {
+    if (error instanceof TallybookError && error.code === 'unknown_import') return undefined;
+    throw error;
+  }
 }
 
 export function reportOf(tallybook: Tallybook, { values }: Entry): Report {

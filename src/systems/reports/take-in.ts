@@ -14,7 +14,15 @@ import type { Tallybook } from '../../engine/tallybook.ts';
 import type { Policy } from './declarations.ts';
 import { checkRate, convertPassedOver, Rates } from './euro.ts';
 import { nameInGzip } from './gzip-name.ts';
-import { asItStands, bad, findReport, type Report, reportsDelivery, reportsWhere } from './report.ts';
+import {
+  asItStands,
+  bad,
+  findReport,
+  importOf,
+  type Report,
+  reportsDelivery,
+  reportsWhere,
+} from './report.ts';
 import { type NamedReport, readReportName } from './report-name.ts';
 import { linesStream } from './streams.ts';
 import { leave, underwayOf } from './underway.ts';
@@ -249,13 +257,13 @@ export async function deleteReport(
   const reason = `report ${id} deleted`;
   try {
     const gone = reportsDelivery(tallybook, source, { takeBack: [id], reason });
-    const state = await tallybook.imports.get(id).catch(() => undefined);
+    const state = await importOf(tallybook, id);
     const ended =
       state?.status === 'in_progress' || state?.status === 'done'
         ? await tallybook.imports.withdraw(id, source, () => [gone])
         : state;
     // What never was ingested has no lines to go with.
-    if (ended?.status !== 'undone') await tallybook.write(gone);
+    if (ended?.status !== 'undone' || state?.status === 'undone') await tallybook.write(gone);
     await discardRejects(tallybook, id, reason);
     return report;
   } finally {
