@@ -5,75 +5,71 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 
-export const PHASES = ['import', 'http', 'questions'];
-
-export const CONTESTANTS = ['tallybook', 'postgres', 'postgres-first-load', 'sqlite', 'clickhouse'];
-
-const HELP = `
-Compares Tallybook with its peers and its floors, on this machine, in this run.
-
-  npm --prefix bench run ledger -- [flags]
-
-  --rows N          records in the imported file (5000000)
-  --rounds N        how often each contestant runs, in turn (3)
-  --only LIST       of ${PHASES.join(', ')} (all)
-  --without LIST    leave out ${CONTESTANTS.join(', ')}
-  --seconds N       how long each HTTP load is measured (8)
-  --prefill N       records in the ledger before the HTTP loads start (0)
-  --askings N       how often each question is asked (100)
-  --dir DIR         where the files and databases of the run are made and removed (${tmpdir()})
-  --help
-`;
-
-/** @param {string[]} argv */
-export function readFlags(argv) {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      rows: { type: 'string', default: '5000000' },
-      rounds: { type: 'string', default: '3' },
-      only: { type: 'string', default: PHASES.join(',') },
-      without: { type: 'string', default: '' },
-      seconds: { type: 'string', default: '8' },
-      prefill: { type: 'string', default: '0' },
-      askings: { type: 'string', default: '100' },
-      dir: { type: 'string', default: tmpdir() },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    console.log(HELP.trim());
-    process.exit(0);
-  }
-  return {
-    rows: whole('rows', values.rows, 1_000),
-    rounds: whole('rounds', values.rounds, 1),
-    only: names('only', values.only, PHASES),
-    without: names('without', values.without, CONTESTANTS),
-    seconds: whole('seconds', values.seconds, 1),
-    prefill: whole('prefill', values.prefill, 0),
-    askings: whole('askings', values.askings, 1),
-    dir: values.dir,
-  };
+/** A flag that takes a whole number; 60m is 60 million, 10k ten thousand. */
+export function whole(standard, least, about) {
+  return { takes: 'N', standard, about, read: (flag, text) => wholeNumber(flag, text, least) };
 }
 
-export function whole(flag, text, least) {
-  const number = Number(text.replaceAll('_', ''));
-  if (!Number.isSafeInteger(number) || number < least) {
-    throw new Error(`--${flag} takes a whole number of at least ${least}; found "${text}"`);
+/** A flag that takes several whole numbers. */
+export function wholes(standard, least, about) {
+  const read = (flag, text) => text.split(',').map((part) => wholeNumber(flag, part, least));
+  return { takes: 'LIST', standard, about, read };
+}
+
+/** A flag that takes some of the names that are known; all of them when it is not given. */
+export function some(known) {
+  return { takes: 'LIST', standard: known.join(','), about: `of ${known.join(', ')}`, read: names(known) };
+}
+
+/** A flag that leaves out some of the names that are known. */
+export function without(known) {
+  return { takes: 'LIST', standard: '', about: `leave out ${known.join(', ')}`, read: names(known) };
+}
+
+/** Reads the flags of a benchmark, and `--dir`; with `--help` it prints them and ends. */
+export function readFlags(argv, { bench, about, flags }) {
+  const all = { ...flags, dir: directory };
+  const options = Object.fromEntries(
+    Object.entries(all).map(([name, { standard }]) => [name, { type: 'string', default: standard }]),
+  );
+  const { values } = parseArgs({ args: argv, options: { ...options, help: { type: 'boolean' } } });
+  if (values.help) {
+    console.log(helpText(bench, about, all));
+    process.exit(0);
+  }
+  return Object.fromEntries(Object.entries(all).map(([name, { read }]) => [name, read(name, values[name])]));
+}
+
+const directory = {
+  takes: 'DIR',
+  standard: tmpdir(),
+  about: 'where the files and databases of the run are made and removed',
+  read: (_flag, text) => text,
+};
+
+function helpText(bench, about, flags) {
+  const lines = Object.entries(flags).map(([name, flag]) => {
+    const standard = flag.standard === '' ? 'none' : flag.standard;
+    return `  ${`--${name} ${flag.takes}`.padEnd(17)} ${flag.about} (${standard})`;
+  });
+  return `${about}\n\n  npm --prefix bench run ${bench} -- [flags]\n\n${lines.join('\n')}\n  --help`;
+}
+
+function wholeNumber(flag, text, least) {
+  const digits = text.trim().replaceAll('_', '').replace(/k$/i, '000').replace(/m$/i, '000000');
+  const number = Number(digits);
+  if (digits === '' || !Number.isSafeInteger(number) || number < least) {
+    throw new Error(`--${flag} takes a whole number of at least ${least}, such as 60m; found "${text}"`);
   }
   return number;
 }
 
-export function names(flag, text, known) {
-  const found = text.split(',').filter(Boolean);
-  for (const name of found) {
-    if (!known.includes(name)) throw new Error(`--${flag} takes of ${known.join(', ')}; found "${name}"`);
-  }
-  return found;
-}
-
-/** 60m is 60 million, 10k ten thousand. */
-export function millions(text) {
-  return text.trim().replace(/k$/i, '000').replace(/m$/i, '000000');
+function names(known) {
+  return (flag, text) => {
+    const found = text.split(',').filter(Boolean);
+    for (const name of found) {
+      if (!known.includes(name)) throw new Error(`--${flag} takes of ${known.join(', ')}; found "${name}"`);
+    }
+    return found;
+  };
 }

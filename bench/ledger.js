@@ -3,22 +3,34 @@
  * people and one line of JSON for `results/ledger.jsonl`. What is compared and why that is fair: README.md.
  */
 import { mustBeBuilt } from './contestants/tallybook.js';
-import { readFlags } from './flags.js';
-import { machine, versions } from './machine.js';
+import { readFlags, some, whole, without } from './flags.js';
 import { httpPhase } from './phases/http.js';
 import { importPhase } from './phases/import.js';
 import { questionsPhase } from './phases/questions.js';
 import { httpTable, importTable, questionsTable, targetsTable } from './report.js';
-import { keepResults, runToEnd } from './run.js';
+import { keepResults, runToEnd, startResults } from './run.js';
 import { makeScratch } from './scratch.js';
 import { checkTargets } from './targets.js';
 
+const said = {
+  bench: 'ledger',
+  about: 'Compares Tallybook with its peers and its floors, on this machine, in this run.',
+  flags: {
+    rows: whole('5m', 1_000, 'records in the imported file'),
+    rounds: whole('3', 1, 'how often each contestant runs, in turn'),
+    only: some(['import', 'http', 'questions']),
+    without: without(['tallybook', 'postgres', 'postgres-first-load', 'sqlite', 'clickhouse']),
+    seconds: whole('8', 1, 'how long each HTTP load is measured'),
+    prefill: whole('0', 0, 'records in the ledger before the HTTP loads start'),
+    askings: whole('100', 1, 'how often each question is asked'),
+  },
+};
+
 async function main() {
-  const flags = readFlags(process.argv.slice(2));
+  const flags = readFlags(process.argv.slice(2), said);
   if (!flags.without.includes('tallybook')) mustBeBuilt();
   const run = { flags, scratch: makeScratch(flags.dir), say: (line) => console.error(`  ${line}`) };
-  const { dir, ...told } = flags;
-  const results = { date: new Date().toISOString(), flags: told, machine: machine(), versions: versions() };
+  const results = startResults(flags);
   const wanted = (phase) => flags.only.includes(phase);
 
   if (wanted('import')) {

@@ -2,29 +2,36 @@
  * What a count of people costs at any time, and taking in their passages: Tallybook beside two ways that are usual with
  * PostgreSQL. A table for people, and one line of JSON for `results/occupancy.jsonl`. README.md says more.
  */
-import { loadavg } from 'node:os';
 import { mustBeBuilt } from './contestants/tallybook.js';
-import { machine, versions } from './machine.js';
-import { readOccupancyFlags } from './occupancy-flags.js';
+import { readFlags, whole, without } from './flags.js';
 import { inOwnProcess } from './own-process.js';
-import { keepResults, runToEnd } from './run.js';
+import { keepResults, runToEnd, startResults } from './run.js';
 import { makeScratch } from './scratch.js';
+
+const said = {
+  bench: 'occupancy',
+  about:
+    'What a count of people costs at any time, and taking in their passages: Tallybook, and two ways in PostgreSQL.',
+  flags: {
+    passages: whole('3m', 1, 'passages held; 100m is what a large building has in a month'),
+    sensors: whole('100k', 1, 'sensors'),
+    spaces: whole('20k', 1, 'spaces'),
+    askings: whole('300', 1, 'counts that are asked, each at another time'),
+    seconds: whole('10', 1, 'of sending passages over HTTP'),
+    rate: whole('10000', 1, 'passages a second while the use of the processor is measured'),
+    postgres: whole('3m', 1, 'passages held by PostgreSQL, at most: each is one or two steps there'),
+    without: without(['tallybook', 'postgres']),
+  },
+};
 
 const ms = (number) => `${number.toFixed(number < 10 ? 1 : 0)} ms`;
 const times = ({ p50_ms, p99_ms }) => `${ms(p50_ms).padStart(9)} ${ms(p99_ms).padStart(9)}`;
 
 await runToEnd(async () => {
-  const flags = readOccupancyFlags(process.argv.slice(2));
+  const flags = readFlags(process.argv.slice(2), said);
   mustBeBuilt();
   const scratch = makeScratch(flags.dir);
-  const { dir, ...told } = flags;
-  const results = {
-    date: new Date().toISOString(),
-    flags: told,
-    machine: machine(),
-    versions: versions(),
-    load_average: [loadavg()[0]],
-  };
+  const results = startResults(flags);
   const phase = (name, function_) =>
     scratch.inNewDirectory((dir) => inOwnProcess(`phases/${name}.js`, function_, { dir, flags }));
   console.log(`${''.padEnd(34)} ${'p50'.padStart(9)} ${'p99'.padStart(9)}`);
@@ -51,6 +58,5 @@ await runToEnd(async () => {
       console.log(`  all spaces, ${way.padEnd(21)} ${times(found[way].all)}`);
     }
   }
-  results.load_average.push(loadavg()[0]);
   keepResults('occupancy', results);
 });
