@@ -158,10 +158,10 @@ async function damageRollup(path: string): Promise<void> {
   const instance = await DuckDBInstance.create(path);
   const connection = await instance.connect();
   const reader = await connection.runAndReadAll(
-    "select schema_name, table_name from duckdb_tables() where table_name = 'rollup_daily'",
+    "select schema_name from duckdb_columns() where table_name = 'rollup_daily' and column_name = 'customer'",
   );
-  const [[schema, table]] = reader.getRows() as [[string, string]];
-  await connection.run(`delete from "${schema}"."${table}" where customer = 'c1'`);
+  const [[schema]] = reader.getRows() as [[string]];
+  await connection.run(`delete from "${schema}".rollup_daily where customer = 'c1'`);
   connection.closeSync();
   instance.closeSync();
 }

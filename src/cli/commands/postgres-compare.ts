@@ -24,6 +24,10 @@ export function postgresCompareCommand(postgres: Command): void {
   postgres
     .command('compare')
     .description('measure what each way costs by record, in a schema of its own that is dropped at the end')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ tallybook postgres compare --records 100,1000 --postgres postgres://owner@127.0.0.1/scratch',
+    )
     .addOption(postgresSetting())
     .addOption(
       setting('--records <list>', `numbers of records, separated by commas; ${sizesDefault} when not given`, {

@@ -115,6 +115,7 @@ there already is replaced, and counted anew.`,
     .command('remove')
     .description('write the SQL that takes away what install made; or apply it')
     .argument('<name>', 'the table or view that install made, such as usage_daily')
+    .addHelpText('after', '\nExample:\n  $ tallybook postgres remove usage_daily --apply')
     .addOption(postgresSetting())
     .action(removeRollup);
   for (const command of [install, remove])
@@ -125,6 +126,7 @@ there already is replaced, and counted anew.`,
     .command('verify')
     .description('compare what install made with a recount of the raw tables; exit code 4 when they differ')
     .argument('[name]', 'only this one')
+    .addHelpText('after', '\nExample:\n  $ tallybook postgres verify usage_daily --from 2026-10-01')
     .addOption(postgresSetting())
     .addOption(setting('--from <time>', 'only buckets that begin then or later', { parse: bucketStart }))
     .action(verifyRollups);
