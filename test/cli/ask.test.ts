@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { systems } from '../../src/systems/systems.ts';
 import { done, failure, file, json, ledger, read, rows, run, sales, scratch } from './harness.ts';
 
 async function filled(count = 14): Promise<{ directory: string; data: string }> {
@@ -182,7 +183,7 @@ describe('streams', () => {
     );
     const { streams } = await json<{ streams: { name: string }[] }>(['streams', 'list', '--data', data]);
     const declared = ['fields', 'first', 'named', 'web_shop'];
-    const shipped = ['plans', 'subscriptions', 'usage'];
+    const shipped = systems.flatMap((system) => system.streams.map(({ name }) => name));
     expect(streams.map(({ name }) => name)).toEqual([...declared, ...shipped].sort());
     expect(await json(['streams', 'show', 'first', '--data', data])).toEqual(sales);
     expect(await done(['streams', 'show', 'first', '--data', data])).toMatch(
