@@ -34,12 +34,14 @@ test('records arrive before the eyes, and are counted', async () => {
   const { page, end } = await at('/');
   const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'usage', exact: true }) });
   const count = row.locator('td').nth(2);
-  await expect.poll(() => count.textContent()).toMatch(/^12,00\d$/);
-  const before = Number((await count.textContent())!.replace(',', ''));
+  const counted = async () => Number((await count.textContent())!.replace(',', ''));
+  await expect.poll(counted).toBeGreaterThanOrEqual(12_000);
+  const before = await counted();
   const rate = page.getByLabel('Records a second', { exact: true });
   for (let i = 0; i < 20; i++) await send([record(`live-${i}`, { subscription_id: 990_000 })]);
   await expect.poll(() => rate.textContent()).not.toMatch(/second0n/);
-  await expect.poll(() => count.textContent()).toBe((before + 20).toLocaleString('en'));
+  // The demo goes on by itself, too.
+  await expect.poll(counted).toBeGreaterThanOrEqual(before + 20);
   await picture(page, 'overview');
   await end();
 });
