@@ -21,7 +21,7 @@ import { type FormEvent, type ReactElement, useState } from 'react';
 import { ask, queryClient, refresh, segment, useAnswer, usePages } from '../api.ts';
 import { Conditions } from '../conditions.tsx';
 import { Confirm } from '../confirm.tsx';
-import { DataTable } from '../data-table.tsx';
+import { type Column, DataTable } from '../data-table.tsx';
 import { useExplain } from '../explaining.ts';
 import { Icon } from '../icons.tsx';
 import { duration, exact } from '../number.ts';
@@ -239,31 +239,11 @@ function Defined(): ReactElement {
                   definition.thresholds.map((threshold) => `${exact(threshold)} %`).join(', '),
               },
               { title: 'figures', cell: ({ from }) => <span className="quiet small">{from}</span> },
-              {
-                title: 'on',
-                cell: (alert) => (
-                  <Switch
-                    size="xs"
-                    checked={alert.definition.enabled}
-                    onChange={() => toggle.mutate(alert)}
-                    aria-label={`${alert.name} is on`}
-                  />
-                ),
-              },
-              {
-                title: <span className="quiet">remove</span>,
-                key: 'remove',
-                cell: (alert) => (
-                  <Button
-                    size="compact-xs"
-                    variant="default"
-                    onClick={() => setRemoving(alert)}
-                    aria-label={`Remove ${alert.name}`}
-                  >
-                    Remove
-                  </Button>
-                ),
-              },
+              onColumn<Alert>(
+                ({ definition }) => definition.enabled,
+                (alert) => toggle.mutate(alert),
+              ),
+              removeColumn<Alert>(setRemoving),
             ]}
           />
         )}
@@ -482,31 +462,11 @@ function Webhooks(): ReactElement {
                 },
                 { title: 'address', cell: (webhook) => <span className="break">{webhook.url}</span> },
                 { title: 'of', cell: ({ alerts }) => alerts?.join(', ') ?? 'all alerts' },
-                {
-                  title: 'on',
-                  cell: (webhook) => (
-                    <Switch
-                      size="xs"
-                      checked={webhook.enabled}
-                      onChange={() => toggle.mutate(webhook)}
-                      aria-label={`${webhook.name} is on`}
-                    />
-                  ),
-                },
-                {
-                  title: <span className="quiet">remove</span>,
-                  key: 'remove',
-                  cell: (webhook) => (
-                    <Button
-                      size="compact-xs"
-                      variant="default"
-                      onClick={() => setRemoving(webhook)}
-                      aria-label={`Remove ${webhook.name}`}
-                    >
-                      Remove
-                    </Button>
-                  ),
-                },
+                onColumn<Webhook>(
+                  ({ enabled }) => enabled,
+                  (webhook) => toggle.mutate(webhook),
+                ),
+                removeColumn<Webhook>(setRemoving),
               ]}
             />
           )}
@@ -646,4 +606,32 @@ function NewWebhook({ onClose }: { onClose(): void }): ReactElement {
       )}
     </Modal>
   );
+}
+
+/** A switch on each row of what can be on or off. */
+function onColumn<T extends { name: string }>(isOn: (row: T) => boolean, turn: (row: T) => void): Column<T> {
+  return {
+    title: 'on',
+    cell: (row) => (
+      <Switch size="xs" checked={isOn(row)} onChange={() => turn(row)} aria-label={`${row.name} is on`} />
+    ),
+  };
+}
+
+/** A button on each row that asks whether it is to go. */
+function removeColumn<T extends { name: string }>(remove: (row: T) => void): Column<T> {
+  return {
+    title: <span className="quiet">remove</span>,
+    key: 'remove',
+    cell: (row) => (
+      <Button
+        size="compact-xs"
+        variant="default"
+        onClick={() => remove(row)}
+        aria-label={`Remove ${row.name}`}
+      >
+        Remove
+      </Button>
+    ),
+  };
 }

@@ -7,13 +7,14 @@ import { sensors } from './made-up.ts';
 const everyMilliseconds = 1_000;
 const pages = ['/', '/pricing', '/docs', '/signup'];
 
-/** Returns what ends it. It ends by itself when nothing is taken in any more. */
+/** Returns what ends it, and closes the connection. It ends by itself when nothing is taken in any more. */
 export function startTrickle(connection: Connection): () => Promise<void> {
   const stop = new AbortController();
   const running = trickle(connection, stop.signal);
   return async () => {
     stop.abort();
     await running;
+    await connection.close();
   };
 }
 

@@ -1,6 +1,7 @@
 /** Notifications over HTTP (SPEC 1.8): listed, and as server-sent events from any one of them on. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { Doorbell } from '../../engine/doorbell.ts';
 import { limits } from '../../engine/limits.ts';
 import type { KeptNotification, NotificationFilter } from '../../engine/notifications.ts';
 import { cursorOf, seqOfCursor } from '../../engine/pages.ts';
@@ -87,28 +88,20 @@ async function follow(
   filter: NotificationFilter,
   after: string,
 ): Promise<void> {
-  let wake = (): void => undefined;
-  let more = true;
-  const stop = notifications.subscribe(() => {
-    more = true;
-    wake();
-  });
+  const bell = new Doorbell();
+  const stop = notifications.subscribe(() => bell.ring());
   events.onClose(() => {
     stop();
-    wake();
+    bell.ring();
   });
   let at = after;
   while (!events.closed) {
-    more = false;
     const found = await notifications.after(at, filter, atOnce);
     for (const notification of found) {
       await events.each(cursorOf(notification), 'notification', shown(notification));
       at = notification.seq;
     }
-    if (found.length === 0 && !more && !events.closed)
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+    if (found.length === 0 && !events.closed) await bell.answered();
   }
 }
 

@@ -3,6 +3,7 @@
  * reads from the ledger what has come since; a commit only wakes it. What files bring is not told.
  */
 import { Type } from 'typebox';
+import { Doorbell } from '../../engine/doorbell.ts';
 import { cursorOf, seqOfCursor } from '../../engine/pages.ts';
 import type { AskedEntries, Tallybook } from '../../engine/tallybook.ts';
 import type { BatchEvent } from '../../engine/writer.ts';
@@ -47,22 +48,18 @@ async function follow(
   from: string | undefined,
   events: Events,
 ): Promise<void> {
-  let wake = (): void => undefined;
-  let more = true;
+  const bell = new Doorbell();
   const committed = ({ counts }: BatchEvent): void => {
-    if (!counts.has(eventsStream.name)) return;
-    more = true;
-    wake();
+    if (counts.has(eventsStream.name)) bell.ring();
   };
   tallybook.events.on('batch', committed);
   const stop = (): void => {
     tallybook.events.off('batch', committed);
-    wake();
+    bell.ring();
   };
   events.onClose(stop);
   let cursor = from;
   while (!events.closed) {
-    more = false;
     // What is there now has been looked at when the page ends before it, even if the filter lets nothing of it through.
     const end = await lastCursor(tallybook);
     const page = { size: atOnce, cursor, newestFirst: false };
@@ -75,10 +72,7 @@ async function follow(
     }
     if (next !== undefined) continue;
     if (end !== undefined && isBehind(cursor, end)) cursor = end;
-    if (!more && !events.closed)
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+    if (!events.closed) await bell.answered();
     await new Promise((resolve) => setTimeout(resolve, restMilliseconds));
   }
 }
