@@ -53,6 +53,8 @@ const minute = 60_000_000n;
 const dayLength = 1440n * minute;
 /** Both sides of a night in which clocks are put back, and one in which they are put forward. */
 const starts = ['2026-10-23T12:00:00Z', '2026-03-27T12:00:00Z'].map((text) => parseTimestamp(text)!);
+/** Nobody asks for an earlier time: a series by the week starts up to six days before the first of `starts`. */
+const beforeAll = starts.at(-1)! - 10n * dayLength;
 
 const valid = ({ from, to }: Pick<Assignment, 'from' | 'to'>, at: bigint): boolean =>
   (from === null || from <= at) && (to === null || at < to);
@@ -100,7 +102,7 @@ function stepsOf(world: World, space: string): Step[] {
 }
 
 function countAt(world: World, space: string, at: bigint, calibrated = true): number {
-  const resets = calibrated ? resetsOf(world, space, starts.at(-1)!, at) : new Map<bigint, number>();
+  const resets = calibrated ? resetsOf(world, space, beforeAll, at) : new Map<bigint, number>();
   const last = [...resets.keys()]
     .filter((instant) => instant <= at)
     .sort((a, b) => (a < b ? -1 : 1))
