@@ -10,6 +10,15 @@ import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { matchesWhole } from '../../engine/field-types.ts';
 import { limits } from '../../engine/limits.ts';
 import { isConcerned, type Judgement, type Refused } from '../../engine/record-check.ts';
+import { type Row, readTexts } from '../../engine/rows.ts';
+import type { Values } from '../../engine/stage-record.ts';
+import {
+  boundsOf,
+  type Refusal,
+  type Staged,
+  stageRecord,
+  stageRetraction,
+} from '../../engine/stage-record.ts';
 import { type Delivery, type File, type StandingOfImport, takingBack } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import {
@@ -22,18 +31,9 @@ import {
   type VerdictName,
 } from '../../engine/verdicts.ts';
 import { type Warning, type Watched, warningsFrom, watchedOf } from '../../engine/warnings.ts';
-import {
-  type Batch,
-  draftOf,
-  type Ledger,
-  type Line,
-  standingLines,
-  streamLedger,
-  type Values,
-} from './ledger.ts';
-import { type Row, readFile, readTexts } from './read.ts';
+import { type Batch, draftOf, type Ledger, type Line, standingLines, streamLedger } from './ledger.ts';
+import { readFile } from './read.ts';
 import { keepReject, takeBackReplayed } from './rejects.ts';
-import { boundsOf, type Refusal, type Staged, stageRecord, stageRetraction } from './stage.ts';
 import { append, type Publishing, takeBack } from './write.ts';
 
 /** Publishes to a draft of the ledger and gives it back; when anything throws, the ledger is as it was. */

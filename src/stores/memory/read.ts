@@ -1,5 +1,5 @@
 /**
- * From a delivery's content to rows: the named values of each record, still as they were written.
+ * From a file to rows: the named values of each record, still as they were written (of texts: engine/rows.ts).
  *
  * Differences to other stores, both refused with `unsupported_format`: Parquet files (nothing here reads them)
  * and zstd (Node 20 cannot unpack it). And a difference that shows: a row that cannot be read has the position
@@ -8,33 +8,11 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { TallybookError } from '../../engine/errors.ts';
-import { objectMembers, parseStrictJson, writeObject } from '../../engine/exact-json.ts';
-import type { RawValue } from '../../engine/field-types.ts';
-import { limits } from '../../engine/limits.ts';
-import type { File, Mode, Texts } from '../../engine/store.ts';
+import { writeObject } from '../../engine/exact-json.ts';
+import { type Row, readJson, undecodable } from '../../engine/rows.ts';
+import type { File, Mode } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { readCsv, type Separator } from './csv.ts';
-
-export interface Row {
-  /** The record as it came, for the rejects. */
-  original: string;
-  encoding: 'utf8' | 'base64';
-  /** By name; a value that is missing is undefined. Undefined as a whole when the row cannot be read. */
-  members: ReadonlyMap<string, RawValue | undefined> | undefined;
-  /** A field that is named twice. */
-  repeated: string | undefined;
-  /** Why the row of a file cannot be read. */
-  fault: string | undefined;
-  fallbackId: string;
-}
-
-export function readTexts(content: Texts, mode: Mode): Row[] {
-  return content.texts.map((text, index) => {
-    const bytes = content.undecodable?.get(index);
-    const fallbackId = content.fallbackIds[index]!;
-    return bytes === undefined ? readJson(text, mode, fallbackId) : undecodable(bytes, fallbackId);
-  });
-}
 
 export function readFile(stream: Stream, content: File, mode: Mode): Row[] {
   if (mode === 'retract') {
@@ -58,41 +36,6 @@ export function readFile(stream: Stream, content: File, mode: Mode): Row[] {
         'the memory store reads no Parquet files; send NDJSON or CSV',
       );
   }
-}
-
-function readJson(text: string, mode: Mode, fallbackId: string): Row {
-  const unreadable: Row = {
-    original: text,
-    encoding: 'utf8',
-    members: undefined,
-    repeated: undefined,
-    fault: undefined,
-    fallbackId,
-  };
-  if (Buffer.byteLength(text) > limits.record_bytes) return unreadable;
-  const object = objectMembers(text);
-  if (object) {
-    const members = new Map(
-      [...object.members].map(([name, raw]) => [name, { kind: 'json' as const, text: raw }]),
-    );
-    return { ...unreadable, members, repeated: object.repeated };
-  }
-  const scalar = parseStrictJson(text)?.value;
-  if (mode === 'retract' && (typeof scalar === 'string' || typeof scalar === 'number')) {
-    return { ...unreadable, members: new Map([['id', { kind: 'json', text: text.trim() }]]) };
-  }
-  return unreadable;
-}
-
-function undecodable(base64: string, fallbackId: string): Row {
-  return {
-    original: base64,
-    encoding: 'base64',
-    members: undefined,
-    repeated: undefined,
-    fault: undefined,
-    fallbackId,
-  };
 }
 
 function csvRows(

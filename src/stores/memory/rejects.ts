@@ -5,9 +5,9 @@
 
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { formatTimestamp } from '../../engine/calendar.ts';
+import type { Row } from '../../engine/rows.ts';
+import type { Refusal } from '../../engine/stage-record.ts';
 import { standingLines, streamLedger } from './ledger.ts';
-import type { Row } from './read.ts';
-import type { Refusal } from './stage.ts';
 import { append, type Publishing, takeBack } from './write.ts';
 
 export function keepReject(
