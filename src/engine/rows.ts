@@ -34,12 +34,13 @@ export function readJson(text: string, mode: Mode, fallbackId: string): Row {
     fault: undefined,
     fallbackId,
   };
-  if (Buffer.byteLength(text) > limits.record_bytes) return unreadable;
+  // A character of a string is at most three bytes.
+  if (3 * text.length > limits.record_bytes && Buffer.byteLength(text) > limits.record_bytes)
+    return unreadable;
   const object = objectMembers(text);
   if (object) {
-    const members = new Map(
-      [...object.members].map(([name, raw]) => [name, { kind: 'json' as const, text: raw }]),
-    );
+    const members = new Map<string, RawValue>();
+    for (const [name, raw] of object.members) members.set(name, { kind: 'json', text: raw });
     return { ...unreadable, members, repeated: object.repeated };
   }
   const scalar = parseStrictJson(text)?.value;

@@ -49,8 +49,7 @@ import {
   stageTextsSql,
   undecodableMark,
 } from './stage.ts';
-
-type TextDelivery = Delivery & { content: Texts };
+import { type JournaledBatch, partsOf, type TextDelivery } from './text-deliveries.ts';
 
 /** The bounds of a record's time at this moment, in microseconds. */
 export function timeBounds(stream: Stream, state: LedgerState): { horizon: Micros; latest: Micros } {
@@ -104,7 +103,10 @@ export class PartWriter {
     const base = this.#state.reserveSeqs(stream, BigInt(count) * seqsPerRow);
     const part = this.#state.reservePart();
     stamp.parts.push({ stream, part });
-    const rows = await this.#stage(deliveries, part, base);
+    const bounds = stamp.journaled
+      ? { horizon: firstInstant, latest: lastInstant }
+      : timeBounds(stream, this.#state);
+    const rows = await this.#stage(deliveries, { parts: Array(count).fill(part), base, ...bounds });
     const held = await this.#holdAgainst(deliveries[0]!, rows);
     const suspects = this.#findSuspects(deliveries[0]!, rows, base);
     const verdicts = new Map<number, string>();
@@ -155,7 +157,7 @@ export class PartWriter {
     if (refused) await this.#reject(deliveries, stamp, count, tables);
     const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
     await this.#connection.run(`delete from ${tables.stage}`);
-    await book(this.#connection, deliveries[0]!, part, stamp, receipts);
+    await book(this.#connection, [{ delivery: deliveries[0]!, part, stamp, counts: countsOf(receipts) }]);
     await this.#takeBackReplayed(
       deliveries,
       stamp,
@@ -170,11 +172,59 @@ export class PartWriter {
     return receipts;
   }
 
-  async #stage(deliveries: TextDelivery[], part: number, base: bigint): Promise<StagedRows> {
+  /**
+   * Appends what was checked and acknowledged before: the records of several batches at once, all of them plainly fine
+   * and surely new. Returns false when one of them is not, which is a defect: then the transaction must not be committed.
+   */
+  async writeJournaled(batches: readonly JournaledBatch[], stamps: readonly BatchStamp[]): Promise<boolean> {
+    const lines: PartLine[] = [];
+    const staged = new Map<Stream, { deliveries: TextDelivery[]; parts: number[] }>();
+    batches.forEach(({ deliveries }, i) => {
+      for (const ofPart of partsOf(deliveries)) {
+        const { stream, form = stream } = ofPart[0]!;
+        const part = this.#state.reservePart();
+        stamps[i]!.parts.push({ stream, part });
+        const counts = { ...noCounts(), accepted: 0 };
+        const together = staged.get(form) ?? { deliveries: [], parts: [] };
+        staged.set(form, together);
+        for (const delivery of ofPart) {
+          counts.accepted += delivery.content.texts.length;
+          together.deliveries.push(delivery);
+          for (const _ of delivery.content.texts) together.parts.push(part);
+        }
+        lines.push({ delivery: ofPart[0]!, part, stamp: stamps[i]!, counts });
+      }
+    });
+    for (const { deliveries, parts } of staged.values())
+      if (!(await this.#appendNew(deliveries, parts))) return false;
+    await book(this.#connection, lines);
+    return true;
+  }
+
+  /** Appends records of one form, or returns false when they are not all plainly fine. */
+  async #appendNew(deliveries: TextDelivery[], parts: number[]): Promise<boolean> {
+    const { stream } = deliveries[0]!;
+    const { tables } = this.#tables.get(stream.name)!;
+    const base = this.#state.reserveSeqs(stream, BigInt(parts.length) * seqsPerRow);
+    const bounds = { horizon: firstInstant, latest: lastInstant };
+    const rows = await this.#stage(deliveries, { parts, base, ...bounds });
+    if (rows.bad.size > 0) return false;
+    // It was found to hold none of them before they were journaled.
+    this.#findSuspects(deliveries[0]!, rows, base);
+    await this.#connection.run(appendNew(stream, tables));
+    for (const rollup of stream.rollups)
+      await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
+    await this.#connection.run(`delete from ${tables.stage}`);
+    return true;
+  }
+
+  async #stage(
+    deliveries: TextDelivery[],
+    common: Omit<StagedContent, 'texts' | 'fallbacks'>,
+  ): Promise<StagedRows> {
     const { stream, form = stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
-    const common = { part, base, ...timeBounds(stream, this.#state) };
     const withIds = deliveries.some((delivery) => delivery.allVerdicts);
     if (mode === 'retract') {
       const ids = texts.map((text) => retractedId(stream, text) ?? null);
@@ -212,6 +262,7 @@ export class PartWriter {
     await this.#connection.run(`delete from ${exact}`);
     const content = {
       ...common,
+      parts: again.map((n) => common.parts[n]!),
       texts: again.map((n) => rewriteExactly(stream, texts[n]!)).join(recordSeparator),
       fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
     };
@@ -401,29 +452,53 @@ export class PartWriter {
   }
 }
 
-/** Writes the line of a part in the table `parts`. */
-export async function book(
-  connection: Connection,
-  { stream, mode, source, reason, content }: Delivery,
-  part: number,
-  { batch, recordedAt }: BatchStamp,
-  receipts: Receipt[],
-): Promise<void> {
-  const sum = (key: keyof VerdictCounts) => receipts.reduce((total, receipt) => total + receipt[key], 0);
-  await connection.run(
-    `insert into parts values ($1, $2, make_timestamp($3::bigint), $4, $5, $6, $7, $8, ${partCounts.map((_, i) => `$${9 + i}`).join(', ')})`,
+/** What the table `parts` says of one. */
+export interface PartLine {
+  delivery: Delivery;
+  part: number;
+  stamp: BatchStamp;
+  counts: VerdictCounts;
+}
+
+/** The counts of several receipts together. */
+export function countsOf(receipts: readonly Receipt[]): VerdictCounts {
+  const counts = noCounts();
+  for (const key of partCounts) for (const receipt of receipts) counts[key] += receipt[key];
+  return counts;
+}
+
+/** Writes the lines of parts in the table `parts`. */
+export async function book(connection: Connection, lines: readonly PartLine[]): Promise<void> {
+  const rows = lines.map(({ delivery: { stream, mode, source, reason, content }, part, stamp, counts }) => ({
     part,
-    batch,
-    recordedAt,
-    stream.name,
+    batch: stamp.batch,
+    recorded_at: String(stamp.recordedAt),
+    stream: stream.name,
     mode,
     source,
-    content.kind === 'texts' ? null : content.import,
-    reason,
-    ...partCounts.map(sum),
-  );
+    import: content.kind === 'texts' ? null : content.import,
+    reason: reason ?? null,
+    ...Object.fromEntries(partCounts.map((key) => [key, counts[key]])),
+  }));
+  await connection.run(bookSql, JSON.stringify(rows));
 }
 const partCounts = ['accepted', 'duplicates', 'corrected', 'conflicts', 'rejected', 'retracted'] as const;
+const lineColumns = {
+  part: 'BIGINT',
+  batch: 'BIGINT',
+  recorded_at: 'BIGINT',
+  stream: 'VARCHAR',
+  mode: 'VARCHAR',
+  source: 'VARCHAR',
+  import: 'BIGINT',
+  reason: 'VARCHAR',
+  ...Object.fromEntries(partCounts.map((key) => [key, 'BIGINT'])),
+};
+const bookSql = `insert into parts
+  select ${Object.keys(lineColumns)
+    .map((column) => (column === 'recorded_at' ? 'make_timestamp(line.recorded_at)' : `line.${column}`))
+    .join(', ')}
+  from (select unnest(from_json($1::varchar, '[${JSON.stringify(lineColumns)}]')) as line)`;
 
 /** Puts rows that were read exactly in the place of those that were marked. */
 export function replaceByExact(stream: Stream, stage: string, n: string, exact: string): string {

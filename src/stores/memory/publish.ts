@@ -9,11 +9,12 @@
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { matchesWhole } from '../../engine/field-types.ts';
 import { limits } from '../../engine/limits.ts';
-import { isConcerned, type Judgement, type Refused } from '../../engine/record-check.ts';
+import type { Refused } from '../../engine/record-check.ts';
 import { type Row, readTexts } from '../../engine/rows.ts';
 import type { Values } from '../../engine/stage-record.ts';
 import {
   boundsOf,
+  judge,
   type Refusal,
   type Staged,
   stageRecord,
@@ -120,24 +121,6 @@ function warnings(stream: Stream, records: Values[]): { warnings?: Warning[] } {
   const counts = watched.map((watch) => records.filter((values) => meets(watch, values)).length);
   const found = warningsFrom(watched, counts);
   return found.length > 0 ? { warnings: found } : {};
-}
-
-/** What the check of the delivery says of the records that are fine otherwise, by position. */
-function judge({ check, mode, source, stream }: Delivery, rows: Staged[]): Map<number, Judgement> {
-  if (mode === 'retract' || !isConcerned(check, source)) return new Map();
-  const kinds = check.concernedWith(source)?.map((kind) => JSON.stringify(kind));
-  const judged = rows.flatMap(({ id, checked }, index) => {
-    if ('refusal' in checked) return [];
-    const textOf = (name: string) => checked.values.get(stream.field(name)!.name) ?? null;
-    const kind = check.kind.map(textOf) as string[];
-    if (kinds && !kinds.includes(JSON.stringify(kind))) return [];
-    return [{ index, record: { id: id!, kind, values: check.fields.map(textOf) } }];
-  });
-  const judgements = check.judge(
-    judged.map(({ record }) => record),
-    source,
-  );
-  return new Map(judged.map(({ index }, i) => [index, judgements[i]]));
 }
 
 function refusedByCheck({ id }: Staged, { code, field, message }: Refused): Staged {
