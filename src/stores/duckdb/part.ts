@@ -25,12 +25,12 @@ import {
   appendNew,
   appendRejects,
   appendReversals,
-  appendRollupOfEntries,
   appendRollupOfNew,
+  appendRollupOfResolved,
   noImport,
 } from './append.ts';
 import { lookClosely, refusalOf, refusedByCheck } from './casts.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Row } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import { type Held, holdAgainst, refusedText } from './held-against.ts';
 import type { SeqRange } from './id-filter.ts';
@@ -121,31 +121,33 @@ export class PartWriter {
       });
     }
     if (suspects) {
-      await this.#resolve(deliveries[0]!, suspects);
-      const resolved = await this.#connection.rows(
-        `select r._n, r.verdict, t._id from resolved r join ${tables.stage} t using (_n)`,
-      );
-      for (const [n, verdict, id] of resolved) {
+      for (const [n, verdict] of await this.#resolve(deliveries[0]!, suspects)) {
         if (verdicts.has(n as number)) throw new Error(`row ${n} of part ${part} has two verdicts`);
         verdicts.set(n as number, verdict as string);
-        rows.ids.set(n as number, id as string | null);
       }
       // A defect must not become a record that is lost or counted twice: the batch is given up.
-      if (verdicts.size < suspects.hashes.length)
-        throw new Error(`part ${part}: ${suspects.hashes.length} suspects, but ${verdicts.size} verdicts`);
+      if (verdicts.size !== suspects.suspected)
+        throw new Error(`part ${part}: ${suspects.suspected} suspects, but ${verdicts.size} verdicts`);
     }
     const kinds = new Set(verdicts.values());
     kinds.delete('accepted');
+    if (kinds.size > 0 && !rows.hasAllIds) {
+      const told = `select r._n, t._id from resolved r join ${tables.stage} t using (_n) where r.verdict <> 'accepted'`;
+      for (const [n, id] of await this.#connection.rows(told)) rows.ids.set(n as number, id as string | null);
+    }
     if (kinds.size > 0) {
-      if (mode !== 'retract') await this.#connection.run(appendAccepted(stream, tables));
+      const changed = [...verdicts.values()].filter((verdict) => changing.has(verdict)).length;
+      // Those without a verdict were surely new.
+      const taken = count - rows.bad.size - verdicts.size + changed;
+      if (mode !== 'retract' && taken > 0) await this.#connection.run(appendAccepted(stream, tables));
       if (kinds.has('corrected') || kinds.has('retracted')) {
         this.#state.books(stream).hasReversals = true;
         await this.#connection.run(appendReversals(stream, tables));
       }
       if (kinds.has('duplicate')) await this.#connection.run(appendDuplicates(stream, tables));
-      const last = base + BigInt(count) * seqsPerRow - 1n;
-      for (const rollup of stream.rollups)
-        await this.#connection.run(appendRollupOfEntries(stream, rollup), base, last, part);
+      if (taken > 0)
+        for (const rollup of stream.rollups)
+          await this.#connection.run(appendRollupOfResolved(stream, rollup, tables));
       refused ||= kinds.has('conflict') || kinds.has('not_found');
     } else if (count > rows.bad.size) {
       await this.#connection.run(appendNew(stream, tables));
@@ -225,7 +227,9 @@ export class PartWriter {
     const { stream, form = stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
-    const withIds = deliveries.some((delivery) => delivery.allVerdicts);
+    // Of a few all are read at once: any of them may be told of.
+    const withIds =
+      texts.length <= limits.receipt_verdicts || deliveries.some(({ allVerdicts }) => allVerdicts);
     if (mode === 'retract') {
       const ids = texts.map((text) => retractedId(stream, text) ?? null);
       const content = { ...common, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) };
@@ -318,18 +322,29 @@ export class PartWriter {
   #findSuspects({ stream, mode }: Delivery, rows: StagedRows, base: bigint): Suspects | undefined {
     const { filter } = this.#state.books(stream);
     const everywhere = filter.uncovered;
-    const hashes: bigint[] = [];
+    const hashes = new Set<bigint>();
+    let suspected = 0;
     const ranges: SeqRange[] = [...everywhere];
     rows.eachHash((n, low, high) => {
       const found = filter.addAndFind(low, high, base + BigInt(n) * seqsPerRow);
       if (!found && everywhere.length === 0 && mode !== 'retract') return;
-      hashes.push((BigInt(high) << 32n) | BigInt(low));
+      hashes.add((BigInt(high) << 32n) | BigInt(low));
       if (found) ranges.push(...found);
     });
-    return hashes.length === 0 ? undefined : { hashes, ranges: mergeRanges(ranges) };
+    if (hashes.size === 0) return undefined;
+    rows.eachHash((_, low, high) => {
+      if (hashes.has((BigInt(high) << 32n) | BigInt(low))) suspected++;
+    });
+    return {
+      hashes: [...hashes],
+      suspected,
+      noRepeats: suspected === hashes.size,
+      ranges: mergeRanges(ranges),
+    };
   }
 
-  async #resolve(delivery: TextDelivery, suspects: Suspects): Promise<void> {
+  /** Position and verdict of each suspect that is well-formed. */
+  async #resolve(delivery: TextDelivery, suspects: Suspects): Promise<Row[]> {
     const { stream, mode } = delivery;
     const few = suspects.hashes.length <= fewSuspects;
     const among = few ? suspects.hashes.join(', ') : 'select _hash from suspects';
@@ -351,7 +366,9 @@ export class PartWriter {
       const found = knownSelect(stream, `_seq between ${first} and ${last} and _hash in (${among})`);
       await this.#connection.execute(`insert into ${tables.known} ${found}`);
     }
-    await this.#connection.run(`insert into resolved ${resolvedSelect(stream, mode, tables)}`);
+    const { noRepeats } = suspects;
+    const select = resolvedSelect(stream, mode, tables, { noRepeats });
+    return this.#connection.rows(`insert into resolved ${select} returning _n, verdict`);
   }
 
   async #reject(
@@ -515,8 +532,15 @@ export function replaceByExact(stream: Stream, stage: string, n: string, exact: 
 /** So many hashes are compared one by one faster than they are looked up in a table. */
 const fewSuspects = 16;
 
+/** Of a record that changes what stands. */
+const changing = new Set(['accepted', 'corrected', 'retracted']);
+
 interface Suspects {
+  /** Each once. */
   hashes: bigint[];
+  /** Rows that have one of them. */
+  suspected: number;
+  noRepeats: boolean;
   ranges: SeqRange[];
 }
 
@@ -589,8 +613,15 @@ class StagedRows {
   /** Rows that were read again, exactly. */
   #replaced: StagedRows | undefined;
 
+  /** Whether `ids` has those of all rows. */
+  readonly hasAllIds: boolean;
+
+  constructor(hasAllIds: boolean) {
+    this.hasAllIds = hasAllIds;
+  }
+
   static async read(result: DuckDBResult, withIds: boolean): Promise<StagedRows> {
-    const rows = new StagedRows();
+    const rows = new StagedRows(withIds);
     for (const chunk of await result.fetchAllChunks()) {
       const [n, hash, bad, found, id] = [0, 1, 2, 3, 4].map((column) => chunk.getColumnVector(column)) as [
         DuckDBVector & { items: Int32Array },
