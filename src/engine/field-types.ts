@@ -38,6 +38,8 @@ export type FieldDeclaration = Presence &
         pattern?: string;
         one_of?: string[];
         normalize?: 'code';
+        /** Most records have another text; changes nothing but how it is kept. */
+        varied?: boolean;
       }
     | { type: 'integer'; min?: string | number; max?: string | number; one_of?: (string | number)[] }
     | { type: 'decimal'; precision: number; scale: number; min?: string | number; max?: string | number }

@@ -141,7 +141,18 @@ export function stageFileSql(
     source.kind === 'json'
       ? readJson(stream, source.select)
       : `raws as (select null::varchar as line, fallback, n, horizon, latest, false as unreadable, null::varchar[] as names, ${stream.fields.map((_, i) => `r${i}`).join(', ')} from (${source.select}))`;
-  return `create table ${table} as ${judgedSelect(stream, input, source.kind, 'whole', '', keepLines)}`;
+  return `create table ${table} (${fileStageColumns(stream)});
+    insert into ${table} ${judgedSelect(stream, input, source.kind, 'whole', '', keepLines)}`;
+}
+
+/** What is read two or three times and then dropped is not worth compressing: on disk that took twice as long. */
+function fileStageColumns(stream: Stream): string {
+  const text = 'varchar using compression uncompressed';
+  const fields = storedFields(stream).map((field) => {
+    const type = sqlType(field);
+    return `, ${quote(field.name)} ${type === 'varchar' ? text : type}`;
+  });
+  return `_line ${text}, _id ${text}, _hash ubigint${fields.join('')}, _bad smallint, _found ${text}`;
 }
 
 function judgedSelect(
