@@ -35,7 +35,7 @@ import { Intake, type IntakeContext } from './intake.ts';
 import { type Frame, Journal } from './journal.ts';
 import { LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
-import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
+import { entriesOf, literal, quote, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
 import { publishJournaled, publishTexts } from './publish.ts';
 import { type FileDelivery, publishFile } from './publish-file.ts';
@@ -361,7 +361,8 @@ class DuckDBStore implements Store, BacksUp {
             return rows;
           });
         }
-        if (work.compact) {
+        // While files come in, they have the machine; what they bring is put together an hour later.
+        if (work.compact && this.#files.size === 0) {
           for (const { stream } of [...this.#state.streams.values()]) await this.#compact(stream);
           await this.#lock.run(() => this.#writer.execute('checkpoint'));
         }
@@ -592,10 +593,7 @@ class DuckDBStore implements Store, BacksUp {
     this.#sinceCompaction.delete(stream);
     const connection = await Connection.open(this.#instance);
     try {
-      for (const rollup of stream.rollups) {
-        const [rows] = await connection.askOnce(`select count(*)::double from ${rollupOf(stream, rollup)}`);
-        if ((rows![0] as number) > 0) await compactRollup(connection, stream, rollup);
-      }
+      for (const rollup of stream.rollups) await compactRollup(connection, stream, rollup);
     } finally {
       connection.close();
     }
