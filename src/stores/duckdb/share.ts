@@ -23,27 +23,36 @@ export interface Groups {
 
 export async function askShare(connection: Connection, question: Question, groups: Groups): Promise<Row[]> {
   const { measure, percent } = question.share!;
-  const units = unitsOf(question.measures[measure]!, question);
+  let units = unitsOf(question.measures[measure]!, question);
   const column = `m${measure}`;
   await connection.askOnce(`create or replace temp table shared as ${groups.select}`, groups.parameters);
   try {
-    const parts = units.parts(column);
-    const sumsOf = (terms: string[]) => terms.map((term) => `cast(coalesce(sum(${term}), 0) as varchar)`);
-    const [[positive, ...sums] = []] = await connection.askOnce(
-      `select (count(*) filter (where ${parts.map((part) => `${part} > 0`).join(' or ')}))::double,
-         ${[...sumsOf(parts), ...sumsOf(parts.map((part) => `abs(${part})`))].join(', ')} from shared`,
-    );
-    const total = units.whole(sums.slice(0, parts.length) as string[]);
+    const laidDown = units.parts(column);
+    const [[rows, positive, ...most] = []] = await connection.askOnce(`select count(*)::double,
+      (count(*) filter (where ${laidDown.map((part) => `${part} > 0`).join(' or ')}))::double,
+      ${laidDown.map((part) => `cast(coalesce(max(abs(${part})), 0) as varchar)`).join(', ')} from shared`);
+    const bounds = units.bounds(column, rows as number, most as string[]);
+    if (!bounds && units.multiplied) {
+      await connection.execute(
+        `create or replace temp table multiplied as select * replace (${units.value(column)} as ${column}) from shared;
+         drop table shared; alter table multiplied rename to shared`,
+      );
+      units = units.multiplied;
+    }
+    const parts = units.parts(column).map((part) => `cast(coalesce(sum(${part}), 0) as varchar)`);
+    const [sums] = await connection.askOnce(`select ${parts.join(', ')} from shared`);
+    const total = units.whole(sums as string[]);
     const needed = unitsNeeded(total, percent);
     const least = unitsOfInterest(total, percent, positive as number);
-    const bounds = units.bounds?.(column, sums.slice(parts.length) as string[]);
     const mayMatter = bounds
       ? `${bounds.upper} >= ${bounds.literal((await startOf(connection, bounds, least, total, needed)) / bounds.size)}`
       : `${column} >= ${units.literal(least)}`;
     const values = question.measures.flatMap((one, i) =>
-      one.name === 'weighted' ? [`${unitsOf(one, question).value(`m${i}`)} as m${i}`] : [],
+      one.name === 'weighted'
+        ? [`${(i === measure ? units : unitsOf(one, question)).value(`m${i}`)} as m${i}`]
+        : [],
     );
-    const rows = values.length > 0 ? `* replace (${values.join(', ')})` : '*';
+    const shown = values.length > 0 ? `* replace (${values.join(', ')})` : '*';
     const order = [`${column} desc`, ...question.by.map((_, i) => `d${i} asc nulls last`)].join(', ');
     const before = units
       .columns(column)
@@ -54,7 +63,7 @@ export async function askShare(connection: Connection, question: Question, group
     const names = before.map((_, i) => `b${i}`);
     return await connection.askOnce(`select ${groups.output.join(', ')}
       from (select *, ${before.map((sum, i) => `${sum} as ${names[i]}`).join(', ')}
-        from (select ${rows} from shared where ${mayMatter}))
+        from (select ${shown} from shared where ${mayMatter}))
       where ${units.ofColumns(names)} < ${units.literal(needed)}
       order by ${order} limit ${question.limit + 1}`);
   } finally {

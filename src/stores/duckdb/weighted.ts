@@ -122,11 +122,17 @@ export interface Units {
   ofColumns(columns: string[]): string;
   literal(units: bigint): string;
   /**
-   * What values are at least and at most, in numbers that can be added up, without multiplying exactly.
-   * @param magnitudes sums of the absolute values of the parts
+   * What values are at least and at most, in numbers that can be added up, without multiplying exactly; undefined where
+   * there is no room for them.
+   * @param most the largest absolute values of the parts
    */
-  bounds?(laidDown: string, magnitudes: string[]): Bounds;
+  bounds(laidDown: string, rows: number, most: string[]): Bounds | undefined;
+  /** The units of `value`, where that is another thing than what is laid down. */
+  multiplied: Units | undefined;
 }
+
+/** What sums of decimals may come to, in units of their last digit, with a digit to spare. */
+const room = 10n ** 37n;
 
 export interface Bounds {
   lower: string;
@@ -155,13 +161,11 @@ function plainUnits(scale: number): Units {
     columns: (value) => [value],
     ofColumns: ([column]) => column!,
     literal,
-    bounds: (value) => ({
-      lower: value,
-      upper: value,
-      size: 1n,
-      literal,
-      read: (text) => inUnits(text, scale),
-    }),
+    bounds: (value, rows, most) =>
+      inUnits(most[0]!, scale) * BigInt(rows) < room
+        ? { lower: value, upper: value, size: 1n, literal, read: (text) => inUnits(text, scale) }
+        : undefined,
+    multiplied: undefined,
   };
 }
 
@@ -175,6 +179,8 @@ const pairUnits: Units = {
     const one = 10n ** BigInt(weightedScaleMax);
     return `struct_pack(hi := cast('${units / one}' as decimal(38, 0)), lo := ${decimalLiteral(units % one, weightedScaleMax)})`;
   },
+  bounds: () => undefined,
+  multiplied: undefined,
 };
 
 /** Sums side by side, one for each weight, as `isApart` says. */
@@ -189,12 +195,14 @@ function apartUnits(measure: Measure): Units {
     whole: (sums) =>
       sums.reduce((all, sum, c) => all + inUnits(sum, scale) * unit * weightUnits(classes[c]!), 0n),
     value: (laidDown) => weighed(parts(laidDown), classes),
-    bounds(laidDown, magnitudes) {
-      // The weights are cut to as many digits as leave room for the products of all there is, and one digit to spare.
-      const all = magnitudes.reduce((sum, magnitude) => sum + inUnits(magnitude, scale), 1n);
+    multiplied: pairUnits,
+    bounds(laidDown, rows, most) {
+      // The weights are cut to as many digits as leave room for the products of all there is.
+      const all = most.reduce((sum, one) => sum + inUnits(one, scale), 1n) * BigInt(rows);
       const greatest = classes.reduce((most, one) => (weightUnits(one) > most ? weightUnits(one) : most), 1n);
       let cut = 1n;
-      while (all * (greatest / cut + 1n) >= 10n ** 37n) cut *= 10n;
+      while (cut < greatest && all * (greatest / cut + 1n) >= room) cut *= 10n;
+      if (all * (greatest / cut + 1n) >= room) return undefined;
       const near = classes.map(
         (one, c) => `${parts(laidDown)[c]} * ${weightUnits(one) / cut}::decimal(18, 0)`,
       );
