@@ -361,8 +361,7 @@ class DuckDBStore implements Store, BacksUp {
             return rows;
           });
         }
-        // While files come in, they have the machine; what they bring is put together an hour later.
-        if (work.compact && this.#files.size === 0) {
+        if (work.compact) {
           for (const { stream } of [...this.#state.streams.values()]) await this.#compact(stream);
           await this.#lock.run(() => this.#writer.execute('checkpoint'));
         }

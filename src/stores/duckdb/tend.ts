@@ -39,8 +39,8 @@ export async function setBook(connection: Connection, key: string, value: string
 }
 
 /**
- * Puts the rows of a rollup together, if it has grown by a twentieth since. A plain transaction beside the writer: it replaces the rows it sees, and what
- * is appended meanwhile stays as it is.
+ * Puts the rows of a rollup together, if it has grown by a twentieth since the last time. A plain transaction beside the
+ * writer: it replaces the rows it sees, and what is appended meanwhile stays as it is.
  */
 export async function compactRollup(connection: Connection, stream: Stream, rollup: Rollup): Promise<void> {
   const table = rollupOf(stream, rollup);
