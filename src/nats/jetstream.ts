@@ -1,0 +1,159 @@
+/**
+ * The log as JetStream keeps it: a stream that holds a message until it is acknowledged, refuses new ones when it is
+ * full, and knows the ids of recent ones; and one durable consumer, from which one node takes in order.
+ */
+
+import { readFile } from 'node:fs/promises';
+import {
+  AckPolicy,
+  type ConsumerInfo,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import {
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  nanos,
+} from '@nats-io/transport-node';
+import { TallybookError } from '../engine/errors.ts';
+import { limits } from '../engine/limits.ts';
+import type { LogAddress } from './address.ts';
+
+export const durable = 'tallybook';
+/** A message that is taken and not acknowledged for this long comes again. */
+export const acknowledgeMilliseconds = 30_000;
+/** How long a server may take to answer. */
+const answerMilliseconds = 5_000;
+
+export interface JetStream {
+  connection: NatsConnection;
+  publishing: JetStreamClient;
+  managing: JetStreamManager;
+}
+
+export type Credentials = Pick<ConnectionOptions, 'user' | 'pass' | 'token' | 'authenticator'>;
+
+/** Who connects. Throws `bad_settings` when the file cannot be read. */
+export async function credentialsOf({ user, password, credentials }: LogAddress): Promise<Credentials> {
+  if (credentials !== undefined) {
+    try {
+      return { authenticator: credsAuthenticator(await readFile(credentials)) };
+    } catch (error) {
+      const detail = `--log: creds=${credentials} cannot be read: ${(error as Error).message}`;
+      throw new TallybookError('bad_settings', detail);
+    }
+  }
+  if (user === undefined) return {};
+  return password === undefined ? { token: user } : { user, pass: password };
+}
+
+/** Connects to one of the servers; a connection that is lost later is made again, for as long as it takes. */
+export async function connectTo({ servers, tls }: LogAddress, credentials: Credentials): Promise<JetStream> {
+  const connection = await connect({
+    servers,
+    ...credentials,
+    ...(tls ? { tls: {} } : {}),
+    name: 'tallybook',
+    maxReconnectAttempts: -1,
+    ignoreAuthErrorAbort: true,
+    reconnectTimeWait: 250,
+    pingInterval: 5_000,
+    maxPingOut: 2,
+    timeout: answerMilliseconds,
+  });
+  const waits = { timeout: answerMilliseconds };
+  const managing = await jetstreamManager(connection, { ...waits, checkAPI: false });
+  return { connection, managing, publishing: jetstream(connection, waits) };
+}
+
+/** Subjects of the log: its name, and the stream after a dot. */
+export function subjectOf(log: string, stream: string): string {
+  return `${log}.${stream}`;
+}
+
+/**
+ * Finds the log, or makes it. Throws `bad_settings` where one of that name is something else: messages could be lost.
+ */
+export async function findLog({ managing }: JetStream, address: LogAddress): Promise<StreamInfo> {
+  const { name, replicas, bytes } = address;
+  let info: StreamInfo;
+  try {
+    info = await managing.streams.info(name);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    info = await managing.streams.add({
+      name,
+      subjects: [`${name}.>`],
+      retention: RetentionPolicy.Workqueue,
+      storage: StorageType.File,
+      discard: DiscardPolicy.New,
+      num_replicas: replicas,
+      max_bytes: bytes,
+      duplicate_window: nanos(limits.log_duplicate_seconds * 1000),
+    });
+  }
+  const { config } = info;
+  const faults = [
+    config.retention === RetentionPolicy.Workqueue ? [] : [`retention is ${config.retention}, not workqueue`],
+    config.storage === StorageType.File ? [] : [`storage is ${config.storage}, not file`],
+    config.discard === DiscardPolicy.New ? [] : [`discard is ${config.discard}, not new`],
+    config.max_age === 0 ? [] : ['max_age is set: messages would vanish'],
+    config.subjects.includes(`${name}.>`) ? [] : [`subjects do not name ${name}.>`],
+  ].flat();
+  if (faults.length > 0) {
+    throw new TallybookError(
+      'bad_settings',
+      `--log: the JetStream stream ${name} cannot be used: ${faults.join('; ')}. Name another one, and it is made`,
+    );
+  }
+  return info;
+}
+
+/** Another log of the same name, made later, has another identity. */
+export function identityOf(info: StreamInfo): string {
+  return `${info.config.name}@${info.created}`;
+}
+
+/**
+ * The consumer, such that it gives all that is not acknowledged, in order and at once. One that has given messages to
+ * somebody who did not acknowledge them would keep those back for a while and go on with later ones: it is made anew.
+ */
+export async function freshConsumer({ managing }: JetStream, log: string): Promise<ConsumerInfo> {
+  try {
+    const info = await managing.consumers.info(log, durable);
+    if (info.num_ack_pending === 0) return info;
+    await managing.consumers.delete(log, durable);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  return managing.consumers.add(log, {
+    durable_name: durable,
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    ack_wait: nanos(acknowledgeMilliseconds),
+    max_ack_pending: limits.log_taking_messages,
+    max_deliver: -1,
+  });
+}
+
+export function isMissing(error: unknown): boolean {
+  const codes: number[] = [JetStreamApiCodes.StreamNotFound, JetStreamApiCodes.ConsumerNotFound];
+  return error instanceof JetStreamApiError && codes.includes(error.code);
+}
+
+/** The log holds as much as it may, or its servers have no room. */
+export function isFull(error: unknown): boolean {
+  const full = [10_077, 10_023, 10_047, 10_028];
+  return error instanceof JetStreamApiError && full.includes(error.code);
+}
