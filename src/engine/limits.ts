@@ -115,7 +115,7 @@ export const limits = {
   /** How long a request may wait for an import to end, and how long it does unless it says. */
   import_wait_seconds: 300,
   import_wait_default_seconds: 10,
-  /** What a log in front may hold, where it is made by Tallybook and its address does not say. */
+  /** What a log in front may hold, where its address does not say. */
   log_bytes: 1_073_741_824,
   /** For how long the log knows the id of a message; the ids of records are known for ever. */
   log_duplicate_seconds: 120,

@@ -2,7 +2,8 @@
  * Where a log is, in one line: `nats://n1:4222,n2:4222,n3:4222/tallybook?replicas=3`.
  *
  * Servers of one cluster, separated by commas; a user and a password before them, if they are needed; `tls://` where
- * the connection must be encrypted. The path names the log. The parameters say how it is made when it is not there.
+ * the connection must be encrypted. The path names the log. The parameters say how many servers keep each message where
+ * the log is made, and how many bytes it may hold.
  */
 import { TallybookError } from '../engine/errors.ts';
 import { limits } from '../engine/limits.ts';

@@ -143,6 +143,7 @@ class NatsLog implements FrontLog {
         this.#seenAt = asked;
         this.#trouble = 'it does not answer';
         this.#open ??= this.#start(jetStream);
+        this.#open.publisher.sees(this.#state.bytes);
       } catch (error) {
         this.#tell((error as Error).message, error);
       }
@@ -152,9 +153,9 @@ class NatsLog implements FrontLog {
   }
 
   #start(jetStream: JetStream): Open {
-    const { name, replicas } = this.#address;
+    const { name, replicas, bytes } = this.#address;
     const { events } = this.#tallybook;
-    const publisher = new Publisher(name, jetStream, (event) => events.emit('appended', event));
+    const publisher = new Publisher(name, jetStream, bytes, (event) => events.emit('appended', event));
     const turn = this.#shared ? new Turn(jetStream, name, replicas) : alwaysOurs;
     const taker = new Taker({ tallybook: this.#tallybook, jetStream, address: this.#address, turn });
     taker.start();

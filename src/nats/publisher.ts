@@ -15,27 +15,42 @@ import { isFull, type JetStream, subjectOf } from './jetstream.ts';
 import { encodeMessage, messageId } from './message.ts';
 
 const againMilliseconds = 100;
-/** Beside the payload: subject and headers. */
-const headBytes = 1_024;
+/** A log that had no room is not tried again before this. */
+const fullMilliseconds = 1_000;
+/** Beside the payload: subject and headers, at most. */
+const headBytes = 256;
 
 export class Publisher {
   readonly #log: string;
   readonly #jetStream: JetStream;
+  readonly #most: number;
   readonly #onAppended: (event: AppendedEvent) => void;
+  /** On their way. */
   #bytes = 0;
-  /** Until then the log is taken to be full: the next attempt after that finds out. */
+  /** What the log held when it was looked at, and what was sent to it since. */
+  #held = 0;
+  #since = 0;
+  /** Until then there is no room: the next attempt after that finds out. */
   #fullUntil = 0;
   readonly #underway = new Set<Promise<unknown>>();
 
-  constructor(log: string, jetStream: JetStream, onAppended: (event: AppendedEvent) => void) {
+  /** @param most bytes that the log may hold */
+  constructor(log: string, jetStream: JetStream, most: number, onAppended: (event: AppendedEvent) => void) {
     this.#log = log;
     this.#jetStream = jetStream;
+    this.#most = most;
     this.#onAppended = onAppended;
+  }
+
+  /** Told what the log holds, now and then. */
+  sees(bytes: number): void {
+    this.#held = bytes;
+    this.#since = this.#bytes;
   }
 
   /** Throws `overloaded`. */
   refuseWhenFull(): void {
-    if (performance.now() < this.#fullUntil) throw this.#full();
+    if (performance.now() < this.#fullUntil || this.#held + this.#since >= this.#most) throw this.#full();
     if (this.#bytes >= limits.log_publishing_bytes) throw this.#tooMuch();
   }
 
@@ -43,11 +58,18 @@ export class Publisher {
     delivery: Delivery & { content: Texts },
     idempotencyKey: string | undefined,
   ): Promise<Logged | undefined> {
-    const most = this.#jetStream.connection.info!.max_payload - headBytes;
-    const bytes = encodeMessage(delivery, most);
+    const largest = this.#jetStream.connection.info!.max_payload - headBytes;
+    const bytes = encodeMessage(delivery, largest);
     if (!bytes) return undefined;
     if (this.#bytes > 0 && this.#bytes + bytes.length > limits.log_publishing_bytes) throw this.#tooMuch();
+    // An empty log takes a message of any size: refusing it would never end.
+    const held = this.#held + this.#since;
+    if (held > 0 && held + bytes.length + headBytes > this.#most) {
+      this.#fullUntil = performance.now() + fullMilliseconds;
+      throw this.#full();
+    }
     this.#bytes += bytes.length;
+    this.#since += bytes.length + headBytes;
     const started = performance.now();
     const published = this.#publish(
       subjectOf(this.#log, delivery.stream.name),
@@ -83,7 +105,7 @@ export class Publisher {
         return await this.#jetStream.publishing.publish(subject, bytes, { msgID, timeout, retries: 1 });
       } catch (error) {
         if (isFull(error)) {
-          this.#fullUntil = performance.now() + 1_000;
+          this.#fullUntil = performance.now() + fullMilliseconds;
           throw this.#full();
         }
         if (performance.now() + againMilliseconds > deadline) throw unknownOutcome(error);

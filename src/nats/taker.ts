@@ -192,7 +192,12 @@ class Session {
     const patience = setInterval(() => {
       for (const { raw } of this.#waiting) raw.working();
     }, acknowledgeMilliseconds / 3);
-    const receiving = this.#receive().finally(() => this.end());
+    let trouble: unknown;
+    const receiving = this.#receive()
+      .catch((error: unknown) => {
+        trouble = error;
+      })
+      .finally(() => this.end());
     try {
       await this.#commitAll();
     } finally {
@@ -200,6 +205,7 @@ class Session {
       this.end();
       await receiving;
     }
+    if (trouble !== undefined) throw trouble;
   }
 
   async #receive(): Promise<void> {
