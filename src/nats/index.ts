@@ -144,6 +144,7 @@ class NatsLog implements FrontLog {
         this.#trouble = 'it does not answer';
         this.#open ??= this.#start(jetStream);
         this.#open.publisher.sees(this.#state.bytes);
+        await this.#open.taker.sees(this.#state);
       } catch (error) {
         this.#tell((error as Error).message, error);
       }

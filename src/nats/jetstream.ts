@@ -22,6 +22,7 @@ import {
   jetstreamManager,
   RetentionPolicy,
   StorageType,
+  type StoredMsg,
   type StreamInfo,
 } from '@nats-io/jetstream';
 import {
@@ -37,7 +38,7 @@ import type { LogAddress } from './address.ts';
 
 export const durable = 'tallybook';
 /** A message that is taken and not acknowledged for this long comes again. */
-export const acknowledgeMilliseconds = 30_000;
+export const acknowledgeMilliseconds = 10_000;
 /** How long a server may take to answer. */
 const answerMilliseconds = 5_000;
 
@@ -131,15 +132,10 @@ export function identityOf(info: StreamInfo): string {
   return `${info.config.name}@${info.created}`;
 }
 
-/**
- * The consumer, such that it gives all that is not acknowledged, in order and at once. One that has given messages to
- * somebody who did not acknowledge them would keep those back for a while and go on with later ones: it is made anew.
- */
-export async function freshConsumer({ managing }: JetStream, log: string): Promise<ConsumerInfo> {
+/** Finds the consumer, or makes it. */
+export async function findConsumer({ managing }: JetStream, log: string): Promise<ConsumerInfo> {
   try {
-    const info = await managing.consumers.info(log, durable);
-    if (info.num_ack_pending === 0) return info;
-    await managing.consumers.delete(log, durable);
+    return await managing.consumers.info(log, durable);
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
@@ -151,6 +147,12 @@ export async function freshConsumer({ managing }: JetStream, log: string): Promi
     max_ack_pending: limits.log_taking_messages,
     max_deliver: -1,
   });
+}
+
+/** The first message of the log from a number on, as it is stored, whoever it was given to; null where there is none. */
+export function storedMessage({ managing }: JetStream, log: string, from: number): Promise<StoredMsg | null> {
+  const request = { seq: from, next_by_subj: `${log}.>` };
+  return managing.streams.getMessage(log, request);
 }
 
 export function isMissing(error: unknown): boolean {

@@ -25,6 +25,8 @@ export class Publisher {
   readonly #jetStream: JetStream;
   readonly #most: number;
   readonly #onAppended: (event: AppendedEvent) => void;
+  /** What a message may have. */
+  #largest = 1_048_576;
   /** On their way. */
   #bytes = 0;
   /** What the log held when it was looked at, and what was sent to it since. */
@@ -58,8 +60,9 @@ export class Publisher {
     delivery: Delivery & { content: Texts },
     idempotencyKey: string | undefined,
   ): Promise<Logged | undefined> {
-    const largest = this.#jetStream.connection.info!.max_payload - headBytes;
-    const bytes = encodeMessage(delivery, largest);
+    // While a connection is made again, the server's word of before holds.
+    this.#largest = this.#jetStream.connection.info?.max_payload ?? this.#largest;
+    const bytes = encodeMessage(delivery, this.#largest - headBytes);
     if (!bytes) return undefined;
     if (this.#bytes > 0 && this.#bytes + bytes.length > limits.log_publishing_bytes) throw this.#tooMuch();
     // An empty log takes a message of any size: refusing it would never end.

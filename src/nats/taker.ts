@@ -7,9 +7,9 @@
  * records, up to which message it takes the log in (`_log_marks`). What comes again from before the mark is
  * acknowledged, and nothing else.
  *
- * That needs the order of the log. One node takes at a time (turn.ts). It starts with a consumer that holds nothing back
- * (jetstream.ts), and looks at the numbers of what is given to it: when one is missing, because a connection broke, it
- * begins again after what is committed.
+ * That needs the order of the log. One node takes at a time (turn.ts). JetStream does not keep the order: what it has
+ * given to a node that died, or over a connection that broke, comes again only after a while, and later messages come
+ * before it. So a node looks at the numbers of what is given to it, and what is missing it reads from the log itself.
  *
  * While one commit runs, what arrives waits; then all of it is the next one, as in the writer. A message that cannot be
  * committed by itself, again and again, goes to the rejects, and the others go on. What concerns all of them (a full
@@ -17,7 +17,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
+import type { ConsumerMessages, JsMsg, StoredMsg, StreamState } from '@nats-io/jetstream';
 import { logMarksStream, rejectsStream } from '../engine/built-in-streams.ts';
 import { formatTimestamp, nowMicros } from '../engine/calendar.ts';
 import { Doorbell } from '../engine/doorbell.ts';
@@ -32,19 +32,24 @@ import { groupLength } from './group.ts';
 import {
   acknowledgeMilliseconds,
   durable,
+  findConsumer,
   findLog,
-  freshConsumer,
   identityOf,
   type JetStream,
+  storedMessage,
 } from './jetstream.ts';
 import { decodeMessage, type Message } from './message.ts';
 import type { Turn } from './turn.ts';
 
 const againMilliseconds = 500;
+const stalledMilliseconds = 3_000;
 
 interface Arrived {
-  raw: JsMsg;
+  /** To be acknowledged; none of what was read from the log itself, which is acknowledged when it comes again. */
+  given: JsMsg | undefined;
   seq: number;
+  subject: string;
+  data: Uint8Array;
   /** Undefined when it cannot be read. */
   message: Message | undefined;
   fault: string;
@@ -67,6 +72,8 @@ export class Taker {
   readonly #stopped = new AbortController();
   #running: Promise<void> | undefined;
   #session: Session | undefined;
+  /** The first message of the log, and since when it has been that. */
+  #left = { first: 0, at: 0 };
 
   constructor({ tallybook, jetStream, address, turn }: TakerOptions) {
     this.#tallybook = tallybook;
@@ -81,6 +88,22 @@ export class Taker {
 
   start(): void {
     this.#running = this.#run();
+  }
+
+  /**
+   * Told of the log now and then. Where messages wait and none comes, taking begins again. What is committed and still
+   * there after its time has come again and again, because servers that changed their leader have forgotten that it was
+   * acknowledged: it is removed.
+   */
+  async sees({ messages, first_seq, last_seq }: StreamState): Promise<void> {
+    const session = this.#session;
+    if (!session || messages === 0) return;
+    if (session.isStalledBefore(last_seq)) session.end();
+    const { mark } = session;
+    if (first_seq > mark || first_seq !== this.#left.first)
+      this.#left = { first: first_seq, at: performance.now() };
+    else if (performance.now() - this.#left.at > 1.5 * acknowledgeMilliseconds)
+      await this.#jetStream.managing.streams.purge(this.#address.name, { seq: mark + 1 });
   }
 
   /** Ends after the commit that is under way; what was not committed comes again. */
@@ -122,13 +145,15 @@ export class Taker {
         `the ledger has taken in message ${mark} of the log ${name}, which itself ends at ${info.state.last_seq}: it was put back to an older state. Delete the JetStream stream, and it is made anew`,
       );
     }
-    await freshConsumer(this.#jetStream, name);
+    const { delivered } = await findConsumer(this.#jetStream, name);
     const consumer = await publishing.consumers.get(name, durable);
     const messages = await consumer.consume({
       max_bytes: limits.log_taking_bytes / 2,
       abort_on_missing_resource: true,
     });
-    const session = new Session(this.#tallybook, messages, identity, mark, this.#turn);
+    const stored = (from: number) => storedMessage(this.#jetStream, name, from);
+    const of = { tallybook: this.#tallybook, messages, stored, log: identity, turn: this.#turn };
+    const session = new Session(of, mark, delivered.stream_seq);
     this.#session = session;
     this.#tallybook.log.info({ log: identity, from: mark + 1 }, 'taking from the log');
     try {
@@ -153,12 +178,24 @@ async function readMark({ books }: Tallybook, log: string): Promise<number> {
   return Number(rows[0]?.[0] ?? 0);
 }
 
-/** From one beginning until something is missing, or all is to end. */
+interface SessionOptions {
+  tallybook: Tallybook;
+  messages: ConsumerMessages;
+  stored(from: number): Promise<StoredMsg | null>;
+  /** Its identity. */
+  log: string;
+  turn: TakerOptions['turn'];
+}
+
+/** From one beginning until the consumer breaks, or all is to end. */
 class Session {
   readonly #tallybook: Tallybook;
   readonly #messages: ConsumerMessages;
+  readonly #stored: SessionOptions['stored'];
   readonly #log: string;
   readonly #turn: TakerOptions['turn'];
+  /** What was given before, to somebody who may not have committed it. */
+  readonly #givenBefore: number;
   readonly #arrival = new Doorbell();
   readonly #room = new Doorbell();
   #mark: number;
@@ -166,31 +203,43 @@ class Session {
   #waiting: Arrived[] = [];
   #bytes = 0;
   #ended = false;
+  /** Tells JetStream that what waits is not forgotten. */
+  #patience: NodeJS.Timeout | undefined;
+  /** When something last arrived or was committed. */
+  #movedAt = performance.now();
 
-  constructor(
-    tallybook: Tallybook,
-    messages: ConsumerMessages,
-    log: string,
-    mark: number,
-    turn: TakerOptions['turn'],
-  ) {
+  constructor({ tallybook, messages, stored, log, turn }: SessionOptions, mark: number, givenBefore: number) {
     this.#tallybook = tallybook;
     this.#messages = messages;
+    this.#stored = stored;
     this.#log = log;
-    this.#mark = mark;
     this.#turn = turn;
+    this.#mark = mark;
+    this.#givenBefore = givenBefore;
+  }
+
+  /** Up to which message the log is committed. */
+  get mark(): number {
+    return this.#mark;
+  }
+
+  /** All that came is committed, there is more, and for a while nothing has come. */
+  isStalledBefore(last: number): boolean {
+    const still = this.#waiting.length === 0 && performance.now() - this.#movedAt > stalledMilliseconds;
+    return still && this.#mark < last;
   }
 
   end(): void {
     this.#ended = true;
+    clearInterval(this.#patience);
     this.#messages.stop();
     this.#arrival.ring();
     this.#room.ring();
   }
 
   async run(): Promise<void> {
-    const patience = setInterval(() => {
-      for (const { raw } of this.#waiting) raw.working();
+    this.#patience = setInterval(() => {
+      for (const { given } of this.#waiting) given?.working();
     }, acknowledgeMilliseconds / 3);
     let trouble: unknown;
     const receiving = this.#receive()
@@ -201,7 +250,6 @@ class Session {
     try {
       await this.#commitAll();
     } finally {
-      clearInterval(patience);
       this.end();
       await receiving;
     }
@@ -209,34 +257,45 @@ class Session {
   }
 
   async #receive(): Promise<void> {
-    let delivered: number | undefined;
-    let last = this.#mark;
-    for await (const raw of this.#messages) {
+    let last = await this.#readFrom(this.#mark + 1, this.#givenBefore);
+    for await (const given of this.#messages) {
       if (this.#ended) return;
-      const { seq } = raw;
-      const { deliverySequence, redelivered } = raw.info;
-      const missing = delivered !== undefined && deliverySequence !== delivered + 1;
-      delivered = deliverySequence;
+      const { seq } = given;
       if (seq <= last) {
-        // Its acknowledgement got lost, or its commit takes long; that one will be acknowledged by what came first.
-        this.#tallybook.events.emit('taken', { ...nothing, redelivered: 1 });
-        if (seq <= this.#mark) raw.ack();
+        this.#comesAgain(given);
         continue;
       }
-      // What is missing comes again, but only after a while, and what came meanwhile would have overtaken it.
-      if (missing || redelivered) {
-        this.#tallybook.log.info(
-          { log: this.#log, seq },
-          'a message of the log did not arrive; beginning again',
-        );
-        return;
-      }
+      await this.#readFrom(last + 1, seq - 1);
       last = seq;
-      this.#waiting.push(arrivedOf(raw));
-      this.#bytes += raw.data.length;
-      this.#arrival.ring();
-      while (this.#bytes > limits.log_taking_bytes / 2 && !this.#ended) await this.#room.answered();
+      await this.#arrive(arrivedOf(given, given));
     }
+  }
+
+  /** What the log holds between two numbers, both inclusive. Returns up to where that is all. */
+  async #readFrom(first: number, last: number): Promise<number> {
+    for (let next = first; next <= last && !this.#ended; ) {
+      const stored = await this.#stored(next);
+      if (!stored || stored.seq > last) break;
+      await this.#arrive(arrivedOf(stored, undefined));
+      next = stored.seq + 1;
+    }
+    return Math.max(first - 1, last);
+  }
+
+  /** Its acknowledgement got lost, or it was read from the log meanwhile, or its commit takes long. */
+  #comesAgain(given: JsMsg): void {
+    this.#tallybook.events.emit('taken', { ...nothing, redelivered: 1 });
+    const waiting = this.#waiting.find(({ seq }) => seq === given.seq);
+    if (waiting) waiting.given = given;
+    else if (given.seq <= this.#mark) given.ack();
+  }
+
+  async #arrive(arrived: Arrived): Promise<void> {
+    this.#movedAt = performance.now();
+    this.#waiting.push(arrived);
+    this.#bytes += arrived.bytes;
+    this.#arrival.ring();
+    while (this.#bytes > limits.log_taking_bytes / 2 && !this.#ended) await this.#room.answered();
   }
 
   async #commitAll(): Promise<void> {
@@ -249,8 +308,9 @@ class Session {
       await this.#commit(group);
       if (this.#ended && this.#mark < group.at(-1)!.seq) return;
       this.#waiting.splice(0, group.length);
-      for (const { raw, bytes } of group) {
-        raw.ack();
+      this.#movedAt = performance.now();
+      for (const { given, bytes } of group) {
+        given?.ack();
         this.#bytes -= bytes;
       }
       this.#room.ring();
@@ -343,10 +403,10 @@ function concernsAll(error: unknown): boolean {
   return error instanceof TallybookError && ['overloaded', 'storage_full'].includes(error.kind);
 }
 
-function arrivedOf(raw: JsMsg): Arrived {
-  const of = { raw, seq: raw.seq, bytes: raw.data.length };
+function arrivedOf({ seq, subject, data }: JsMsg | StoredMsg, given: JsMsg | undefined): Arrived {
+  const of = { given, seq, subject, data, bytes: data.length };
   try {
-    const message = decodeMessage(raw.data);
+    const message = decodeMessage(data);
     return { ...of, message, fault: '', records: message.texts.length };
   } catch (error) {
     return {
@@ -368,10 +428,10 @@ function markText(log: string, sequence: number, messages: number): string {
 }
 
 /** One for each record of the message, with its bytes; of what is no message, one with all of them. */
-function rejectsOf(log: string, { raw, seq, message }: Arrived, why: string): string[] {
+function rejectsOf(log: string, { seq, subject, data, message }: Arrived, why: string): string[] {
   const of = {
     at: formatTimestamp(nowMicros()),
-    stream: message?.stream ?? raw.subject.slice(raw.subject.indexOf('.') + 1),
+    stream: message?.stream ?? subject.slice(subject.indexOf('.') + 1),
     source: message?.source ?? '_tallybook',
     mode: message?.mode ?? 'insert',
     form: message?.form ?? null,
@@ -380,7 +440,7 @@ function rejectsOf(log: string, { raw, seq, message }: Arrived, why: string): st
   };
   const id = (index: number) => `log:${log}:${seq}:${index}`;
   if (!message) {
-    const original = Buffer.from(raw.data.subarray(0, limits.record_bytes)).toString('base64');
+    const original = Buffer.from(data.subarray(0, limits.record_bytes)).toString('base64');
     return [JSON.stringify({ ...of, id: id(0), index: 0, original, encoding: 'base64' })];
   }
   return message.texts.map((text, index) => {

@@ -130,23 +130,24 @@ describe.skipIf(!natsServer)('with a log in front (needs nats-server)', () => {
     expect(await history()).toHaveLength(1);
 
     // The node that takes its place gets it again, and knows it.
+    const died = dead.close();
     const next = await openNatsLog({ tallybook, address, shared: false });
-    await within(10_000, async () =>
+    await within(15_000, async () =>
       expect(await metric(opened, 'tallybook_log_taken_total{outcome="redelivered"}')).toBe(1),
     );
-    await within(10_000, () => next.settled());
+    await within(15_000, () => next.settled());
     expect(await history()).toHaveLength(1);
 
     dying = false;
     revive();
-    await dead.close();
+    await died;
     await send('POST', `${at}?mode=upsert`, sale('a', { amount: '2' }));
     await send('POST', at, sale('b', { amount: undefined }));
     await next.settled();
     expect(await history()).toHaveLength(2);
     expect((await send('GET', '/v1/rejects')).json.rejects).toHaveLength(1);
     expect((await tallybook.verify()).filter(({ ok }) => !ok)).toEqual([]);
-  });
+  }, 60_000);
 
   test('a message that is none, or is for a stream that is not there, goes to the rejects; others go on', async () => {
     const opened = await openLogged();
