@@ -280,6 +280,31 @@ describe.skipIf(!natsServer)('with a log in front (needs nats-server)', () => {
     expect((await opened.send('GET', '/v1/rejects')).json.rejects).toMatchObject([{ code: 'unreadable' }]);
   });
 
+  test('what was given to somebody who never acknowledges it is read from the log, and keeps its place', async () => {
+    const opened = await openLogged();
+    const connection = await servers.look();
+    onTestFinished(() => connection.close());
+    const at = '/v1/streams/sales/records/a';
+    const put = (amount: number) => opened.send('PUT', at, { at: '2026-10-05T00:00:00Z', amount });
+    await put(0);
+    await opened.log.settled();
+    // Both ask for messages now, and get them by turns.
+    const consumer = await jetstream(connection).consumers.get(opened.name, 'tallybook');
+    const stolen: number[] = [];
+    const thief = await consumer.consume({ callback: ({ seq }) => void stolen.push(seq) });
+    for (let amount = 1; amount <= 30 || stolen.length === 0; amount++)
+      expect((await put(amount)).status).toBe(202);
+    await thief.close();
+    await put(1_000);
+    const history = async () => (await opened.send('GET', at)).json.history;
+    await within(15_000, async () => expect((await history()).at(-1).record.amount).toBe('1000'));
+    const amounts = (await history()).map(({ record }: { record: { amount: string } }) =>
+      Number(record.amount),
+    );
+    expect(stolen.length).toBeGreaterThan(0);
+    expect(amounts).toEqual([...amounts.keys()].slice(0, -1).concat(1_000));
+  }, 40_000);
+
   test('a consumer that is deleted from under the node is made again; nothing is lost or doubled', async () => {
     const opened = await openLogged();
     const connection = await servers.look();
