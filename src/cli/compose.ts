@@ -66,6 +66,12 @@ export async function openTallybook({
   }
 }
 
+/** Puts a log before the doors of an open ledger. DuckDB's is open in one process only. Throws `bad_settings`. */
+export async function openLogInFront(tallybook: Tallybook, address: string): Promise<void> {
+  const { openNatsLog } = await import('../nats/index.ts');
+  await openNatsLog({ tallybook, address, shared: false });
+}
+
 async function posterOf(allowedHosts: readonly string[]) {
   const { webhookPoster } = await import('../http/webhook-post.ts');
   return webhookPoster(allowedHosts);

@@ -2,6 +2,7 @@
  * Tallybook keeps its own books in streams of the same ledger: so their history, corrections and `known_at`
  * come for free, and a reject is written in the same commit as the records beside it.
  */
+import { limits } from './limits.ts';
 import { defineBuiltInStream } from './stream.ts';
 
 /**
@@ -25,7 +26,7 @@ export const rejectsStream = defineBuiltInStream('_rejects', {
     /** Position in what was sent, from 0. */
     index: { type: 'integer', required: true },
     /** The record as it came; cells of a CSV or Parquet row as a JSON object. */
-    original: { type: 'text', required: true },
+    original: { type: 'text', required: true, max_length: 2 * limits.record_bytes },
     /** `utf8`, or `base64` where the bytes are no text. */
     encoding: { type: 'text', required: true },
     /** The form in which it came; null for the stream's own. */
@@ -152,6 +153,25 @@ export const deliveriesStream = defineBuiltInStream('_webhook_deliveries', {
   },
 });
 
+/**
+ * How far a log in front has been taken in: a line in every commit that takes from it. So a message that comes again
+ * after a crash is known, whatever it holds. The log is named together with the time at which it was made: another one
+ * of the same name counts from 1 again.
+ */
+export const logMarksStream = defineBuiltInStream('_log_marks', {
+  id: 'id',
+  time: 'at',
+  fields: {
+    id: { type: 'text', required: true },
+    at: { type: 'timestamp', required: true },
+    log: { type: 'text', required: true },
+    /** Of the last message; all before it have been taken in, too. */
+    sequence: { type: 'integer', required: true },
+    messages: { type: 'integer', required: true },
+  },
+  retention: { records: '30 days' },
+});
+
 export const builtInStreams = [
   rejectsStream,
   importsStream,
@@ -162,4 +182,5 @@ export const builtInStreams = [
   notificationsStream,
   webhooksStream,
   deliveriesStream,
+  logMarksStream,
 ];

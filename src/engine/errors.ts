@@ -48,6 +48,7 @@ export const errorRegister = {
   overloaded: { kind: 'overloaded', title: 'The server takes nothing more in at the moment' },
   closing: { kind: 'overloaded', title: 'The server is stopping' },
   database_unavailable: { kind: 'overloaded', title: 'The database with the figures cannot be asked' },
+  log_unavailable: { kind: 'overloaded', title: 'The log in front cannot be written to' },
   storage_full: { kind: 'storage_full', title: 'There is no room left on the disk' },
   directory_in_use: { kind: 'conflict', title: 'Another process uses the data directory' },
   directory_unusable: { kind: 'invalid', title: 'The data directory cannot be used' },

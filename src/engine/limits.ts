@@ -115,4 +115,20 @@ export const limits = {
   /** How long a request may wait for an import to end, and how long it does unless it says. */
   import_wait_seconds: 300,
   import_wait_default_seconds: 10,
+  /** What a log in front may hold, where its address does not say. */
+  log_bytes: 1_073_741_824,
+  /** For how long the log knows the id of a message; the ids of records are known for ever. */
+  log_duplicate_seconds: 120,
+  /** What is on its way to the log; and for how long it is tried to write a message. */
+  log_publishing_bytes: 67_108_864,
+  log_publishing_seconds: 10,
+  /** What is on its way from the log to the ledger. */
+  log_taking_bytes: 33_554_432,
+  log_taking_messages: 2_000,
+  /** How often it is tried to commit a message that cannot be committed before it goes to the rejects. */
+  log_attempts: 3,
+  /** How long a request that bypasses the log waits for what came before it. */
+  log_settling_seconds: 10,
+  /** For how long a node that takes from the log may be silent until another takes its place. */
+  log_turn_seconds: 10,
 } as const;

@@ -7,9 +7,10 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AlertEvaluation, type EvaluationEvent } from './alert-evaluation.ts';
 import { Alerts } from './alerts.ts';
-import { sourcesStream } from './built-in-streams.ts';
+import { logMarksStream, sourcesStream } from './built-in-streams.ts';
 import { TallybookError } from './errors.ts';
 import { askFilled } from './fill.ts';
+import type { AppendedEvent, FrontLog, Taken, TakenEvent } from './front-log.ts';
 import { Imports } from './imports.ts';
 import type { Log } from './log.ts';
 import { Notifications } from './notifications.ts';
@@ -49,12 +50,14 @@ export interface TallybookOptions {
 export type { Log };
 
 /** For whoever counts: `batch` after every commit, `question` after every answer, `evaluation` of the
- * alerts, `attempt` to post to a webhook. */
+ * alerts, `attempt` to post to a webhook, `appended` to the log in front, `taken` from it. */
 export interface TallybookEvents {
   batch: [BatchEvent];
   question: [{ stream: string; seconds: number; from: string }];
   evaluation: [EvaluationEvent];
   attempt: [Attempt];
+  appended: [AppendedEvent];
+  taken: [TakenEvent];
 }
 
 export type AskedSelection = Pick<AskedQuestion, 'where' | 'from' | 'to' | 'known_at' | 'tz'>;
@@ -80,6 +83,7 @@ export class Tallybook {
   readonly #housekeeping: Housekeeping;
   readonly #spoolDirectory: string;
   readonly #checks = new Map<string, RecordCheck>();
+  #frontLog: FrontLog | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor({ store, spoolDirectory, log, shipped = [], books = [], webhooks }: TallybookOptions) {
@@ -95,7 +99,7 @@ export class Tallybook {
       },
       (stream) => this.#checks.get(stream),
     );
-    this.#housekeeping = new Housekeeping(store, () => this.streams.list(), log);
+    this.#housekeeping = new Housekeeping(store, () => [...this.streams.list(), logMarksStream], log);
     const write = (delivery: Delivery) => this.writer.submit(delivery);
     const stream = (name: string) => this.streams.get(name);
     const learn = (states: Map<string, StreamState>) => this.#housekeeping.learn(states);
@@ -141,6 +145,37 @@ export class Tallybook {
   /** From now on, every record that comes to the stream is held against the check, whatever the way it comes. */
   holdAgainst(stream: string, check: RecordCheck): void {
     this.#checks.set(stream, check);
+  }
+
+  /** From now on, what comes through a door goes to the log first. Closed with the ledger. */
+  putInFront(log: FrontLog): void {
+    this.#frontLog = log;
+  }
+
+  get frontLog(): FrontLog | undefined {
+    return this.#frontLog;
+  }
+
+  /** Throws `closing`, `overloaded` or `log_unavailable` when a door takes in nothing more now. */
+  refuseWhenFull(): void {
+    if (this.#frontLog) this.#frontLog.refuseWhenFull();
+    else this.writer.refuseWhenFull();
+  }
+
+  /**
+   * What a door does with a delivery: to the log, where there is one, which is told at once; else to the ledger, and the
+   * receipt comes after the commit. What does not fit the log goes to the ledger after all that the log holds.
+   */
+  async take(delivery: Delivery, idempotencyKey?: string): Promise<Taken> {
+    const log = this.#frontLog;
+    if (!log) return this.write(delivery);
+    const { content } = delivery;
+    if (content.kind === 'texts') {
+      const logged = await log.append({ ...delivery, content }, idempotencyKey);
+      if (logged) return logged;
+    }
+    await log.settled();
+    return this.write(delivery);
   }
 
   /** Publishes a delivery; the receipt comes after the commit. */
@@ -225,6 +260,7 @@ export class Tallybook {
   }
 
   async #close(): Promise<void> {
+    await this.#frontLog?.close();
     await this.imports.close();
     await this.evaluation.close();
     await this.webhooks.close();

@@ -35,7 +35,8 @@ export type RejectCode =
   | 'conflict'
   | 'not_found'
   | 'schema_violation'
-  | 'unknown_type';
+  | 'unknown_type'
+  | 'not_committed';
 
 export interface Verdict {
   /** Position of the record in what was sent, from 0; blank lines do not count. */

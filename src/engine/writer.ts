@@ -14,6 +14,8 @@ import type { RecordCheck } from './record-check.ts';
 import type { Delivery, Store, Texts } from './store.ts';
 import { countOfVerdict, noCounts, type Receipt, type VerdictCounts } from './verdicts.ts';
 
+type TextDelivery = Delivery & { content: Texts };
+
 /** One commit, for whoever counts them. */
 export interface BatchEvent {
   deliveries: number;
@@ -24,10 +26,11 @@ export interface BatchEvent {
 }
 
 interface Waiting {
-  delivery: Delivery;
+  /** Of one commit: nearly always one. */
+  deliveries: TextDelivery[];
   records: number;
   bytes: number;
-  resolve(receipt: Receipt): void;
+  resolve(receipts: Receipt[]): void;
   reject(error: unknown): void;
 }
 
@@ -91,23 +94,28 @@ export class Writer {
   submit(delivery: Delivery): Promise<Receipt> {
     const { content } = delivery;
     if (content.kind !== 'texts') return this.#publishAlone(delivery);
+    return this.submitTogether([{ ...delivery, content }]).then((receipts) => receipts[0]!);
+  }
+
+  /** Publishes deliveries in one commit: all of them or none. The receipts come in the same order. */
+  submitTogether(deliveries: TextDelivery[]): Promise<Receipt[]> {
     if (this.#closing) return Promise.reject(closingError());
-    const records = content.texts.length;
-    const bytes = bytesOf(content);
+    const records = deliveries.reduce((sum, { content }) => sum + content.texts.length, 0);
+    const bytes = deliveries.reduce((sum, { content }) => sum + bytesOf(content), 0);
     // An empty room takes a delivery of any size: refusing it would never end.
     if (
       this.#deliveries > 0 &&
-      (this.#deliveries + 1 > limits.waiting_deliveries ||
+      (this.#deliveries + deliveries.length > limits.waiting_deliveries ||
         this.#records + records > limits.waiting_records ||
         this.#bytes + bytes > limits.waiting_bytes)
     ) {
       return Promise.reject(this.#overloaded());
     }
-    this.#deliveries += 1;
+    this.#deliveries += deliveries.length;
     this.#records += records;
     this.#bytes += bytes;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ delivery, records, bytes, resolve, reject });
+      this.#waiting.push({ deliveries, records, bytes, resolve, reject });
       if (this.#running) return;
       this.#running = true;
       // Not at once: what has arrived on other connections in the same turn of the loop joins.
@@ -170,7 +178,7 @@ export class Writer {
 
   async #publish(group: Waiting[]): Promise<void> {
     const started = performance.now();
-    const deliveries = group.map((waiting) => waiting.delivery);
+    const deliveries = group.flatMap((waiting) => waiting.deliveries);
     let receipts: Receipt[];
     try {
       receipts = await this.#store.publish(deliveries.map((delivery) => this.#withCheck(delivery)));
@@ -186,9 +194,12 @@ export class Writer {
       for (const waiting of group) await this.#publish([waiting]);
       return;
     }
-    for (let i = 0; i < group.length; i++) {
-      this.#leave(group[i]!);
-      group[i]!.resolve(receipts[i]!);
+    let told = 0;
+    for (const waiting of group) {
+      this.#leave(waiting);
+      const next = told + waiting.deliveries.length;
+      waiting.resolve(receipts.slice(told, next));
+      told = next;
     }
     this.#report(deliveries, receipts, started);
   }
@@ -198,8 +209,8 @@ export class Writer {
     return check ? { ...delivery, check } : delivery;
   }
 
-  #leave({ records, bytes }: Waiting): void {
-    this.#deliveries -= 1;
+  #leave({ deliveries, records, bytes }: Waiting): void {
+    this.#deliveries -= deliveries.length;
     this.#records -= records;
     this.#bytes -= bytes;
   }

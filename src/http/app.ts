@@ -126,7 +126,7 @@ export async function buildApp({
   await app.register(async (scope) => adminRoutes(scope, shared));
   const refuse = (): void => {
     refuseWhenClosing();
-    tallybook.writer.refuseWhenFull();
+    tallybook.refuseWhenFull();
   };
   await app.register(async (scope) => healthRoutes(scope, { version, metrics, refuse }));
   await app.register(async (scope) => docsRoutes(scope, { tallybook, auth }));

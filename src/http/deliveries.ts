@@ -5,13 +5,13 @@ import { rename, rm } from 'node:fs/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import type { Form } from '../engine/forms.ts';
+import type { Taken } from '../engine/front-log.ts';
 import { limits } from '../engine/limits.ts';
 import { fallbackIds, idPrefix } from '../engine/record-id.ts';
 import { documentText, elementsOf, linesOf, oneText, type RecordTexts } from '../engine/record-texts.ts';
 import type { FileFormat, Mode } from '../engine/store.ts';
 import type { Stream } from '../engine/stream.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
-import type { Receipt } from '../engine/verdicts.ts';
 import { arrayFileToLines } from './array-to-lines.ts';
 import { type Body, readBody } from './bodies.ts';
 
@@ -31,7 +31,7 @@ export interface RecordsRequest {
 
 /** Whether one object came alone: then its verdict gives the status of the answer. */
 export interface Outcome {
-  receipt: Receipt;
+  taken: Taken;
   alone: boolean;
 }
 
@@ -70,7 +70,7 @@ export function takeRecordBodies(app: FastifyInstance, tallybook: Tallybook): vo
   });
 }
 
-/** Publishes the records of a body; the receipt comes after the commit. */
+/** Takes in the records of a body: the receipt comes after the commit, or what the log says when it has them. */
 export function publishBody(
   tallybook: Tallybook,
   body: RecordsBody | undefined,
@@ -93,10 +93,10 @@ async function publishTexts(
   if (text.startsWith('[')) return publishMany(tallybook, elementsOf(text), request);
   const { stream, source, idempotencyKey } = request;
   const ids = fallbackIds(stream, () => idPrefix(source, stream, idempotencyKey), 1);
-  return { receipt: await publishOne(tallybook, oneText(text), ids, request), alone: true };
+  return { taken: await publishOne(tallybook, oneText(text), ids, request), alone: true };
 }
 
-/** Publishes one record; its receipt lists the verdict, whatever it is. */
+/** Takes in one record; its receipt lists the verdict, whatever it is. */
 export function publishOne(
   tallybook: Tallybook,
   text: string,
@@ -107,17 +107,13 @@ export function publishOne(
     mode,
     source,
     reason,
-  }: Pick<RecordsRequest, 'stream' | 'form' | 'mode' | 'source' | 'reason'>,
-): Promise<Receipt> {
-  return tallybook.write({
-    stream,
-    form,
-    mode,
-    source,
-    reason,
-    content: { kind: 'texts', texts: [text], fallbackIds },
-    allVerdicts: true,
-  });
+    idempotencyKey,
+  }: Pick<RecordsRequest, 'stream' | 'form' | 'mode' | 'source' | 'reason'> &
+    Partial<Pick<RecordsRequest, 'idempotencyKey'>>,
+): Promise<Taken> {
+  const content = { kind: 'texts' as const, texts: [text], fallbackIds };
+  const delivery = { stream, form, mode, source, reason, content, allVerdicts: true };
+  return tallybook.take(delivery, idempotencyKey);
 }
 
 async function publishMany(
@@ -128,16 +124,16 @@ async function publishMany(
   const { stream, form, mode, source, idempotencyKey, allVerdicts } = request;
   if (texts.length === 0) throw new TallybookError('unreadable_body', 'the body holds no record');
   const ids = fallbackIds(stream, () => idPrefix(source, stream, idempotencyKey), texts.length);
-  const receipt = await tallybook.write({
+  const delivery = {
     stream,
     form,
     mode,
     source,
     reason: request.reason,
-    content: { kind: 'texts', texts, fallbackIds: ids, ...(undecodable && { undecodable }) },
+    content: { kind: 'texts' as const, texts, fallbackIds: ids, ...(undecodable && { undecodable }) },
     allVerdicts,
-  });
-  return { receipt, alone: false };
+  };
+  return { taken: await tallybook.take(delivery, idempotencyKey), alone: false };
 }
 
 /** A body that went to a file is published from there, and the file deleted. */
@@ -159,7 +155,7 @@ async function publishFile(
       await rename(`${path}.lines`, path);
     }
     const { stream, form, mode, source, idempotencyKey, allVerdicts } = request;
-    const receipt = await tallybook.write({
+    const taken = await tallybook.take({
       stream,
       form,
       mode,
@@ -178,7 +174,7 @@ async function publishFile(
       },
       allVerdicts,
     });
-    return { receipt, alone: false };
+    return { taken, alone: false };
   } finally {
     await rm(path, { force: true });
     await rm(`${path}.lines`, { force: true });

@@ -3,6 +3,7 @@
  * nothing here.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { FrontLogState } from '../engine/front-log.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
 import { countOfVerdict, verdictNames } from '../engine/verdicts.ts';
 
@@ -66,16 +67,61 @@ export function countEverything(tallybook: Tallybook): Metrics {
     labelNames: ['webhook', 'outcome'],
     registers,
   });
-  const depth = (name: string, help: string, value: () => number): void => {
+  /** Where there is no value, there is no figure. */
+  const depth = (name: string, help: string, value: () => number | undefined): void => {
     new Gauge({
       name,
       help,
       registers,
       collect() {
-        this.set(value());
+        const now = value();
+        if (now === undefined) this.remove();
+        else this.set(now);
       },
     });
   };
+  const appends = new Counter({
+    name: 'tallybook_log_appends_total',
+    help: 'Messages that were written to the log in front, or refused by it',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const appendSeconds = new Histogram({
+    name: 'tallybook_log_append_seconds',
+    help: 'Time until the log in front has acknowledged a message',
+    buckets: secondsBuckets,
+    registers,
+  });
+  const taken = new Counter({
+    name: 'tallybook_log_taken_total',
+    help: 'Messages of the log in front: committed, redelivered (and known already), dead (gone to the rejects)',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const restarts = new Counter({
+    name: 'tallybook_log_restarts_total',
+    help: 'Times that taking from the log in front began again after what is committed',
+    registers,
+  });
+  const ofLog = (name: string, help: string, value: (state: FrontLogState) => number): void =>
+    depth(name, help, () => tallybook.frontLog && value(tallybook.frontLog.state));
+  ofLog('tallybook_log_connected', 'Whether the log in front answers: 1 or 0', ({ connected }) =>
+    Number(connected),
+  );
+  ofLog('tallybook_log_taking', 'Whether this node takes from the log in front: 1 or 0', ({ taking }) =>
+    Number(taking),
+  );
+  ofLog(
+    'tallybook_log_lag_messages',
+    'Messages of the log in front that are not committed yet',
+    ({ waitingMessages }) => waitingMessages,
+  );
+  ofLog('tallybook_log_lag_bytes', 'The same in bytes', ({ waitingBytes }) => waitingBytes);
+  ofLog(
+    'tallybook_log_lag_seconds',
+    'Age of the oldest message of the log in front that is not committed yet',
+    ({ lagSeconds }) => lagSeconds,
+  );
   const { writer, events } = tallybook;
   depth(
     'tallybook_waiting_deliveries',
@@ -114,14 +160,25 @@ export function countEverything(tallybook: Tallybook): Metrics {
   const onAttempt: Parameters<typeof events.on<'attempt'>>[1] = ({ webhook, outcome }) => {
     attempts.inc({ webhook, outcome });
   };
+  const onAppended: Parameters<typeof events.on<'appended'>>[1] = ({ outcome, seconds }) => {
+    appends.inc({ outcome });
+    appendSeconds.observe(seconds);
+  };
+  const onTaken: Parameters<typeof events.on<'taken'>>[1] = ({ committed, redelivered, dead, restarted }) => {
+    for (const [outcome, count] of Object.entries({ committed, redelivered, dead }))
+      if (count > 0) taken.inc({ outcome }, count);
+    if (restarted) restarts.inc();
+  };
   events.on('batch', onBatch).on('question', onQuestion);
   events.on('evaluation', onEvaluation).on('attempt', onAttempt);
+  events.on('appended', onAppended).on('taken', onTaken);
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
     stop() {
       events.off('batch', onBatch).off('question', onQuestion);
       events.off('evaluation', onEvaluation).off('attempt', onAttempt);
+      events.off('appended', onAppended).off('taken', onTaken);
       registry.clear();
     },
   };

@@ -4,6 +4,7 @@
 
 import type { FastifyReply } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
+import { isLogged, type Logged, type Taken } from '../engine/front-log.ts';
 import type { Receipt, Verdict, VerdictName } from '../engine/verdicts.ts';
 import { problemOf } from './problems.ts';
 
@@ -40,15 +41,22 @@ function verdictJson(verdict: Verdict): string {
   return `${head},"code":"${verdict.code}"${field},"message":${JSON.stringify(verdict.message ?? '')}}`;
 }
 
-export function sendReceipt(reply: FastifyReply, receipt: Receipt, allVerdicts: boolean): FastifyReply {
-  return reply.header('content-type', json).send(receiptJson(receipt, allVerdicts ? 'verdicts' : 'errors'));
+export function sendReceipt(reply: FastifyReply, taken: Taken, allVerdicts: boolean): FastifyReply {
+  if (isLogged(taken)) return sendLogged(reply, taken);
+  return reply.header('content-type', json).send(receiptJson(taken, allVerdicts ? 'verdicts' : 'errors'));
+}
+
+/** Accepted for later: nothing is known of verdicts yet. */
+function sendLogged(reply: FastifyReply, logged: Logged): FastifyReply {
+  return reply.code(202).header('content-type', json).send(JSON.stringify(logged));
 }
 
 /**
  * The answer to one record sent alone: the receipt with its one verdict. Where the record was refused, the same
  * as a problem, so that a client that knows only those can tell what to change.
  */
-export function sendOneReceipt(reply: FastifyReply, receipt: Receipt): FastifyReply {
+export function sendOneReceipt(reply: FastifyReply, receipt: Taken): FastifyReply {
+  if (isLogged(receipt)) return sendLogged(reply, receipt);
   const verdict = receipt.verdicts[0]!;
   const status = statusOfVerdict[verdict.verdict];
   const written = receiptJson(receipt, 'verdicts');

@@ -72,6 +72,17 @@ export const ReceiptSchema = Type.Object(
   closed,
 );
 
+/** What is answered where a log in front has taken the records in. */
+export const LoggedSchema = Type.Object(
+  {
+    received: Count,
+    log: Type.String({ description: 'Name of the log.' }),
+    sequence: Type.String({ description: 'Number of the message that holds the records.' }),
+    repeated: Type.Boolean({ description: 'The log had this request already: nothing was added.' }),
+  },
+  closed,
+);
+
 /** A record refused when it was sent alone: the receipt, and the same as a problem. */
 export const RefusedSchema = Type.Object(
   { ...ProblemSchema.properties, ...ReceiptSchema.properties },

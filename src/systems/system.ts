@@ -4,12 +4,12 @@
  * authentication, errors, limits and pages as everything else.
  */
 import type { TObject, TSchema } from 'typebox';
+import type { Taken } from '../engine/front-log.ts';
 import type { Page } from '../engine/pages.ts';
 import type { Scope, Source } from '../engine/sources.ts';
 import type { AsOf, Compression, Mode } from '../engine/store.ts';
 import type { Stream } from '../engine/stream.ts';
 import type { Tallybook, TallybookOptions } from '../engine/tallybook.ts';
-import type { Receipt } from '../engine/verdicts.ts';
 
 export interface System {
   /** Also the tag of its routes in the OpenAPI page. */
@@ -123,9 +123,11 @@ export type RouteAnswer =
       origin?: { from: string; as_of: AsOf };
     }
   | {
-      /** Of records that were sent; `verdicts` tells that it lists all of them. */
+      /**
+       * Of records that were sent; `verdicts` tells that it lists all of them. Where a log has them, the status is 202.
+       */
       status: number;
-      receipt: Receipt;
+      receipt: Taken;
       list: 'verdicts' | 'errors';
     }
   | {

@@ -69,6 +69,7 @@ test('errors: every reject code', () => {
     not_found: true,
     schema_violation: true,
     unknown_type: true,
+    not_committed: true,
   };
   const shown = tables('docs/errors.md', 'code').filter((row) => row.length === 3);
   expect(names(shown).sort()).toEqual(Object.keys(known).sort());

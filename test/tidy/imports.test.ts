@@ -18,9 +18,18 @@ const rooms: Record<string, string[]> = {
   'src/stores/memory/': ['src/engine/'],
   // SQL for the databases of users: it knows the statements, and neither who connects nor what ships with it.
   'src/postgres/': ['src/engine/'],
+  // The log in front: it takes what the doors bring, and writes it to the ledger as they would.
+  'src/nats/': ['src/engine/'],
   'src/systems/': ['src/engine/'],
   'src/http/': ['src/engine/', 'src/systems/'],
-  'src/cli/': ['src/engine/', 'src/stores/duckdb/', 'src/postgres/', 'src/systems/', 'src/http/'],
+  'src/cli/': [
+    'src/engine/',
+    'src/stores/duckdb/',
+    'src/postgres/',
+    'src/nats/',
+    'src/systems/',
+    'src/http/',
+  ],
   // The library: what it exports is put together by the composition root.
   'src/index.ts': ['src/engine/', 'src/cli/'],
 };
@@ -49,6 +58,8 @@ const packages: Record<string, string[]> = {
   'prom-client': ['src/http/'],
   commander: ['src/cli/'],
   'cli-progress': ['src/cli/'],
+  '@nats-io/jetstream': ['src/nats/'],
+  '@nats-io/transport-node': ['src/nats/'],
   pg: ['src/cli/'],
   'pg-copy-streams': ['src/cli/'],
   pino: ['src/cli/'],

@@ -114,8 +114,10 @@ function Correction({
   const done = async ({ verdicts = [] }: Receipt): Promise<void> => {
     notifications.show({
       color: 'tally',
-      title: `The record is ${verdicts[0]?.verdict ?? 'written'}`,
-      message: 'Every figure it counts in has followed in the same commit.',
+      title: `The record is ${verdicts[0]?.verdict ?? 'accepted'}`,
+      message: verdicts[0]
+        ? 'Every figure it counts in has followed in the same commit.'
+        : 'The log in front has it; the figures follow in a moment.',
     });
     await refresh();
   };

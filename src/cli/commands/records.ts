@@ -147,11 +147,15 @@ async function writeOne(
   });
   const verdict = refusalOf(reply) ?? accepted(reply);
   if (json) return write(`${verdict.text}\n`);
-  const { verdicts, batch, recorded_at } = JSON.parse(verdict.text) as {
+  const answer = JSON.parse(verdict.text) as {
     verdicts: { verdict: VerdictName; message?: string }[];
     batch: number;
     recorded_at: string;
+    log?: string;
+    sequence?: string;
   };
+  const { verdicts, batch, recorded_at, log, sequence } = answer;
+  if (log !== undefined) return print(`${id}: accepted by the log ${log} as message ${sequence}`);
   const [{ verdict: name, message }] = verdicts as [{ verdict: VerdictName; message?: string }];
   print(`${id}: ${name} in batch ${batch} (${recorded_at})`);
   if (message) note(message);

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { StreamDeclaration } from '../../engine/declaration.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
-import { openTallybook } from '../compose.ts';
+import { openLogInFront, openTallybook } from '../compose.ts';
 import {
   jsonSetting,
   type LedgerSettings,
@@ -25,7 +25,8 @@ interface ServeSettings extends LedgerSettings {
   streams?: string;
   usage?: string;
   allowWebhookHost?: string[];
-  log?: LogFormat;
+  log?: string;
+  logFormat?: LogFormat;
   json?: boolean;
 }
 
@@ -40,6 +41,7 @@ Examples:
   $ tallybook serve                                    ./tallybook-data on http://127.0.0.1:8080
   $ tallybook serve --data /var/lib/tallybook --host 0.0.0.0 --streams streams.json
   $ tallybook serve --no-auth                          no keys, on a loopback address only
+  $ tallybook serve --log nats://n1,n2,n3/tallybook    what comes in is safe in a log of NATS first
 
 The first start writes a key that may do everything into DIR/admin.key. While it runs, all other commands with the
 same --data go through it. It stops cleanly on SIGTERM and Ctrl-C; a second one does not wait for open requests.
@@ -69,8 +71,9 @@ Traces go to an OpenTelemetry collector when OTEL_EXPORTER_OTLP_ENDPOINT says wh
         { repeat: true },
       ),
     )
+    .addOption(setting('--log <url>', 'put a log of NATS JetStream in front: nats://HOST,HOST,HOST/NAME'))
     .addOption(
-      setting('--log <format>', 'log on stderr; text in a terminal, else json', {
+      setting('--log-format <format>', 'what happens, on stderr: as text in a terminal, else as json', {
         choices: ['json', 'text'],
       }),
     )
@@ -90,6 +93,7 @@ async function serve({
   threads,
   systems,
   log,
+  logFormat,
   json,
 }: ServeSettings): Promise<void> {
   checkNoAuth(host, auth);
@@ -102,11 +106,12 @@ async function serve({
     threads,
     systems,
     usage: elsewhere?.ask,
-    log: await serverLog(log),
+    log: await serverLog(logFormat),
     webhooks: { allowedHosts: listOf(allowWebhookHost) ?? [] },
   });
   try {
     await declare(tallybook, declared);
+    if (log !== undefined) await openLogInFront(tallybook, log);
   } catch (error) {
     await tallybook.close();
     throw error;

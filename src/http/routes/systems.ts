@@ -66,7 +66,7 @@ function takeBytes(app: FastifyInstance, tallybook: Tallybook): void {
   // Before the body is read: what cannot be taken in is not even received.
   app.addHook('preParsing', (_request, _reply, _payload, done) => {
     try {
-      tallybook.writer.refuseWhenFull();
+      tallybook.refuseWhenFull();
       done();
     } catch (error) {
       done(error as Error);

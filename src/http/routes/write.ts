@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Form } from '../../engine/forms.ts';
+import { isLogged } from '../../engine/front-log.ts';
 import { recordWithId } from '../../engine/record-id.ts';
 import { documentText, oneText } from '../../engine/record-texts.ts';
 import type { Stream } from '../../engine/stream.ts';
@@ -18,7 +19,7 @@ import {
 } from '../deliveries.ts';
 import { sendOneReceipt, sendReceipt } from '../receipts.ts';
 import { type Address, refuseOtherForm } from '../records-address.ts';
-import { problems, ReceiptSchema, RefusedSchema } from '../schemas.ts';
+import { LoggedSchema, problems, ReceiptSchema, RefusedSchema } from '../schemas.ts';
 import { closed, reasonParameter } from './parameters.ts';
 
 const verdictsParameter = {
@@ -38,12 +39,17 @@ const WriteQuery = Type.Object(
   },
   closed,
 );
+const logged = {
+  ...LoggedSchema,
+  description: 'Accepted by the log in front, where there is one: a message, and no verdicts yet',
+};
 const alone = {
   200: {
     ...ReceiptSchema,
     description: 'The verdict is duplicate or corrected; for many records: the receipt, whatever the mix',
   },
   201: { ...ReceiptSchema, description: 'One record, accepted' },
+  202: logged,
   409: { description: 'A conflict', content: { 'application/problem+json': { schema: RefusedSchema } } },
   422: { description: 'Rejected', content: { 'application/problem+json': { schema: RefusedSchema } } },
   ...problems,
@@ -74,7 +80,7 @@ export function writeRoutes(
   app.addHook('preParsing', (request, _reply, _payload, done) => {
     try {
       address.shapeOf(request);
-      tallybook.writer.refuseWhenFull();
+      tallybook.refuseWhenFull();
       done();
     } catch (error) {
       done(error as Error);
@@ -88,7 +94,7 @@ export function writeRoutes(
       schema: {
         summary: `Send ${plural}`,
         description:
-          'One JSON object, an array, NDJSON, CSV or TSV with a header row; plain, gzip or zstd. The answer comes after the commit: what it counts is on disk and in the next answer.',
+          'One JSON object, an array, NDJSON, CSV or TSV with a header row; plain, gzip or zstd. The answer comes after the commit: what it counts is on disk and in the next answer. Behind a log it is 202, and the verdicts follow.',
         tags: [tag],
         params,
         querystring: WriteQuery,
@@ -106,8 +112,8 @@ export function writeRoutes(
         allVerdicts: verdicts === 'all',
       });
       return outcome.alone
-        ? sendOneReceipt(reply, outcome.receipt)
-        : sendReceipt(reply, outcome.receipt, verdicts === 'all');
+        ? sendOneReceipt(reply, outcome.taken)
+        : sendReceipt(reply, outcome.taken, verdicts === 'all');
     },
   );
 
@@ -130,8 +136,7 @@ export function writeRoutes(
       const { stream, form } = shapeOf(request);
       const text = recordWithId(stream, params.id, oneRecord(request.body as RecordsBody | undefined));
       const delivery = { stream, form, mode: 'upsert' as const, source: source.name, reason: query.reason };
-      const receipt = await publishOne(tallybook, text, [params.id], delivery);
-      return sendOneReceipt(reply, receipt);
+      return sendOneReceipt(reply, await publishOne(tallybook, text, [params.id], delivery));
     },
   );
 
@@ -144,7 +149,7 @@ export function writeRoutes(
         tags: [tag],
         params: recordParams,
         querystring: Type.Object(reasonParameter, closed),
-        response: { 200: ReceiptSchema, ...problems },
+        response: { 200: ReceiptSchema, 202: logged, ...problems },
       },
     },
     async (request, reply) => {
@@ -158,11 +163,11 @@ export function writeRoutes(
         source: source.name,
         reason: query.reason,
       };
-      const receipt = await publishOne(tallybook, JSON.stringify(params.id), [''], delivery);
-      const verdict = receipt.verdicts[0]!;
-      if (verdict.code === 'not_found')
+      const taken = await publishOne(tallybook, JSON.stringify(params.id), [''], delivery);
+      const verdict = isLogged(taken) ? undefined : taken.verdicts[0]!;
+      if (verdict?.code === 'not_found')
         throw new TallybookError('unknown_record', `${verdict.message} (${params.id.slice(0, 100)})`);
-      return sendOneReceipt(reply, receipt);
+      return sendOneReceipt(reply, taken);
     },
   );
 
@@ -176,12 +181,12 @@ export function writeRoutes(
         tags: [tag],
         params,
         querystring: Type.Object({ ...verdictsParameter, ...reasonParameter }, closed),
-        response: { 200: ReceiptSchema, ...problems },
+        response: { 200: ReceiptSchema, 202: logged, ...problems },
       },
     },
     async (request, reply) => {
       const { verdicts, reason } = request.query;
-      const { receipt } = await publishBody(tallybook, request.body as RecordsBody | undefined, {
+      const { taken } = await publishBody(tallybook, request.body as RecordsBody | undefined, {
         stream: shapeOf(request).stream,
         form: undefined,
         mode: 'retract',
@@ -190,7 +195,7 @@ export function writeRoutes(
         idempotencyKey: undefined,
         allVerdicts: verdicts === 'all',
       });
-      return sendReceipt(reply, receipt, verdicts === 'all');
+      return sendReceipt(reply, taken, verdicts === 'all');
     },
   );
 }

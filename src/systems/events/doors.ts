@@ -6,11 +6,11 @@ import { isUtf8 } from 'node:buffer';
 import { Type } from 'typebox';
 import { TallybookError } from '../../engine/errors.ts';
 import { arrayElements } from '../../engine/exact-json.ts';
+import { isLogged, type Taken } from '../../engine/front-log.ts';
 import { limits } from '../../engine/limits.ts';
 import { fallbackIds, idPrefix } from '../../engine/record-id.ts';
 import { boundedText, linesOf, type RecordTexts } from '../../engine/record-texts.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
-import type { Receipt } from '../../engine/verdicts.ts';
 import type { Route, RouteRequest } from '../system.ts';
 import { eventsStream } from './streams.ts';
 
@@ -61,7 +61,8 @@ async function take(request: RouteRequest, all: boolean) {
   const received = receive(request.bytes, request.contentType);
   const list = all || received.alone ? ('verdicts' as const) : ('errors' as const);
   const receipt = await publishEvents(request, received, list === 'verdicts');
-  if (received.alone && receipt.verdicts[0]!.code === 'unreadable') refuseUnreadable(received);
+  const unreadable = isLogged(receipt) || receipt.verdicts[0]?.code === 'unreadable';
+  if (received.alone && unreadable) refuseUnreadable(received);
   return { status: 202, receipt, list };
 }
 
@@ -82,27 +83,28 @@ function receive(bytes: Buffer = Buffer.alloc(0), contentType: string): Received
   return { texts: [boundedText(text)], undecodable: undefined, alone: true };
 }
 
-/** Writes events; the receipt comes after the commit. */
+/** Takes in events: the receipt comes after the commit, or what the log says when it has them. */
 export function publishEvents(
   { tallybook, source, idempotencyKey }: Pick<RouteRequest, 'tallybook' | 'source' | 'idempotencyKey'>,
   { texts, undecodable }: RecordTexts,
   allVerdicts: boolean,
-): Promise<Receipt> {
+): Promise<Taken> {
   const stream = currentStream(tallybook);
   const prefix = () => idPrefix(source.name, stream, idempotencyKey);
-  return tallybook.write({
+  const delivery = {
     stream,
-    mode: 'insert',
+    mode: 'insert' as const,
     source: source.name,
     reason: undefined,
     content: {
-      kind: 'texts',
+      kind: 'texts' as const,
       texts,
       fallbackIds: fallbackIds(stream, prefix, texts.length),
       ...(undecodable && { undecodable }),
     },
     allVerdicts,
-  });
+  };
+  return tallybook.take(delivery, idempotencyKey);
 }
 
 /** As it is now: users may have added to it. */
@@ -130,10 +132,15 @@ function whyNoJson(text: string): string | undefined {
 
 function receiptSchema() {
   return Type.Object(
-    { batch: Type.Integer(), recorded_at: Type.String(), received: Type.Integer() },
+    {
+      batch: Type.Optional(Type.Integer()),
+      recorded_at: Type.Optional(Type.String()),
+      received: Type.Integer(),
+    },
     {
       additionalProperties: true,
-      description: 'The receipt: counts of verdicts, and the verdicts in `verdicts` or `errors`.',
+      description:
+        'The receipt: counts of verdicts, and the verdicts in `verdicts` or `errors`. Behind a log in front: `log`, `sequence` and `repeated`, and no verdicts yet.',
     },
   );
 }
