@@ -16,6 +16,7 @@ const rooms: Record<string, string[]> = {
   'src/engine/': [],
   'src/stores/duckdb/': ['src/engine/'],
   'src/stores/memory/': ['src/engine/'],
+  'src/stores/clickhouse/': ['src/engine/'],
   // SQL for the databases of users: it knows the statements, and neither who connects nor what ships with it.
   'src/postgres/': ['src/engine/'],
   'src/systems/': ['src/engine/'],
@@ -40,6 +41,7 @@ test('imports point one way: engine <- stores, systems <- http <- cli', () => {
 
 /** Packages that belong to one room; Node's own modules and those that are not here may be used anywhere. */
 const packages: Record<string, string[]> = {
+  '@clickhouse/client': ['src/stores/clickhouse/'],
   '@duckdb/node-api': ['src/stores/duckdb/'],
   fastify: ['src/http/', 'src/cli/'],
   '@fastify/helmet': ['src/http/'],

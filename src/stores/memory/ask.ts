@@ -11,10 +11,11 @@ import { toScaled } from '../../engine/decimal.ts';
 import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
 import type { Having, Measure, Question } from '../../engine/question.ts';
 import { type Share, unitsNeeded } from '../../engine/share.ts';
+import { timeOf, type Values } from '../../engine/staging.ts';
 import type { Answer } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { compareValues, dimensionType, dimensionValue, fits, selects } from './compare.ts';
-import { asOf, type Ledger, type Line, standingLines, streamLedger, timeOf, type Values } from './ledger.ts';
+import { asOf, type Ledger, type Line, standingLines, streamLedger } from './ledger.ts';
 import { measureOf } from './measure.ts';
 
 interface Group {

@@ -7,12 +7,10 @@
  */
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
-import { microsOf } from '../../engine/field-types.ts';
+import { type Values, valueIn } from '../../engine/staging.ts';
 import type { AsOf, Entry } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { VerdictCounts, VerdictName } from '../../engine/verdicts.ts';
-
-export type Values = ReadonlyMap<string, string | null>;
 
 export interface Line {
   seq: number;
@@ -97,15 +95,6 @@ export function standingLines(lines: Line[], knownAt: Micros | undefined): Line[
   const known = lines.filter((line) => knownAt === undefined || line.recordedAt <= knownAt);
   const takenBack = new Set(known.map((line) => line.reverses));
   return known.filter((line) => line.sign === 1 && !takenBack.has(line.seq));
-}
-
-/** A record's own time; undefined in a stream that declares none. */
-export function timeOf(stream: Stream, line: { values: Values }): Micros | undefined {
-  return stream.time && microsOf(stream.time, line.values.get(stream.time.name)!);
-}
-
-export function valueIn(values: Values, field: string): string | null {
-  return values.get(field) ?? null;
 }
 
 export function valuesInOrder(stream: Stream, values: Values): (string | null)[] {

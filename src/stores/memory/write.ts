@@ -2,9 +2,10 @@
  * How lines get into the ledger: a record is written with sign +1, and taken back by a copy of its line with
  * sign -1. Nothing is ever overwritten.
  */
+import type { Values } from '../../engine/staging.ts';
 import type { Delivery } from '../../engine/store.ts';
 import type { VerdictName } from '../../engine/verdicts.ts';
-import type { Batch, Ledger, Line, StreamLedger, Values } from './ledger.ts';
+import type { Batch, Ledger, Line, StreamLedger } from './ledger.ts';
 
 /** What one delivery is published with. */
 export interface Publishing {

@@ -3,19 +3,31 @@
  * name a field twice, a field that is not declared, do its values fit, is it too old or too far ahead.
  * What comes by a record's id is decided when it is published.
  */
-import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
+import { formatTimestamp, type Micros } from './calendar.ts';
 import {
   checkValue,
   type Field,
+  microsOf,
   type RawValue,
   refusalMessage,
   type ValueCode,
-} from '../../engine/field-types.ts';
-import { limits } from '../../engine/limits.ts';
-import type { Stream } from '../../engine/stream.ts';
-import { type RejectCode, recordMessages } from '../../engine/verdicts.ts';
-import { timeOf, type Values } from './ledger.ts';
-import type { Row } from './read.ts';
+} from './field-types.ts';
+import { limits } from './limits.ts';
+import type { Row } from './record-rows.ts';
+import type { Stream } from './stream.ts';
+import { type RejectCode, recordMessages } from './verdicts.ts';
+
+/** By field name: a stream may get new fields while it runs, so a record from before may have no value there. */
+export type Values = ReadonlyMap<string, string | null>;
+
+/** A record's own time; undefined in a stream that declares none. */
+export function timeOf(stream: Stream, record: { values: Values }): Micros | undefined {
+  return stream.time && microsOf(stream.time, record.values.get(stream.time.name)!);
+}
+
+export function valueIn(values: Values, field: string): string | null {
+  return values.get(field) ?? null;
+}
 
 export interface Refusal {
   code: RejectCode;
