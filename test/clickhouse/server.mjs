@@ -63,7 +63,7 @@ function statementOf(url, body) {
     }
   }
   const text = query === '' ? body : body === '' ? query : `${query}\n${body}`;
-  return { text: [...sets, text].join(';\n'), resets };
+  return { sets, text, resets };
 }
 
 const server = createServer(async (request, response) => {
@@ -76,10 +76,12 @@ const server = createServer(async (request, response) => {
     await readForm(request.headers, body, url);
     body = '';
   }
-  const { text, resets } = statementOf(url, body.toString());
+  const { sets, text, resets } = statementOf(url, body.toString());
   try {
     const bytes = await withSession(async (session) => {
       try {
+        // One by one: how long a statement may be is one of the settings.
+        for (const set of sets) await session.queryAsync(set, { format: 'TSV' });
         return (await session.queryAsync(text, { format: url.searchParams.get('default_format') ?? 'TSV' })).bytes();
       } finally {
         for (const reset of resets) await session.queryAsync(reset, { format: 'TSV' });

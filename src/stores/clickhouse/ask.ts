@@ -127,18 +127,18 @@ function piecesGrouping(
     return `${select}, toInt64(${grouping.records}) as r ${rest}`;
   });
   let next = 0;
-  const part = (): string => `sum(e.m${next++})`;
+  const part = (): string => `sum(_e.m${next++})`;
   const measureOf = (measure: Measure): string => {
     if (measure.name === 'greatest') return `greatest(${measure.parts.map(measureOf).join(', ')})`;
     return measure.name === 'avg' ? average(part(), part()) : part();
   };
   return {
-    from: `(${selects.join(' union all ')}) e`,
+    from: `(${selects.join(' union all ')}) _e`,
     conditions: [],
-    bucket: question.every === 'all' ? undefined : 'e.b',
-    dimensions: question.by.map((_, i) => `e.d${i}`),
+    bucket: question.every === 'all' ? undefined : '_e.b',
+    dimensions: question.by.map((_, i) => `_e.d${i}`),
     measures: question.measures.map(measureOf),
-    records: 'sum(e.r)',
+    records: 'sum(_e.r)',
   };
 }
 
@@ -169,10 +169,10 @@ function ledgerGrouping(
   const standing = question.measures.some(
     ({ name }) => name === 'min' || name === 'max' || name === 'count_distinct',
   );
-  const sign = standing || touchedAfter !== undefined ? '1' : 'e._sign';
+  const sign = standing || touchedAfter !== undefined ? '1' : '_e._sign';
   const value = (field: Field): string => unitsOf(field, fieldValue(stream, field));
   return {
-    from: `${entriesOf(stream)} e`,
+    from: `${entriesOf(stream)} _e`,
     conditions: [
       ...(standing ? standingConditions(stream, known) : known),
       ...selectionSql(stream, question, parameters),
@@ -271,24 +271,24 @@ function rollupGrouping(
     [question.to, '<'],
   ] as const)
     if (edge !== undefined && rollup.every !== 'all')
-      conditions.push(`e._bucket ${sign} ${keptBucket(edge, rollup)}`);
+      conditions.push(`_e._bucket ${sign} ${keptBucket(edge, rollup)}`);
   return {
-    from: `${rollupOf(stream, rollup)} e`,
+    from: `${rollupOf(stream, rollup)} _e`,
     conditions,
     bucket:
       question.every === 'all'
         ? undefined
-        : coarserBucket('e._bucket', rollup.every, question.every, question.tz, bounds),
-    dimensions: question.by.map(({ field }) => `e.${quote(field.name)}`),
+        : coarserBucket('_e._bucket', rollup.every, question.every, question.tz, bounds),
+    dimensions: question.by.map(({ field }) => `_e.${quote(field.name)}`),
     measures: question.measures.map((measure) =>
       measureSql(local, measure, parameters, {
         units: keptUnits,
-        count: 'e._count',
+        count: '_e._count',
         // A rollup averages fields alone that always have a value.
-        counted: () => 'e._count',
+        counted: () => '_e._count',
       }),
     ),
-    records: 'sum(e._count)',
+    records: 'sum(_e._count)',
   };
 }
 

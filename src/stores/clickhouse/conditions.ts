@@ -61,7 +61,9 @@ export function comparison(
     case 'ne':
       return `(isNull(${value}) or ${value} != ${parameters.add(texts[0]!, type)})`;
     case 'in':
-      return texts.length === 0 ? 'false' : `${value} in ${parameters.add(texts, `Array(${type})`)}`;
+      if (texts.length === 0) return 'false';
+      // The client writes lists of texts with quotes, and numbers have none.
+      return `${value} in ${parameters.add(type === 'String' ? texts : `[${texts.join(',')}]`, `Array(${type})`)}`;
     case 'like':
       // A backslash escapes what follows in ClickHouse, and nothing here.
       return `${value} like ${parameters.add(texts[0]!.replaceAll('\\', '\\\\'), type)}`;

@@ -175,8 +175,8 @@ export class StreamDraft {
     if (seqs.length === 0) return new Map();
     const { fields } = this.stream;
     const rows = await this.#draft.connection.rows(
-      `select e._seq, ${fields.map((field) => fieldValue(this.stream, field)).join(', ') || '0'} from ${entriesOf(this.stream)} e
-       where e._seq in (${seqs.join(', ')}) and ${this.#draft.state.visible(this.#underWay)}`,
+      `select _e._seq, ${fields.map((field) => fieldValue(this.stream, field)).join(', ') || '0'} from ${entriesOf(this.stream)} _e
+       where _e._seq in (${seqs.join(', ')}) and ${this.#draft.state.visible(this.#underWay)}`,
     );
     return new Map(
       rows.map(([seq, ...cells]) => [

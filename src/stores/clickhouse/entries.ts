@@ -13,7 +13,7 @@ const fixedColumns = 5;
 
 function entrySelect(stream: Stream): string {
   const values = stream.fields.map((field) => fieldValue(stream, field));
-  return `select ${['e._seq', 'e._part', 'e._sign', 'e._reverses', 'e._id', ...values].join(', ')} from ${entriesOf(stream)} e`;
+  return `select ${['_e._seq', '_e._part', '_e._sign', '_e._reverses', '_e._id', ...values].join(', ')} from ${entriesOf(stream)} _e`;
 }
 
 async function readEntries(connection: Connection, stream: Stream, rows: Cell[][]): Promise<Entry[]> {
@@ -45,11 +45,11 @@ export async function listEntries(
   ];
   if (source !== undefined)
     conditions.push(
-      `e._part in (select part from ${commitsTable} where kind = 'part' and source = ${parameters.add(source, 'String')})`,
+      `_e._part in (select part from ${commitsTable} where kind = 'part' and source = ${parameters.add(source, 'String')})`,
     );
-  if (after !== undefined) conditions.push(`e._seq ${newestFirst ? '<' : '>'} ${BigInt(after)}`);
+  if (after !== undefined) conditions.push(`_e._seq ${newestFirst ? '<' : '>'} ${BigInt(after)}`);
   const rows = await connection.rows(
-    `${entrySelect(stream)} where ${conditions.join(' and ')} order by e._seq ${newestFirst ? 'desc' : 'asc'} limit ${limit}`,
+    `${entrySelect(stream)} where ${conditions.join(' and ')} order by _e._seq ${newestFirst ? 'desc' : 'asc'} limit ${limit}`,
     parameters.values,
   );
   return readEntries(connection, stream, rows);
@@ -65,27 +65,23 @@ export async function fateOf(
   id: string,
 ): Promise<Fate> {
   const parameters = new Parameters();
-  const ofTheId = `e._hash = ${hashOf(id)} and e._id = ${parameters.add(id, 'String')}`;
+  const ofTheId = `_e._hash = ${hashOf(id)} and _e._id = ${parameters.add(id, 'String')}`;
   const found = await connection.rows(
-    `${entrySelect(stream)} where ${ofTheId} and ${seen(stream, state, '').join(' and ')} order by e._seq`,
+    `${entrySelect(stream)} where ${ofTheId} and ${seen(stream, state, '').join(' and ')} order by _e._seq`,
     parameters.values,
   );
   const entries = await readEntries(connection, stream, found);
   const reversed = new Set(entries.map(({ reverses }) => reverses));
+  // A correction writes a reversal and the record right behind it, in one part; a retraction has a part of its own.
+  const corrects = (i: number): boolean =>
+    entries[i]?.sign === -1 &&
+    entries[i + 1]?.sign === 1 &&
+    found[i]![1] === found[i + 1]![1] &&
+    BigInt(entries[i]!.seq) + 1n === BigInt(entries[i + 1]!.seq);
   const told = entries.flatMap((entry, i): Told[] => {
-    // A reversal right before, in the same batch, makes a correction; its seq is one less.
-    const corrects = (before: Entry | undefined, after: Entry | undefined): boolean =>
-      before?.sign === -1 &&
-      after?.sign === 1 &&
-      before.batch === after.batch &&
-      BigInt(before.seq) + 1n === BigInt(after.seq);
-    if (entry.sign === 1) {
-      const verdict = corrects(entries[i - 1], entry) ? 'corrected' : 'accepted';
-      return [[0, { verdict, ...common(entry), values: entry.values }]];
-    }
-    return corrects(entry, entries[i + 1])
-      ? []
-      : [[0, { verdict: 'retracted', ...common(entry), values: entry.values }]];
+    if (entry.sign === -1 && corrects(i)) return [];
+    const verdict = entry.sign === -1 ? 'retracted' : corrects(i - 1) ? 'corrected' : 'accepted';
+    return [[0, { verdict, ...common(entry), values: entry.values }]];
   });
   const [again, refused] = await Promise.all([
     repeats(connection, state, stream, entries),
@@ -138,8 +134,8 @@ async function refusals(
 ): Promise<Told[]> {
   const parameters = new Parameters();
   const rows = await connection.rows(
-    `${entrySelect(rejectsStream)} where e._sign = 1 and e.stream = ${parameters.add(stream.name, 'String')}
-       and e.record_id = ${parameters.add(id, 'String')} and ${state.visible()} order by e._seq`,
+    `${entrySelect(rejectsStream)} where _e._sign = 1 and _e.stream = ${parameters.add(stream.name, 'String')}
+       and _e.record_id = ${parameters.add(id, 'String')} and ${state.visible()} order by _e._seq`,
     parameters.values,
   );
   const code = rejectsStream.fields.findIndex((field) => field.name === 'code');

@@ -27,7 +27,7 @@ export function storedFields(stream: Stream): Field[] {
 
 /** The value of a field in a row of entries, `e`. */
 export function fieldValue(stream: Stream, field: Field): string {
-  return field === stream.id && sqlType(field) === 'String' ? 'e._id' : `e.${quote(field.name)}`;
+  return field === stream.id && sqlType(field) === 'String' ? '_e._id' : `_e.${quote(field.name)}`;
 }
 
 /**

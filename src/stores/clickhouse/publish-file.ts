@@ -262,10 +262,10 @@ class FileWork {
     const { stream } = this.#delivery;
     const conditions = standingConditions(stream, seen(stream, state, ''));
     for (let after = '-1'; ; ) {
-      const rows = await connection.rows(`select e._seq, e._id from ${entriesOf(stream)} e
-        where ${conditions.join(' and ')} and e._seq > ${after}
-          and e._part in (select part from ${commitsTable} where kind = 'part' and import = ${imported})
-        order by e._seq limit ${blockRows}`);
+      const rows = await connection.rows(`select _e._seq, _e._id from ${entriesOf(stream)} _e
+        where ${conditions.join(' and ')} and _e._seq > ${after}
+          and _e._part in (select part from ${commitsTable} where kind = 'part' and import = ${imported})
+        order by _e._seq limit ${blockRows}`);
       if (rows.length === 0) return;
       after = String(rows.at(-1)![0]);
       const ids = rows.map(([, id]) => String(id));

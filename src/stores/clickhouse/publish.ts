@@ -94,10 +94,10 @@ export async function writeSums(
   parts: readonly bigint[],
   bounds: { from: Micros; to: Micros },
 ): Promise<void> {
-  const conditions = [`e._part in (${parts.join(', ')})`];
+  const conditions = [`_e._part in (${parts.join(', ')})`];
   await Promise.all(
     keptRollups(stream, state).map((rollup) =>
-      addSums(connection, stream, rollup, bounds, { conditions, part: 'e._part' }, `sums ${parts[0]}`),
+      addSums(connection, stream, rollup, bounds, { conditions, part: '_e._part' }, `sums ${parts[0]}`),
     ),
   );
 }

@@ -6,7 +6,7 @@ import { bucketExpression } from './buckets.ts';
 import type { Connection } from './connection.ts';
 import type { KnownRollup, LedgerState } from './ledger-state.ts';
 import { entriesOf, fieldValue, quote, rollupOf, rollupTable, unitsOf } from './names.ts';
-import { keptSum, keptUnits, sumColumn } from './schema.ts';
+import { inUnits, keptSum, keptUnits, sumColumn } from './schema.ts';
 import { instantOf } from './standing.ts';
 
 export interface Bounds {
@@ -31,15 +31,15 @@ export function partialSums(
     rollup.every === 'all' || !stream.time
       ? 'toInt64(0)'
       : `toInt64(${bucketExpression(instantOf(stream), rollup.every, rollup.tz, bounds)})`;
-  const sign = negative ? '-e._sign' : 'e._sign';
-  const sums = rollup.sum.map(
-    (field) =>
-      `${keptSum(field, `assumeNotNull(coalesce(sum(${sign} * ${unitsOf(field, fieldValue(stream, field))}), 0))`)} as ${sumColumn(field)}`,
-  );
-  const by = rollup.by.map((field) => `${fieldValue(stream, field)} as ${quote(field.name)}`);
-  return `select ${[`${bucket} as _bucket`, ...by, `toUInt64(${part}) as _part`, `${dropped} as _dropped`, ...sums, `sum(${sign}) as _count`].join(', ')}
-    from ${entriesOf(stream)} e where ${conditions.join(' and ')}
-    group by ${['_bucket', ...rollup.by.map(({ name }) => quote(name)), '_part'].join(', ')}`;
+  const sign = negative ? '-_e._sign' : '_e._sign';
+  const sums = rollup.sum.map((field, i) => {
+    const units = `coalesce(sum(${sign} * ${unitsOf(field, fieldValue(stream, field))}), 0)`;
+    return `${keptSum(field, `assumeNotNull(${units})`)} as s${i}`;
+  });
+  const by = rollup.by.map((field, i) => `${fieldValue(stream, field)} as d${i}`);
+  const keys = ['b', ...by.map((_, i) => `d${i}`), 'p'];
+  return `select ${[`${bucket} as b`, ...by, `toUInt64(${part}) as p`, dropped, ...sums, `sum(${sign}) as c`].join(', ')}
+    from ${entriesOf(stream)} _e where ${conditions.join(' and ')} group by ${keys.join(', ')}`;
 }
 
 const columnsOf = (rollup: Rollup): string =>
@@ -97,7 +97,7 @@ export async function boundsOf(connection: Connection, stream: Stream, condition
   if (!stream.time) return { from: 0n, to: 0n };
   const instant = instantOf(stream);
   const [row] = await connection.rows(
-    `select min(${instant}), max(${instant}) from ${entriesOf(stream)} e where ${conditions.join(' and ')}`,
+    `select min(${instant}), max(${instant}) from ${entriesOf(stream)} _e where ${conditions.join(' and ')}`,
   );
   const [from, to] = row!;
   if (from === null || to === null) return { from: 0n, to: 0n };
@@ -115,16 +115,14 @@ export async function differences(
   conditions: string[],
 ): Promise<number> {
   const bounds = await boundsOf(connection, stream, conditions);
-  const keys = ['_bucket', ...rollup.by.map(({ name }) => quote(name))].join(', ');
-  const units = (sign: string) =>
-    rollup.sum.map((field) => `${sign}toInt256(${keptUnits(field)}) as ${quote(`u_${field.name}`)}`);
-  const side = (from: string, sign: string) =>
-    `select ${[keys, ...units(sign), `${sign}_count as c`].join(', ')} from ${from}`;
-  const kept = `(select * from ${rollupOf(stream, rollup)} where ${state.visible()} and _dropped = 0) e`;
-  const counted = `(${partialSums(stream, rollup, bounds, { conditions, part: '0' })}) e`;
+  const keys = ['b', ...rollup.by.map((_, i) => `d${i}`)].join(', ');
+  const units = rollup.sum.map((field, i) => `toInt256(${keptUnits(field)}) as u${i}`);
+  const kept = `select ${['_e._bucket as b', ...rollup.by.map(({ name }, i) => `_e.${quote(name)} as d${i}`), ...units, '_e._count as c'].join(', ')}
+    from ${rollupOf(stream, rollup)} _e where ${state.visible()} and _dropped = 0`;
+  const counted = `select ${[keys, ...rollup.sum.map((field, i) => `-toInt256(${inUnits(field, `s${i}`)})`), '-c'].join(', ')}
+    from (${partialSums(stream, rollup, bounds, { conditions, part: '0' })})`;
   const [row] = await connection.rows(`select count() from (
-      select ${keys} from (${side(kept, '')} union all ${side(counted, '-')})
-      group by ${keys}
-      having ${[...rollup.sum.map((field) => `sum(${quote(`u_${field.name}`)}) != 0`), 'sum(c) != 0'].join(' or ')})`);
+      select ${keys} from (${kept} union all ${counted}) group by ${keys}
+      having ${[...rollup.sum.map((_, i) => `sum(u${i}) != 0`), 'sum(c) != 0'].join(' or ')})`);
   return Number(row![0]);
 }

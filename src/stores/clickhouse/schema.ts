@@ -144,10 +144,11 @@ function sumType(field: Field): string {
 }
 
 /** A kept sum in units of its last digit. */
-export function keptUnits(field: Field): string {
-  const value = `e.${sumColumn(field)}`;
-  return field.type === 'decimal' ? `reinterpret(${value}, 'Int${isNarrow(field) ? 128 : 256}')` : value;
+export function inUnits(field: Field, kept: string): string {
+  return field.type === 'decimal' ? `reinterpret(${kept}, 'Int${isNarrow(field) ? 128 : 256}')` : kept;
 }
+
+export const keptUnits = (field: Field): string => inUnits(field, `_e.${sumColumn(field)}`);
 
 /** Units as they are kept. */
 export function keptSum(field: Field, units: string): string {

@@ -22,7 +22,7 @@ export function instantOf(stream: Stream): string {
 export function standingConditions(stream: Stream, conditions: string[]): string[] {
   return [
     ...conditions,
-    'e._sign = 1',
-    `e._seq not in (select assumeNotNull(e._reverses) from ${entriesOf(stream)} e where ${[...conditions, 'e._sign = -1'].join(' and ')})`,
+    '_e._sign = 1',
+    `_e._seq not in (select assumeNotNull(_e._reverses) from ${entriesOf(stream)} _e where ${[...conditions, '_e._sign = -1'].join(' and ')})`,
   ];
 }

@@ -28,7 +28,7 @@ export async function dropRecords(
     await addSums(connection, stream, rollup, bounds, { ...of, negative: true }, `taken out ${part}`);
   }
   const [row] = await connection.rows(
-    `select count() from ${entriesOf(stream)} e where ${conditions.join(' and ')}`,
+    `select count() from ${entriesOf(stream)} _e where ${conditions.join(' and ')}`,
   );
   const stamp = await state.take(
     [{ kind: 'drop', stream: stream.name, part, value: String(before) }],
@@ -41,7 +41,7 @@ export async function dropRecords(
 export async function freeDropped(connection: Connection, state: LedgerState, stream: Stream): Promise<void> {
   const { droppedBefore } = state.books(stream.name);
   if (droppedBefore === undefined) return;
-  const gone = `${instantOf(stream).replaceAll('e.', '')} < ${droppedBefore}`;
+  const gone = `${instantOf(stream).replaceAll('_e.', '')} < ${droppedBefore}`;
   await connection.execute(
     `delete from ${duplicatesOf(stream)} where _seq in (select _seq from ${entriesOf(stream)} where ${gone})`,
   );
@@ -69,30 +69,30 @@ export async function verifyStream(
   check(
     'an id has at most one standing record',
     await number(
-      `select count() from (select _id from ${entries} e where ${standingConditions(stream, conditions).join(' and ')} group by _hash, _id having count() > 1)`,
+      `select count() from (select _id from ${entries} _e where ${standingConditions(stream, conditions).join(' and ')} group by _hash, _id having count() > 1)`,
     ),
     'ids with more than one',
   );
   check(
     'every entry of sign -1 takes back one record of the same id',
     (await number(
-      `select countIf((assumeNotNull(e._reverses), e._id) not in (select (e._seq, e._id) from ${entries} e where ${where} and e._sign = 1))
-       from ${entries} e where ${where} and e._sign = -1`,
+      `select countIf((assumeNotNull(_e._reverses), _e._id) not in (select (_e._seq, _e._id) from ${entries} _e where ${where} and _e._sign = 1))
+       from ${entries} _e where ${where} and _e._sign = -1`,
     )) +
       (await number(
-        `select count() from (select _reverses from ${entries} e where ${where} and _sign = -1 group by _reverses having count() > 1)`,
+        `select count() from (select _reverses from ${entries} _e where ${where} and _sign = -1 group by _reverses having count() > 1)`,
       )),
     'that do not',
   );
   check(
     'seqs are unique',
-    await number(`select count() - uniqExact(_seq) from ${entries} e where ${where}`),
+    await number(`select count() - uniqExact(_seq) from ${entries} _e where ${where}`),
     'used twice',
   );
   check(
     'hashes match ids',
     await number(
-      `select countIf(_hash != reinterpretAsUInt64(reverse(substring(MD5(_id), 1, 8)))) from ${entries} e where ${where}`,
+      `select countIf(_hash != reinterpretAsUInt64(reverse(substring(MD5(_id), 1, 8)))) from ${entries} _e where ${where}`,
     ),
     'that do not',
   );
@@ -111,8 +111,8 @@ export async function verifyStream(
     const difference = async (sql: string, expected: number) => Math.abs((await number(sql)) - expected);
     check(
       'receipts add up to the entries',
-      (await difference(`select countIf(_sign = 1) from ${entries} e where ${where}`, added)) +
-        (await difference(`select countIf(_sign = -1) from ${entries} e where ${where}`, taken)) +
+      (await difference(`select countIf(_sign = 1) from ${entries} _e where ${where}`, added)) +
+        (await difference(`select countIf(_sign = -1) from ${entries} _e where ${where}`, taken)) +
         (await difference(`select count() from ${duplicatesOf(stream)} where ${state.visible()}`, repeated)),
       'more or fewer',
     );
