@@ -82,7 +82,9 @@ const server = createServer(async (request, response) => {
       try {
         // One by one: how long a statement may be is one of the settings.
         for (const set of sets) await session.queryAsync(set, { format: 'TSV' });
-        return (await session.queryAsync(text, { format: url.searchParams.get('default_format') ?? 'TSV' })).bytes();
+        return (
+          await session.queryAsync(text, { format: url.searchParams.get('default_format') ?? 'TSV' })
+        ).bytes();
       } finally {
         for (const reset of resets) await session.queryAsync(reset, { format: 'TSV' });
       }

@@ -57,8 +57,7 @@ export async function ask(connection: Connection, state: LedgerState, plan: Plan
     of
       ? rollupGrouping(stream, of, asked, state, bounds, parameters)
       : ledgerGrouping(stream, asked, state, bounds, parameters);
-  const grouping =
-    pieces.length > 0 ? piecesGrouping(question, pieces, source) : source(rollup, question);
+  const grouping = pieces.length > 0 ? piecesGrouping(question, pieces, source) : source(rollup, question);
   const groups = groupsSql(question, grouping, parameters);
   const [rows, complete] = await Promise.all([
     question.share
@@ -203,12 +202,7 @@ interface RowValues {
   counted(field: Field): string;
 }
 
-function measureSql(
-  stream: Stream,
-  measure: Measure,
-  parameters: Parameters,
-  row: RowValues,
-): string {
+function measureSql(stream: Stream, measure: Measure, parameters: Parameters, row: RowValues): string {
   const { name, field, only, parts, weights } = measure;
   const conditions = only ? [conditionSql(stream, only, parameters)] : [];
   switch (name) {
@@ -231,7 +225,8 @@ function measureSql(
     case 'count_distinct':
       return aggregate('uniqExact', fieldValue(stream, field!), conditions);
     default:
-      return aggregate(name, fieldValue(stream, field!), conditions);
+      // The smallest of nothing is null, also where a column holds none.
+      return aggregate(name, `toNullable(${fieldValue(stream, field!)})`, conditions);
   }
 }
 
@@ -407,7 +402,9 @@ function comparedUnits(
   switch (operator) {
     case 'eq':
     case 'in':
-      return equals.length === 0 ? 'false' : `${units} in (${equals.map(({ floor }) => one(floor)).join(', ')})`;
+      return equals.length === 0
+        ? 'false'
+        : `${units} in (${equals.map(({ floor }) => one(floor)).join(', ')})`;
     case 'ne':
       return first!.exact ? `(isNull(${column}) or ${units} != ${one(first!.floor)})` : 'true';
     case 'gt':
@@ -496,7 +493,11 @@ function readRow(question: Question, row: Cell[]): (string | number | boolean | 
         : formatDate(Number(cell));
     if (i < by.length) {
       const { field, path } = by[i]!;
-      return path.length === 0 && field.type === 'boolean' ? (cell as boolean) : path.length === 0 ? textOf(field, cell) : String(cell);
+      return path.length === 0 && field.type === 'boolean'
+        ? (cell as boolean)
+        : path.length === 0
+          ? textOf(field, cell)
+          : String(cell);
     }
     const measure = measures[i - by.length - (hasBucket ? 1 : 0)]!;
     if (measure.name === 'count' || measure.name === 'count_distinct') return Number(cell);

@@ -74,8 +74,7 @@ function dateOfDays(days: string, every: Every): string {
   if (every === 'month') return `(${days} - ${dayOfYear} + ${monthStart(month)} - ${daysBefore})`;
   const year = `(intDiv(${days}, 146097) * 400 + ${yearOfEra} - (${month} < 10 and ${every === 'year' ? 'true' : `${month} = 0`}))`;
   // The quarters start in April, July and October; in January, the tenth month of the year before, and so does March.
-  const first =
-    every === 'year' ? '10' : `if(${month} = 0, 10, ${month} - (${month} + 2) % 3)`;
+  const first = every === 'year' ? '10' : `if(${month} = 0, 10, ${month} - (${month} + 2) % 3)`;
   return `(365 * ${year} + intDiv(${year}, 4) - intDiv(${year}, 100) + intDiv(${year}, 400) + ${monthStart(`(${first})`)} - ${daysBefore})`;
 }
 

@@ -66,7 +66,12 @@ export class Connection {
   }
 
   /** Inserts rows in one block. With the same token, a second insert changes nothing. */
-  async insert(table: string, columns: readonly string[], rows: readonly Cell[][], token: string): Promise<void> {
+  async insert(
+    table: string,
+    columns: readonly string[],
+    rows: readonly Cell[][],
+    token: string,
+  ): Promise<void> {
     if (rows.length === 0) return;
     await this.#attempt(() =>
       this.#client.insert({
@@ -74,7 +79,10 @@ export class Connection {
         columns: columns as [string, ...string[]],
         values: rows,
         format: 'JSONCompactEachRow',
-        clickhouse_settings: { insert_deduplication_token: token, max_insert_block_size: String(rows.length) },
+        clickhouse_settings: {
+          insert_deduplication_token: token,
+          max_insert_block_size: String(rows.length),
+        },
       }),
     );
   }

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Micros } from '../../engine/calendar.ts';
-import { type Values, timeOf } from '../../engine/staging.ts';
+import { timeOf, type Values } from '../../engine/staging.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { noCounts, type VerdictCounts } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
@@ -105,7 +105,15 @@ export class Draft {
   }
 }
 
-export function partLine({ number, stream, mode, source, import: imported, reason, counts }: DraftPart): CommitLine {
+export function partLine({
+  number,
+  stream,
+  mode,
+  source,
+  import: imported,
+  reason,
+  counts,
+}: DraftPart): CommitLine {
   return { kind: 'part', part: number, stream, mode, source, import: imported, reason, counts };
 }
 
@@ -156,10 +164,16 @@ export class StreamDraft {
     for (const id of ids) this.#known.set(id, { standing: undefined, last: undefined });
     const { droppedBefore } = state.books(this.stream.name);
     // Nearly always the ids are new. Of those that are dropped, only the values tell.
-    const read = await this.#read((droppedBefore === undefined ? standing : found).map(([, seq]) => String(seq)));
+    const read = await this.#read(
+      (droppedBefore === undefined ? standing : found).map(([, seq]) => String(seq)),
+    );
     const isDropped = (seq: string): boolean => {
       const values = read.get(seq);
-      return droppedBefore !== undefined && values !== undefined && timeOf(this.stream, { values })! < droppedBefore;
+      return (
+        droppedBefore !== undefined &&
+        values !== undefined &&
+        timeOf(this.stream, { values })! < droppedBefore
+      );
     };
     for (const [id, seq] of found) {
       const known = this.#known.get(String(id))!;

@@ -16,17 +16,18 @@ import type {
   EntriesRequest,
   Entry,
   Fate,
+  SharesLedger,
   Store,
   StreamState,
 } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
-import type { Receipt } from '../../engine/verdicts.ts';
+import { noCounts, type Receipt, type VerdictCounts } from '../../engine/verdicts.ts';
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
 import { LedgerState } from './ledger-state.ts';
 import { entriesTable, storedFields } from './names.ts';
-import { publishTexts, type TextDelivery, tooBusy, attemptsMax } from './publish.ts';
+import { attemptsMax, publishTexts, type TextDelivery, tooBusy } from './publish.ts';
 import { type FileDelivery, publishFile } from './publish-file.ts';
 import { addSums, boundsOf, declarationOf } from './rollups.ts';
 import { addColumn, type Cluster, commitTables, rollupTables, streamTables } from './schema.ts';
@@ -42,7 +43,10 @@ export interface ClickHouseStoreOptions {
   clock?: () => Micros;
 }
 
-export async function openClickHouseStore(options: ClickHouseStoreOptions): Promise<Store> {
+/** How often a process that is followed looks for what others have committed. */
+const followMilliseconds = 1_000;
+
+export async function openClickHouseStore(options: ClickHouseStoreOptions): Promise<Store & SharesLedger> {
   const connection = new Connection(options.address, options.cluster !== undefined);
   try {
     const [row] = await connection.rows('select currentDatabase()');
@@ -57,7 +61,8 @@ export async function openClickHouseStore(options: ClickHouseStoreOptions): Prom
   }
 }
 
-class ClickHouseStore implements Store {
+class ClickHouseStore implements Store, SharesLedger {
+  readonly sharesLedger = true;
   readonly #connection: Connection;
   readonly #state: LedgerState;
   readonly #cluster: Cluster | undefined;
@@ -65,6 +70,7 @@ class ClickHouseStore implements Store {
   /** One batch of texts at a time: what arrives meanwhile is the next batch (engine/writer.ts). */
   readonly #lock = new Lock();
   readonly #working = new Set<Promise<unknown>>();
+  #following: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(connection: Connection, state: LedgerState, cluster: Cluster | undefined) {
@@ -146,9 +152,32 @@ class ClickHouseStore implements Store {
     });
   }
 
+  follow(listener: (counts: Map<string, VerdictCounts>) => void): void {
+    const watch = this.#state.watch();
+    const tell = (): void => {
+      const others = watch.lines.splice(0).filter((line) => line.kind === 'part' && !this.#state.isOwn(line));
+      const counts = new Map<string, VerdictCounts>();
+      for (const { stream, counts: of } of others) {
+        const sum = counts.get(stream!) ?? noCounts();
+        for (const name of Object.keys(sum) as (keyof VerdictCounts)[]) sum[name] += of![name];
+        counts.set(stream!, sum);
+      }
+      if (counts.size > 0) listener(counts);
+    };
+    const look = (): void => {
+      this.#following = setTimeout(() => {
+        // What cannot be reached now is looked for again.
+        const looking = this.#closed ? Promise.resolve() : this.#read(async () => tell());
+        looking.catch(() => undefined).finally(() => this.#closed || look());
+      }, followMilliseconds).unref();
+    };
+    look();
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#following);
     await Promise.all(this.#working);
     await this.#connection.close();
   }

@@ -34,7 +34,6 @@ export async function parquetRows(path: string, stream: Stream, into: string): P
 function textOf(name: string, type: string): string {
   const value = identifier(name);
   if (/\[\]$|^(STRUCT|MAP|LIST)/.test(type)) return `to_json(${value})::varchar as ${value}`;
-  if (type === 'TIMESTAMP WITH TIME ZONE')
-    return `cast(${value} at time zone 'UTC' as varchar) as ${value}`;
+  if (type === 'TIMESTAMP WITH TIME ZONE') return `cast(${value} at time zone 'UTC' as varchar) as ${value}`;
   return `cast(${value} as varchar) as ${value}`;
 }

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Lock } from '../../engine/lock.ts';
-import { fileReader, readTexts, type Row } from '../../engine/record-rows.ts';
+import { fileReader, type Row, readTexts } from '../../engine/record-rows.ts';
 import { notesDelivery, stageRows, WarningCounts } from '../../engine/settling.ts';
 import { boundsOf } from '../../engine/staging.ts';
 import {
@@ -153,13 +153,13 @@ class FileWork {
             to: bounds.to > known.to ? bounds.to : known.to,
           });
       }
-      for (const { staged: one } of staged) if ('values' in one.checked) this.#warnings.add(one.checked.values);
+      for (const { staged: one } of staged)
+        if ('values' in one.checked) this.#warnings.add(one.checked.values);
       const most = allVerdicts ? limits.receipt_verdicts_all : limits.receipt_verdicts;
       const told = allVerdicts
         ? settled.verdicts
         : settled.verdicts.filter(({ verdict }) => verdict !== 'accepted');
-      if (this.#verdicts.length < most)
-        this.#verdicts.push(...told.slice(0, most - this.#verdicts.length));
+      if (this.#verdicts.length < most) this.#verdicts.push(...told.slice(0, most - this.#verdicts.length));
       if (this.#notes.length < limits.file_notes) this.#notes.push(...settled.notes);
       this.#rows += rows.length;
       return;
@@ -187,8 +187,7 @@ class FileWork {
         async () => false,
         beside.recordedAt,
       );
-      if (stamp)
-        return { ...receipt, batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt) };
+      if (stamp) return { ...receipt, batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt) };
     }
     throw tooBusy();
   }
@@ -198,7 +197,8 @@ class FileWork {
     const { connection, state } = this.#context;
     const { stream } = this.#delivery;
     const others = lines.filter(
-      (line) => line.stream === stream.name && line.kind !== 'seqs' && !(line.kind === 'part' && this.#newIds),
+      (line) =>
+        line.stream === stream.name && line.kind !== 'seqs' && !(line.kind === 'part' && this.#newIds),
     );
     if (others.length === 0) return false;
     // What is dropped, and sums that are new, concern all that is written.

@@ -2,7 +2,7 @@
  * Publishing: records in memory. A draft is settled against what stands, written where nobody sees it, and committed.
  * When another process was first with the same streams, all of that is done again.
  */
-import { type Micros, formatTimestamp } from '../../engine/calendar.ts';
+import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import { readTexts } from '../../engine/record-rows.ts';
@@ -82,7 +82,9 @@ export async function writeDraft(draft: Draft): Promise<void> {
   await draft.write();
   const parts = [...draft.parts.values()].map(({ number }) => number);
   await Promise.all(
-    draft.streams.map(({ stream, bounds }) => bounds && writeSums(draft.connection, draft.state, stream, parts, bounds)),
+    draft.streams.map(
+      ({ stream, bounds }) => bounds && writeSums(draft.connection, draft.state, stream, parts, bounds),
+    ),
   );
 }
 

@@ -19,7 +19,12 @@ export function partialSums(
   stream: Stream,
   rollup: Rollup,
   bounds: Bounds,
-  { conditions, part, dropped = 0, negative = false }: {
+  {
+    conditions,
+    part,
+    dropped = 0,
+    negative = false,
+  }: {
     conditions: string[];
     /** Of the rows: a number, or the part of each entry. */
     part: string;
@@ -43,9 +48,14 @@ export function partialSums(
 }
 
 const columnsOf = (rollup: Rollup): string =>
-  ['_bucket', ...rollup.by.map(({ name }) => quote(name)), '_part', '_dropped', ...rollup.sum.map(sumColumn), '_count'].join(
-    ', ',
-  );
+  [
+    '_bucket',
+    ...rollup.by.map(({ name }) => quote(name)),
+    '_part',
+    '_dropped',
+    ...rollup.sum.map(sumColumn),
+    '_count',
+  ].join(', ');
 
 /** Adds the partial sums of some entries to a rollup. */
 export async function addSums(
@@ -93,7 +103,11 @@ export function declarationOf(rollup: Rollup, completeFrom: Micros | undefined):
 }
 
 /** Between which times the entries lie that fit some conditions. */
-export async function boundsOf(connection: Connection, stream: Stream, conditions: string[]): Promise<Bounds> {
+export async function boundsOf(
+  connection: Connection,
+  stream: Stream,
+  conditions: string[],
+): Promise<Bounds> {
   if (!stream.time) return { from: 0n, to: 0n };
   const instant = instantOf(stream);
   const [row] = await connection.rows(

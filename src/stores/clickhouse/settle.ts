@@ -4,8 +4,8 @@ import {
   type Meeting,
   refused,
   rejectValues,
-  sameContent,
   type StagedRow,
+  sameContent,
   verdictOf,
 } from '../../engine/settling.ts';
 import type { Values } from '../../engine/staging.ts';

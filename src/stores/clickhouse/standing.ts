@@ -7,9 +7,15 @@ import { entriesOf, fieldValue } from './names.ts';
  * What is seen of a stream's entries `e`: parts that count, and no records that retention has dropped. They are gone
  * from the moment of that commit, whenever the disk is rid of them.
  */
-export function seen(stream: Stream, state: LedgerState, known: string, underWay?: readonly bigint[]): string[] {
+export function seen(
+  stream: Stream,
+  state: LedgerState,
+  known: string,
+  underWay?: readonly bigint[],
+): string[] {
   const { droppedBefore } = state.books(stream.name);
-  const kept = droppedBefore === undefined || !stream.time ? [] : [`${instantOf(stream)} >= ${droppedBefore}`];
+  const kept =
+    droppedBefore === undefined || !stream.time ? [] : [`${instantOf(stream)} >= ${droppedBefore}`];
   return [state.visible(underWay), ...(known === '' ? [] : [known]), ...kept];
 }
 
