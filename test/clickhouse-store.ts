@@ -1,23 +1,40 @@
 /** Stores in databases of their own, on the ClickHouse whose host a variable names (test/clickhouse/serve.ts). */
 import { randomUUID } from 'node:crypto';
 import type { Micros } from '../src/engine/calendar.ts';
-import type { Store } from '../src/engine/store.ts';
+import type { SharesLedger, Store } from '../src/engine/store.ts';
 import { openClickHouseStore } from '../src/stores/clickhouse/index.ts';
 
 export const clickHouseHost = process.env['TALLYBOOK_TEST_CLICKHOUSE'];
 
+async function run(statement: string): Promise<void> {
+  const answer = await fetch(`http://${clickHouseHost}/`, { method: 'POST', body: statement });
+  if (!answer.ok) throw new Error(await answer.text());
+}
+
 /** Creates a database, and returns the address of a store in it. */
 export async function freshDatabase(): Promise<string> {
   const database = `t_${randomUUID().replaceAll('-', '')}`;
-  const answer = await fetch(`http://${clickHouseHost}/`, {
-    method: 'POST',
-    body: `create database ${database}`,
-  });
-  if (!answer.ok) throw new Error(await answer.text());
+  await run(`create database ${database}`);
   return `clickhouse://default@${clickHouseHost}/${database}`;
 }
 
-export async function openFreshStore(clock?: () => Micros): Promise<{ store: Store; address: string }> {
+export async function dropDatabase(address: string): Promise<void> {
+  await run(`drop database ${new URL(address).pathname.slice(1)} sync`);
+}
+
+export async function openFreshStore(clock?: () => Micros) {
   const address = await freshDatabase();
   return { store: await openClickHouseStore({ address, ...(clock ? { clock } : {}) }), address };
+}
+
+/** A store whose database goes when it is closed. */
+export async function openPassingStore(): Promise<Store & SharesLedger> {
+  const { store, address } = await openFreshStore();
+  const close = store.close.bind(store);
+  let closed: Promise<void> | undefined;
+  store.close = () => {
+    closed ??= close().then(() => dropDatabase(address));
+    return closed;
+  };
+  return store;
 }

@@ -1,8 +1,9 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    root: '../..',
+    root: join(import.meta.dirname, '../..'),
     // Its own tests, and those of all that is built on a store.
     include: [
       'test/clickhouse/*.test.ts',

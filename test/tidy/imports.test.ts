@@ -21,7 +21,14 @@ const rooms: Record<string, string[]> = {
   'src/postgres/': ['src/engine/'],
   'src/systems/': ['src/engine/'],
   'src/http/': ['src/engine/', 'src/systems/'],
-  'src/cli/': ['src/engine/', 'src/stores/duckdb/', 'src/postgres/', 'src/systems/', 'src/http/'],
+  'src/cli/': [
+    'src/engine/',
+    'src/stores/duckdb/',
+    'src/stores/clickhouse/',
+    'src/postgres/',
+    'src/systems/',
+    'src/http/',
+  ],
   // The library: what it exports is put together by the composition root.
   'src/index.ts': ['src/engine/', 'src/cli/'],
 };

@@ -9,7 +9,9 @@ import {
   ledgerSettings,
   listOf,
   portNumber,
+  type StoreSettings,
   setting,
+  storeSetting,
   tracesProtocol,
 } from '../config.ts';
 import { type LogFormat, serverLog } from '../log.ts';
@@ -18,7 +20,7 @@ import { checkNoAuth, startServing } from '../serving.ts';
 import { readStreamFile } from '../stream-files.ts';
 import { print, printJson, style } from '../terminal.ts';
 
-interface ServeSettings extends LedgerSettings {
+interface ServeSettings extends LedgerSettings, StoreSettings {
   host: string;
   port: number;
   auth: boolean;
@@ -39,13 +41,14 @@ export function serveCommand(program: Command): void {
 Examples:
   $ tallybook serve                                    ./tallybook-data on http://127.0.0.1:8080
   $ tallybook serve --data /var/lib/tallybook --host 0.0.0.0 --streams streams.json
+  $ tallybook serve --store clickhouse://tallybook@db.internal:8123/tallybook
   $ tallybook serve --no-auth                          no keys, on a loopback address only
 
 The first start writes a key that may do everything into DIR/admin.key. While it runs, all other commands with the
 same --data go through it. It stops cleanly on SIGTERM and Ctrl-C; a second one does not wait for open requests.
 Traces go to an OpenTelemetry collector when OTEL_EXPORTER_OTLP_ENDPOINT says where one is.`,
     );
-  for (const option of ledgerSettings()) command.addOption(option);
+  for (const option of [...ledgerSettings(), storeSetting()]) command.addOption(option);
   command
     .addOption(setting('--host <address>', 'address to listen on', { default: '127.0.0.1' }))
     .addOption(
@@ -80,6 +83,7 @@ Traces go to an OpenTelemetry collector when OTEL_EXPORTER_OTLP_ENDPOINT says wh
 
 async function serve({
   data,
+  store,
   host,
   port,
   auth,
@@ -98,6 +102,7 @@ async function serve({
   const elsewhere = usage === undefined ? undefined : await usageElsewhere(usage, systems);
   const tallybook = await openTallybook({
     directory: data,
+    storeAddress: store,
     memoryLimit: memory,
     threads,
     systems,

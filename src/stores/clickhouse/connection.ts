@@ -5,6 +5,7 @@
 import { type ClickHouseClient, ClickHouseError, createClient } from '@clickhouse/client';
 import { TallybookError } from '../../engine/errors.ts';
 import { type Cell, literal, quote } from './names.ts';
+import type { Cluster } from './schema.ts';
 
 /** Values of the parameters `p0`, `p1` … of a statement. */
 export type ParameterValues = Record<string, string | string[]>;
@@ -32,12 +33,20 @@ const throwIfCode = '395';
 export class Connection {
   readonly #client: ClickHouseClient;
   readonly #where: string;
+  /** Over which the tables are spread. */
+  readonly cluster: Cluster | undefined;
 
-  /** @param address `clickhouse://user:password@host:8123/database`; `clickhouses:` by TLS */
-  constructor(address: string, clustered: boolean) {
-    const { url, database } = addressOf(address);
+  /**
+   * @param address `clickhouse://user:password@host:8123/database`, `clickhouses:` by TLS; `?cluster=NAME` for tables
+   * that are replicated and spread over a cluster. The database must be there.
+   */
+  constructor(address: string) {
+    const { url, database, cluster } = addressOf(address);
     this.#where = `${url.host}/${database}`;
-    const ofAServer = Object.entries(settings).filter(([name]) => clustered || !ofClusters.has(name));
+    this.cluster = cluster === undefined ? undefined : { name: cluster, database };
+    const ofAServer = Object.entries(settings).filter(
+      ([name]) => cluster !== undefined || !ofClusters.has(name),
+    );
     this.#client = createClient({
       url,
       database,
@@ -137,7 +146,7 @@ class SilentLogger {
   error(): void {}
 }
 
-function addressOf(address: string): { url: URL; database: string } {
+function addressOf(address: string): { url: URL; database: string; cluster: string | undefined } {
   const bad = (detail: string) =>
     new TallybookError(
       'bad_settings',
@@ -152,8 +161,11 @@ function addressOf(address: string): { url: URL; database: string } {
   }
   const database = decodeURIComponent(url.pathname.slice(1));
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(database)) throw bad('names no database');
+  const cluster = url.searchParams.get('cluster') ?? undefined;
+  if ([...url.searchParams.keys()].some((name) => name !== 'cluster'))
+    throw bad('has a parameter in its address that is not cluster');
   url.pathname = '/';
   url.search = '';
   if (url.port === '') url.port = url.protocol === 'https:' ? '8443' : '8123';
-  return { url, database };
+  return { url, database, cluster };
 }

@@ -25,20 +25,18 @@ import { noCounts, type Receipt, type VerdictCounts } from '../../engine/verdict
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
-import { LedgerState } from './ledger-state.ts';
-import { entriesTable, storedFields } from './names.ts';
+import { type CommitLine, LedgerState } from './ledger-state.ts';
+import { entriesTable, rollupTable, storedFields } from './names.ts';
 import { attemptsMax, publishTexts, type TextDelivery, tooBusy } from './publish.ts';
 import { type FileDelivery, publishFile } from './publish-file.ts';
 import { addSums, boundsOf, declarationOf } from './rollups.ts';
-import { addColumn, type Cluster, commitTables, rollupTables, streamTables } from './schema.ts';
+import { addColumn, commitTables, rollupTables, streamTables } from './schema.ts';
 import { seen } from './standing.ts';
 import { dropRecords, freeDropped, verifyStream } from './tend.ts';
 
 export interface ClickHouseStoreOptions {
-  /** `clickhouse://user:password@host:8123/database`, or `clickhouses:` by TLS. The database must be there. */
+  /** As the connection takes it. */
   address: string;
-  /** The name of a cluster; then the tables are replicated and spread over it. */
-  cluster?: string | undefined;
   /** Microseconds; for tests. */
   clock?: () => Micros;
 }
@@ -47,14 +45,12 @@ export interface ClickHouseStoreOptions {
 const followMilliseconds = 1_000;
 
 export async function openClickHouseStore(options: ClickHouseStoreOptions): Promise<Store & SharesLedger> {
-  const connection = new Connection(options.address, options.cluster !== undefined);
+  const connection = new Connection(options.address);
   try {
-    const [row] = await connection.rows('select currentDatabase()');
-    const cluster = options.cluster && { name: options.cluster, database: String(row![0]) };
-    for (const statement of commitTables(cluster || undefined)) await connection.execute(statement);
+    for (const statement of commitTables(connection.cluster)) await connection.execute(statement);
     const state = new LedgerState(connection, options.clock ?? nowMicros);
     await state.open();
-    return new ClickHouseStore(connection, state, cluster || undefined);
+    return new ClickHouseStore(connection, state);
   } catch (error) {
     await connection.close();
     throw error;
@@ -65,7 +61,6 @@ class ClickHouseStore implements Store, SharesLedger {
   readonly sharesLedger = true;
   readonly #connection: Connection;
   readonly #state: LedgerState;
-  readonly #cluster: Cluster | undefined;
   readonly #streams = new Map<string, Stream>();
   /** One batch of texts at a time: what arrives meanwhile is the next batch (engine/writer.ts). */
   readonly #lock = new Lock();
@@ -73,20 +68,21 @@ class ClickHouseStore implements Store, SharesLedger {
   #following: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(connection: Connection, state: LedgerState, cluster: Cluster | undefined) {
+  constructor(connection: Connection, state: LedgerState) {
     this.#connection = connection;
     this.#state = state;
-    this.#cluster = cluster;
   }
 
   prepare(streams: Stream[]): Promise<Map<string, StreamState>> {
     return this.#work(() =>
       this.#lock.run(async () => {
         await this.#state.refresh();
-        const states = new Map<string, StreamState>();
         const tables = await this.#tables();
-        for (const stream of new Set([rejectsStream, ...streams])) {
-          await this.#prepareStream(stream, tables);
+        const all = [...new Set([rejectsStream, ...streams])];
+        await Promise.all(all.map((stream) => this.#prepareTables(stream, tables)));
+        await this.#prepareRollups(all);
+        const states = new Map<string, StreamState>();
+        for (const stream of all) {
           this.#streams.set(stream.name, stream);
           states.set(stream.name, this.#stateOf(stream));
         }
@@ -209,16 +205,16 @@ class ClickHouseStore implements Store, SharesLedger {
     return { droppedBefore, rollupsCompleteFrom: new Map(complete) };
   }
 
-  async #prepareStream(stream: Stream, tables: ReadonlyMap<string, Set<string>>): Promise<void> {
-    const connection = this.#connection;
+  async #prepareTables(stream: Stream, tables: ReadonlyMap<string, Set<string>>): Promise<void> {
     const columns = tables.get(entriesTable(stream));
     const statements = columns
       ? storedFields(stream)
           .filter(({ name }) => !columns.has(name))
-          .flatMap((field) => addColumn(stream, field, this.#cluster))
-      : streamTables(stream, this.#cluster);
-    for (const statement of statements) await connection.execute(statement);
-    for (const rollup of stream.rollups) await this.#prepareRollup(stream, rollup);
+          .flatMap((field) => addColumn(stream, field, this.#connection.cluster))
+      : streamTables(stream, this.#connection.cluster);
+    const missing = stream.rollups.filter((rollup) => !tables.has(rollupTable(stream, rollup)));
+    statements.push(...missing.flatMap((rollup) => rollupTables(stream, rollup, this.#connection.cluster)));
+    for (const statement of statements) await this.#connection.execute(statement);
   }
 
   /** The columns of each table. */
@@ -229,25 +225,36 @@ class ClickHouseStore implements Store, SharesLedger {
     return new Map(rows.map(([table, names]) => [String(table), new Set(names as unknown as string[])]));
   }
 
-  /** A rollup that is new is filled with what the ledger holds, in the commit by which it is there. */
-  async #prepareRollup(stream: Stream, rollup: Rollup): Promise<void> {
-    const books = this.#state.books(stream.name);
+  /** Rollups that are new are filled with what the ledger holds, in the commit by which they are there. */
+  async #prepareRollups(streams: readonly Stream[]): Promise<void> {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      if (books.rollups.has(rollup.name)) return;
-      for (const statement of rollupTables(stream, rollup, this.#cluster))
-        await this.#connection.execute(statement);
-      const part = await this.#state.reservePart();
-      const conditions = seen(stream, this.#state, '');
-      const bounds = await boundsOf(this.#connection, stream, conditions);
-      const of = { conditions, part: String(part) };
-      await addSums(this.#connection, stream, rollup, bounds, of, `fill ${part}`);
-      const value = JSON.stringify(declarationOf(rollup, books.droppedBefore));
+      const lines: CommitLine[] = [];
+      for (const stream of streams) {
+        const { rollups } = this.#state.books(stream.name);
+        for (const rollup of stream.rollups)
+          if (!rollups.has(rollup.name)) lines.push(await this.#fillRollup(stream, rollup));
+      }
+      if (lines.length === 0) return;
+      const concerned = new Set(lines.map(({ stream }) => stream));
       const filled = await this.#state.take(
-        [{ kind: 'rollup', stream: stream.name, part, value }],
-        async (others) => !others.some((line) => line.stream === stream.name),
+        lines,
+        async (others) => !others.some(({ stream }) => concerned.has(stream)),
       );
       if (filled) return;
     }
     throw tooBusy();
+  }
+
+  async #fillRollup(stream: Stream, rollup: Rollup): Promise<CommitLine> {
+    const { nextSeq, droppedBefore } = this.#state.books(stream.name);
+    const value = JSON.stringify(declarationOf(rollup, droppedBefore));
+    const line: CommitLine = { kind: 'rollup', stream: stream.name, value };
+    if (nextSeq === 1n) return line;
+    const part = await this.#state.reservePart();
+    const conditions = seen(stream, this.#state, '');
+    const bounds = await boundsOf(this.#connection, stream, conditions);
+    const of = { conditions, part: String(part) };
+    await addSums(this.#connection, stream, rollup, bounds, of, `fill ${part}`);
+    return { ...line, part };
   }
 }
