@@ -2,6 +2,7 @@
  * The connection to ClickHouse: the official client, with the settings that the store relies on, and errors that say
  * what to do.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClickHouseClient, ClickHouseError, createClient } from '@clickhouse/client';
 import { TallybookError } from '../../engine/errors.ts';
 import { type Cell, literal, quote } from './names.ts';
@@ -21,6 +22,7 @@ const settings = {
   max_query_size: '67108864',
   // What a cluster must do so that a node sees what any other has published.
   insert_quorum: 'auto',
+  insert_quorum_parallel: 0,
   select_sequential_consistency: '1',
   distributed_foreground_insert: 1,
   prefer_localhost_replica: 1,
@@ -107,10 +109,22 @@ export class Connection {
     await this.#client.close();
   }
 
-  async #attempt<T>(work: () => Promise<T>): Promise<T> {
+  /** Deletes rows, at once. */
+  async remove(table: string, condition: string): Promise<void> {
+    const { cluster } = this;
+    const rows = cluster ? `${quote(`${table}.local`)} on cluster ${quote(cluster.name)}` : quote(table);
+    await this.execute(`delete from ${rows} where ${condition}`);
+  }
+
+  async #attempt<T>(work: () => Promise<T>, attempt = 1): Promise<T> {
     try {
       return await work();
     } catch (error) {
+      if (error instanceof ClickHouseError && stillReplicating.has(error.code) && attempt < attemptsMax) {
+        // The same token again: it is there once, whatever became of the first.
+        await sleep(20 * attempt);
+        return this.#attempt(work, attempt + 1);
+      }
       if (error instanceof ClickHouseError && error.code === throwIfCode) {
         const what = /: "?sum_out_of_range ([^:"]*)/.exec(error.message)?.[1] ?? 'a sum';
         throw new TallybookError(
@@ -129,8 +143,13 @@ export class Connection {
   }
 }
 
+/** A majority of replicas does not have the insert before this one yet, or it is not known whether it has. */
+const stillReplicating = new Set(['286', '319']);
+const attemptsMax = 100;
+
 const ofClusters = new Set([
   'insert_quorum',
+  'insert_quorum_parallel',
   'select_sequential_consistency',
   'distributed_foreground_insert',
   'prefer_localhost_replica',

@@ -16,6 +16,7 @@
  * never given twice, and those that count are a few ranges.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { Lock } from '../../engine/lock.ts';
 import type { AsOf } from '../../engine/store.ts';
@@ -307,6 +308,8 @@ export class LedgerState {
         await this.refresh();
         const there = watch.lines.slice(seen);
         if (there.some((line) => line.takenBy === takenBy)) return stamp;
+        // Taken by one whose rows are still on their way to this replica.
+        if (there.length === 0) await sleep(10);
         if (!(await goOn(there.filter((line) => !this.isOwn(line))))) return undefined;
       }
     } finally {

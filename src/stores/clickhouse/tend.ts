@@ -4,7 +4,7 @@ import type { Check } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { Connection } from './connection.ts';
 import type { LedgerState } from './ledger-state.ts';
-import { commitsTable, duplicatesOf, entriesOf, literal } from './names.ts';
+import { commitsTable, duplicatesOf, duplicatesTable, entriesOf, entriesTable, literal } from './names.ts';
 import { addSums, boundsOf, differences, keptRollups } from './rollups.ts';
 import { instantOf, seen, standingConditions } from './standing.ts';
 
@@ -42,10 +42,11 @@ export async function freeDropped(connection: Connection, state: LedgerState, st
   const { droppedBefore } = state.books(stream.name);
   if (droppedBefore === undefined) return;
   const gone = `${instantOf(stream).replaceAll('_e.', '')} < ${droppedBefore}`;
-  await connection.execute(
-    `delete from ${duplicatesOf(stream)} where _seq in (select _seq from ${entriesOf(stream)} where ${gone})`,
+  await connection.remove(
+    duplicatesTable(stream),
+    `_seq in (select _seq from ${entriesOf(stream)} where ${gone})`,
   );
-  await connection.execute(`delete from ${entriesOf(stream)} where ${gone}`);
+  await connection.remove(entriesTable(stream), gone);
 }
 
 export async function verifyStream(
