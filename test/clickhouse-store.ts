@@ -1,5 +1,6 @@
-/** Stores in databases of their own, on the ClickHouse whose host a variable names (test/clickhouse/serve.ts). */
+/** Stores in databases of their own, on the ClickHouse whose host a variable names (test/clickhouse/database.ts). */
 import { randomUUID } from 'node:crypto';
+import { onTestFinished } from 'vitest';
 import type { Micros } from '../src/engine/calendar.ts';
 import type { SharesLedger, Store } from '../src/engine/store.ts';
 import { openClickHouseStore } from '../src/stores/clickhouse/index.ts';
@@ -27,14 +28,15 @@ export async function openFreshStore(clock?: () => Micros) {
   return { store: await openClickHouseStore({ address, ...(clock ? { clock } : {}) }), address };
 }
 
-/** A store whose database goes when it is closed. */
-export async function openPassingStore(): Promise<Store & SharesLedger> {
-  const { store, address } = await openFreshStore();
-  const close = store.close.bind(store);
-  let closed: Promise<void> | undefined;
-  store.close = () => {
-    closed ??= close().then(() => dropDatabase(address));
-    return closed;
-  };
-  return store;
+const databases = new Map<string, string>();
+
+/** A store that is found again in the same directory, until the test ends. */
+export async function openStoreOf(directory: string): Promise<Store & SharesLedger> {
+  let address = databases.get(directory);
+  if (address === undefined) {
+    address = await freshDatabase();
+    databases.set(directory, address);
+    onTestFinished(() => dropDatabase(address!));
+  }
+  return openClickHouseStore({ address });
 }

@@ -13,7 +13,7 @@ export default defineConfig({
       ),
       'test/systems/**/*.test.ts',
     ],
-    globalSetup: ['test/clickhouse/serve.ts'],
+    globalSetup: ['test/clickhouse/database.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',

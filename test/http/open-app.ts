@@ -17,7 +17,7 @@ import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
 import { parquetBytes } from '../../src/stores/duckdb/parquet.ts';
 import { openMemoryStore } from '../../src/stores/memory/index.ts';
 import { partsOf, type System } from '../../src/systems/system.ts';
-import { clickHouseHost, openPassingStore } from '../clickhouse-store.ts';
+import { clickHouseHost, openStoreOf } from '../clickhouse-store.ts';
 
 export type StoreKind = 'memory' | 'duckdb' | 'clickhouse';
 /** Where a ClickHouse is there to be tested (test/clickhouse), it alone is. */
@@ -95,7 +95,7 @@ export async function openStore(kind: StoreKind, directory: string): Promise<Sto
     case 'duckdb':
       return openDuckDBStore({ directory: join(directory, 'data'), memoryLimit: '512MB', threads: 2 });
     case 'clickhouse':
-      return openPassingStore();
+      return openStoreOf(directory);
   }
 }
 

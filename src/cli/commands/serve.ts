@@ -128,7 +128,7 @@ async function serve({
   if (json)
     printJson({ url, docs: `${url}/docs`, data, pid: process.pid, auth, admin_key_file: newKeyFile ?? null });
   else {
-    print(`Tallybook serves ${style('bold', data)} at ${style('cyan', url)}`);
+    print(`Tallybook serves ${style('bold', placeOf(store) ?? data)} at ${style('cyan', url)}`);
     if (newKeyFile) print(`A key that may do everything was written to ${style('bold', newKeyFile)}`);
     if (elsewhere)
       print(`Usage is asked of ${style('bold', elsewhere.relations.join(', '))} in ${elsewhere.place}`);
@@ -138,6 +138,13 @@ async function serve({
   }
   await untilStopped();
   await elsewhere?.close();
+}
+
+/** The host and database of a store, without its password. */
+function placeOf(store: string | undefined): string | undefined {
+  if (store === undefined) return undefined;
+  const { host, pathname } = new URL(store.replace(/^clickhouse/, 'http'));
+  return `clickhouse://${host}${pathname}`;
 }
 
 /** Loaded when it is asked for, as the driver is. */
