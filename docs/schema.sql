@@ -13,7 +13,7 @@ create schema if not exists "stream_usage";
 -- the ledger: a record with _sign 1, or -1 when it is taken back
 create table if not exists "stream_usage".entries (
   _seq bigint, _part bigint, _sign tinyint, _reverses bigint,
-  _hash ubigint, _id varchar,
+  _hash ubigint, _id varchar using compression fsst,
   "type" varchar,
   "subscription_id" bigint,
   "usage_date" timestamp,

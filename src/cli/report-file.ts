@@ -15,22 +15,28 @@ export interface ReportOptions {
   supersede?: string;
 }
 
-/** Throws `import_failed` with the reason when it fails, `Interrupted` when the signal is aborted. */
+/**
+ * Throws `import_failed` with the reason when it fails, `Interrupted` when the signal is aborted.
+ * @param onSent called when all of it has been sent: then the next one can be
+ */
 export async function takeInReport(
   connection: Connection,
   file: string,
   { currency, policy, rate, supersede }: ReportOptions,
   progress: Progress,
   signal: AbortSignal,
+  onSent: () => void = () => undefined,
 ): Promise<ShownReport> {
   const path = resolve(file);
   const name = basename(file);
   const query = { currency, policy, rate, supersede, wait: 0 };
   const sending = {
     ...connection,
-    async sendFile(_: unknown, onSent: (bytes: number) => void) {
-      const sent = await connection.upload('POST', '/dsrs/import/', query, { path, name }, onSent, signal);
-      return connection.importState((JSON.parse(accepted(sent).text) as ShownReport).id);
+    async sendFile(_: unknown, onBytes: (bytes: number) => void) {
+      const sent = await connection.upload('POST', '/dsrs/import/', query, { path, name }, onBytes, signal);
+      const { id } = JSON.parse(accepted(sent).text) as ShownReport;
+      onSent();
+      return connection.importState(id);
     },
   };
   const asImport = {

@@ -32,8 +32,12 @@ export const lastInstant: Micros = 253_402_300_799_999_999n;
 
 /** Days since 1970 of a date's text, or undefined when there is no such date. */
 export function parseDate(text: string): number | undefined {
-  if (!datePattern.test(text)) return undefined;
-  const [y, m, d] = text.split('-').map(Number) as [number, number, number];
+  return datePattern.test(text) ? daysOf(text) : undefined;
+}
+
+/** Of the date at the start of a text that fits the grammar. */
+function daysOf(text: string): number | undefined {
+  const [y, m, d] = [Number(text.slice(0, 4)), Number(text.slice(5, 7)), Number(text.slice(8, 10))];
   const date = new Date(0);
   date.setUTCFullYear(y, m - 1, d);
   return date.getUTCMonth() === m - 1 && date.getUTCDate() === d ? date.getTime() / 86_400_000 : undefined;
@@ -42,22 +46,41 @@ export function parseDate(text: string): number | undefined {
 /** Microseconds of a timestamp's text; with no offset it is UTC. Undefined when it is none or out of range. */
 export function parseTimestamp(text: string): Micros | undefined {
   if (!timestampPattern.test(text)) return undefined;
-  const days = parseDate(text.slice(0, 10));
+  const days = daysOf(text);
   if (days === undefined) return undefined;
-  const [, h, mi, s = '0', f = '', offset = 'Z'] =
-    /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(.+)?$/.exec(text.slice(11)) ?? [];
-  let micros =
-    BigInt(days) * day +
-    BigInt(h!) * hour +
-    BigInt(mi!) * minute +
-    BigInt(s) * second +
-    BigInt(f.slice(0, 6).padEnd(6, '0'));
-  if (offset !== 'Z') {
-    const [, sign, oh, om = '0'] = /^([+-])(\d\d):?(\d\d)?$/.exec(offset)!;
-    const shift = BigInt(oh!) * hour + BigInt(om) * minute;
-    micros += sign === '+' ? -shift : shift;
+  let seconds = days * 86_400 + Number(text.slice(11, 13)) * 3_600 + Number(text.slice(14, 16)) * 60;
+  let fraction = '';
+  let rest = 16;
+  if (text[rest] === ':') {
+    seconds += Number(text.slice(17, 19));
+    rest = 19;
+    if (text[rest] === '.') {
+      while (rest + 1 < text.length && isDigit(text, rest + 1)) rest++;
+      fraction = text.slice(20, ++rest);
+    }
   }
+  if (rest < text.length && text[rest] !== 'Z') {
+    const minutes = text.length > rest + 3 ? Number(text.slice(-2)) : 0;
+    const shift = Number(text.slice(rest + 1, rest + 3)) * 3_600 + minutes * 60;
+    seconds += text[rest] === '+' ? -shift : shift;
+  }
+  const micros = BigInt(seconds) * second + BigInt(fraction.slice(0, 6).padEnd(6, '0'));
   return micros >= firstInstant && micros <= lastInstant ? micros : undefined;
+}
+
+function isDigit(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 48 && code <= 57;
+}
+
+/** The one way in which Tallybook writes the instant of a timestamp's text; undefined when it is none. */
+export function canonicalTimestamp(text: string): string | undefined {
+  const micros = parseTimestamp(text);
+  if (micros === undefined) return undefined;
+  // With seconds and without an offset, its digits stay: that takes a quarter of the time.
+  if (text[16] !== ':' || /[+-]/.test(text.slice(19))) return formatTimestamp(micros);
+  const end = text.endsWith('Z') ? text.length - 1 : text.length;
+  return `${text.slice(0, 10)}T${text.slice(11, 19)}.${text.slice(20, Math.min(end, 26)).padEnd(6, '0')}Z`;
 }
 
 /** `2026-10-05T06:43:00.000000Z`: always UTC, always six digits. */

@@ -46,6 +46,11 @@ export const fieldSchemas = {
           description: 'Hyphens are dropped, the letters a to z made upper case, first of all.',
         }),
       ),
+      varied: Type.Optional(
+        Type.Boolean({
+          description: 'Most records have another text: kept without a list of its values, which is faster.',
+        }),
+      ),
       ...presence,
       warn: Type.Optional(
         Type.Object(

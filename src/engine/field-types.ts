@@ -9,8 +9,8 @@
  * a timestamp is `2026-10-05T06:43:00.000000Z`, a uuid is in lower case. Equal values have equal texts.
  */
 import {
+  canonicalTimestamp,
   dateGrammar,
-  formatTimestamp,
   type Micros,
   parseDate,
   parseTimestamp,
@@ -38,6 +38,8 @@ export type FieldDeclaration = Presence &
         pattern?: string;
         one_of?: string[];
         normalize?: 'code';
+        /** Most records have another text; changes nothing but how it is kept. */
+        varied?: boolean;
       }
     | { type: 'integer'; min?: string | number; max?: string | number; one_of?: (string | number)[] }
     | { type: 'decimal'; precision: number; scale: number; min?: string | number; max?: string | number }
@@ -157,9 +159,10 @@ function checkText(field: Exclude<Field, { type: 'json' }>, text: string): Check
       return { value };
     }
     case 'integer': {
-      const plain = plainNumber(text);
+      const isShort = shortInteger.test(text);
+      const plain = isShort ? text : plainNumber(text);
       if (plain === undefined || plain.includes('.')) return { code: 'invalid_value' };
-      if (compareNumbers(plain, integerMin) < 0 || compareNumbers(plain, integerMax) > 0)
+      if (!isShort && (compareNumbers(plain, integerMin) < 0 || compareNumbers(plain, integerMax) > 0))
         return { code: 'out_of_range' };
       if (field.one_of && !field.one_of.some((one) => plainNumber(String(one)) === plain))
         return { code: 'not_one_of' };
@@ -176,8 +179,8 @@ function checkText(field: Exclude<Field, { type: 'json' }>, text: string): Check
     case 'boolean':
       return text === 'true' || text === 'false' ? { value: text } : { code: 'invalid_value' };
     case 'timestamp': {
-      const micros = parseTimestamp(text);
-      return micros === undefined ? { code: 'invalid_value' } : { value: formatTimestamp(micros) };
+      const value = canonicalTimestamp(text);
+      return value === undefined ? { code: 'invalid_value' } : { value };
     }
     case 'date':
       return parseDate(text) === undefined ? { code: 'invalid_value' } : { value: text };
@@ -187,6 +190,9 @@ function checkText(field: Exclude<Field, { type: 'json' }>, text: string): Check
         : { code: 'invalid_value' };
   }
 }
+
+/** A whole number in its plain form, too short to be out of range. */
+const shortInteger = /^(?:0|-?[1-9][0-9]{0,17})$/;
 
 export function matchesWhole(pattern: string, text: string): boolean {
   return new RegExp(`^(?:${pattern})$`, 'u').test(text);

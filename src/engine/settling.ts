@@ -6,16 +6,17 @@ import { rejectsStream } from './built-in-streams.ts';
 import { formatTimestamp, type Micros } from './calendar.ts';
 import { matchesWhole } from './field-types.ts';
 import { limits } from './limits.ts';
-import { isConcerned, type Judgement, type Refused } from './record-check.ts';
-import type { Row } from './record-rows.ts';
+import type { Refused } from './record-check.ts';
+import type { Row } from './rows.ts';
 import {
   type Bounds,
+  judge,
   type Refusal,
   type Staged,
   stageRecord,
   stageRetraction,
   type Values,
-} from './staging.ts';
+} from './stage-record.ts';
 import type { Delivery } from './store.ts';
 import type { Stream } from './stream.ts';
 import { type RejectCode, recordMessages, type Verdict, type VerdictName } from './verdicts.ts';
@@ -60,24 +61,6 @@ export function stageRows(delivery: Delivery, rows: readonly Row[], bounds: Boun
     const note = judgement && 'note' in judgement ? judgement.note : undefined;
     return { row: rows[index]!, staged: refused ?? fine, note };
   });
-}
-
-/** What the check of the delivery says of the records that are fine otherwise, by position. */
-function judge({ check, mode, source, stream }: Delivery, rows: Staged[]): Map<number, Judgement> {
-  if (mode === 'retract' || !isConcerned(check, source)) return new Map();
-  const kinds = check.concernedWith(source)?.map((kind) => JSON.stringify(kind));
-  const judged = rows.flatMap(({ id, checked }, index) => {
-    if ('refusal' in checked) return [];
-    const textOf = (name: string) => checked.values.get(stream.field(name)!.name) ?? null;
-    const kind = check.kind.map(textOf) as string[];
-    if (kinds && !kinds.includes(JSON.stringify(kind))) return [];
-    return [{ index, record: { id: id!, kind, values: check.fields.map(textOf) } }];
-  });
-  const judgements = check.judge(
-    judged.map(({ record }) => record),
-    source,
-  );
-  return new Map(judged.map(({ index }, i) => [index, judgements[i]]));
 }
 
 function refusedByCheck({ id }: Staged, { code, field, message }: Refused): Staged {

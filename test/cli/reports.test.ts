@@ -1,7 +1,7 @@
 /** `tallybook reports import` and `tallybook rates import`, as a user runs them. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { failure, file, json, scratch, serve } from './harness.ts';
+import { failure, file, json, run, scratch, serve } from './harness.ts';
 
 const name = 'Service_Product_NO_NOK_20200101-20200131.tsv';
 const lines =
@@ -39,4 +39,26 @@ test('a file whose name says nothing is refused', async () => {
   const report = file(directory, 'report.tsv', lines);
   const failed = await failure(['reports', 'import', report, '--data', join(directory, 'data')]);
   expect(JSON.stringify(failed)).toContain('says nothing of a report');
+});
+
+test('of many files, those after one that fails are not begun, and those before it are done', async () => {
+  const directory = scratch();
+  const data = join(directory, 'data');
+  const named = (month: string) => `Service_Product_NO_NOK_2020${month}01-2020${month}28.tsv`;
+  const reports = [
+    file(directory, named('01'), lines),
+    file(directory, named('02'), lines.replace('10.5', '1')),
+    file(directory, 'report.tsv', lines),
+    file(directory, named('03'), lines.replace('10.5', '2')),
+  ];
+  const { code, stdout } = await run(['reports', 'import', ...reports, '--data', data, '--json']);
+  expect(code).not.toBe(0);
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((report) => JSON.parse(report).path),
+  ).toEqual([named('01'), named('02')]);
+  const { rows } = await json(['query', 'report_lines', '--measures', 'count', '--data', data]);
+  expect(rows).toEqual([{ count: 4 }]);
 });

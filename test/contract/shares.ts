@@ -165,6 +165,31 @@ export function sharesChapter(under: StoreUnderTest): void {
       }),
     );
 
+    rule(under, 'shares of sums that have no room for products of them', () =>
+      onFreshStore(under, [sold], async (trial) => {
+        const records = [
+          line('1', 'a', 1, '600000000000000000.00000000000000000002'),
+          line('2', 'b', 2, '600000000000000000.00000000000000000001'),
+          line('3', 'b', 1, '0.00000000000000000001'),
+          line('4', 'c', 2, '-600000000000000000'),
+          line('5', 'd', 1, '1'),
+        ];
+        await trial.insert(sold, ...records);
+        for (const weights of [
+          { 1: '1', 2: '1' },
+          { 1: '90.0000000000000001', 2: '89.9999999999999999' },
+          { 1: '0.0000000000000001', 2: '0.0000000000000002' },
+        ])
+          for (const percent of [1, 50, 99, 100])
+            await agree(
+              trial,
+              { ...weighted(weights), ...share(percent) },
+              recount(records, weights, percent),
+              `${percent} per cent`,
+            );
+      }),
+    );
+
     for (const [count, seed] of [
       [1, 11],
       [3, 12],

@@ -13,11 +13,11 @@ import {
   wholeNumber,
 } from '../config.ts';
 import { connected } from '../connect.ts';
-import { accepted, askJson, pathOf } from '../connection.ts';
+import { accepted, askJson, type Connection, pathOf } from '../connection.ts';
 import { perSecond, secondsFigure, secondsSince, wholeFigure } from '../figures.ts';
 import { interruptible } from '../interrupt.ts';
 import { exitCodes, usageError } from '../outcome.ts';
-import { withProgress } from '../progress.ts';
+import { type Progress, withProgress } from '../progress.ts';
 import { type ReportOptions, takeInReport } from '../report-file.ts';
 import { table } from '../table.ts';
 import { note, print, printJson } from '../terminal.ts';
@@ -76,21 +76,72 @@ async function takeInReports(files: string[], settings: TakeInSettings): Promise
   for (const file of files) await stat(file);
   await connected(
     settings,
-    async (connection) => {
-      for (const file of files) {
-        const started = performance.now();
-        const report = await interruptible((signal) =>
-          withProgress(basename(file), settings.quiet, (progress) =>
-            takeInReport(connection, file, settings, progress, signal),
-          ),
-        );
-        if (settings.json) printJson(report);
-        else printReport(file, report, secondsSince(started));
-        if ((report.rejected ?? 0) > 0) process.exitCode = exitCodes.partly;
-      }
-    },
+    (connection) => interruptible((signal) => takeInEach(connection, files, settings, signal)),
     { create: true },
   );
+}
+
+interface Taking {
+  file: string;
+  started: number;
+  /** Where its progress is shown, when it is its turn. */
+  shownOn: Progress | undefined;
+  sent: Promise<void>;
+  report: Promise<ShownReport>;
+}
+
+/** While the lines of one are worked on, the next one is sent. After one that fails, no further one is begun. */
+async function takeInEach(
+  connection: Connection,
+  files: string[],
+  settings: TakeInSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const failures: unknown[] = [];
+  const takings: Taking[] = [];
+  const beginNext = (): void => {
+    const file = files[takings.length];
+    if (file !== undefined && failures.length === 0)
+      takings.push(beginTaking(connection, file, settings, signal));
+  };
+  beginNext();
+  // The list grows while it is gone through.
+  for (const taking of takings) {
+    const { file, started, sent, report } = taking;
+    void sent.then(beginNext);
+    try {
+      const taken = await withProgress(basename(file), settings.quiet, (progress) => {
+        taking.shownOn = progress;
+        return report;
+      });
+      if (settings.json) printJson(taken);
+      else printReport(file, taken, secondsSince(started));
+      if ((taken.rejected ?? 0) > 0) process.exitCode = exitCodes.partly;
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+function beginTaking(
+  connection: Connection,
+  file: string,
+  settings: TakeInSettings,
+  signal: AbortSignal,
+): Taking {
+  const started = performance.now();
+  let onSent = (): void => undefined;
+  const sent = new Promise<void>((resolve) => {
+    onSent = resolve;
+  });
+  const progress = {
+    update: (fraction: number | undefined, text: string) => taking.shownOn?.update(fraction, text),
+  };
+  const report = takeInReport(connection, file, settings, progress, signal, () => onSent());
+  report.catch(() => undefined); // told when it is its turn
+  const taking: Taking = { file, started, shownOn: undefined, sent, report };
+  return taking;
 }
 
 function printReport(file: string, report: ShownReport, seconds: number): void {

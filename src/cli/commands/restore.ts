@@ -2,8 +2,9 @@
  * `tallybook restore`: makes a data directory of a backup, and verifies it. The directory gets its ledger whole or not
  * at all.
  */
-import { constants, createReadStream, createWriteStream } from 'node:fs';
+import { constants, createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
@@ -78,7 +79,8 @@ async function checkBackup(from: string): Promise<void> {
       `${from} holds no backup; expected ${ledgerFile(from)}, as "tallybook backup" makes it`,
     );
   }
-  if (await stat(`${ledgerFile(from)}.wal`).catch(() => undefined)) {
+  const besides = [`${ledgerFile(from)}.wal`, join(from, 'journal-0')];
+  if (besides.some((path) => existsSync(path))) {
     throw new TallybookError(
       'directory_unusable',
       `${from} is a data directory with a log of its own, not a backup; take a backup of it with "tallybook backup DIR --data ${from}"`,

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Micros } from '../../engine/calendar.ts';
-import { timeOf, type Values } from '../../engine/staging.ts';
+import { timeOf, type Values } from '../../engine/stage-record.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { noCounts, type VerdictCounts } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';

@@ -11,11 +11,12 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
+import { fileReader } from '../../engine/file-rows.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Lock } from '../../engine/lock.ts';
-import { fileReader, type Row, readTexts } from '../../engine/record-rows.ts';
+import { type Row, readTexts } from '../../engine/rows.ts';
 import { notesDelivery, stageRows, WarningCounts } from '../../engine/settling.ts';
-import { boundsOf } from '../../engine/staging.ts';
+import { boundsOf } from '../../engine/stage-record.ts';
 import {
   type Delivery,
   type File,

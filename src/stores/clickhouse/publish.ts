@@ -5,9 +5,9 @@
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
-import { readTexts } from '../../engine/record-rows.ts';
+import { readTexts } from '../../engine/rows.ts';
 import { groupsOf, notesDelivery, stageRows } from '../../engine/settling.ts';
-import { boundsOf } from '../../engine/staging.ts';
+import { boundsOf } from '../../engine/stage-record.ts';
 import type { Delivery, Texts } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { countOfVerdict, noCounts, type Receipt, type Verdict } from '../../engine/verdicts.ts';

@@ -8,7 +8,7 @@ import {
   sameContent,
   verdictOf,
 } from '../../engine/settling.ts';
-import type { Values } from '../../engine/staging.ts';
+import type { Values } from '../../engine/stage-record.ts';
 import type { Delivery } from '../../engine/store.ts';
 import { countOfVerdict, type Verdict } from '../../engine/verdicts.ts';
 import type { Draft, DraftPart, StreamDraft } from './draft.ts';

@@ -95,7 +95,15 @@ function wideCast(field: Field & { type: 'decimal' }, text: string): string {
   return `try_cast(try_cast(${units} as decimal(38, 0)) * ${unit} as ${type})`;
 }
 
-/** Whether a file's values of this field are cast by `wideCast`. */
+/**
+ * The decimal of 64 bits in which the values of a wide field nearly always fit: casting to it and looking at what came
+ * out takes 0.1 µs, `wideCast` with its pattern 0.4.
+ */
+function narrowed(field: Field & { type: 'decimal' }): Field & { type: 'decimal' } {
+  return { ...field, precision: 18, scale: Math.min(field.scale, 10) };
+}
+
+/** Whether a file's values of this field that do not fit the narrow decimal are cast by `wideCast`. */
 function isWide(field: Field, look: Look): field is Field & { type: 'decimal' } {
   return look === 'whole' && field.type === 'decimal' && field.precision > 18;
 }
@@ -335,13 +343,14 @@ export function fieldSql(
       }
     }
   }
-  const cast = isWide(field, look) ? undefined : leniently(field, text);
+  const narrow = isWide(field, look) ? narrowed(field) : field;
+  const cast = leniently(narrow, text);
   const byGrammar =
     cast !== undefined && look === 'first' ? '' : `else ${valueByGrammar(field, text, kind, look)}`;
   const typed =
     cast === undefined
       ? valueByGrammar(field, text, kind, look)
-      : `case when ${canonicalText(field, text, columns.cast)} then ${columns.cast} ${byGrammar} end`;
+      : `case when ${canonicalText(narrow, text, columns.cast)} then ${narrow === field ? columns.cast : `try_cast(${columns.cast} as ${sqlType(field)})`} ${byGrammar} end`;
   return {
     field,
     text: textSql,

@@ -61,6 +61,11 @@ export class IdFilter {
     return found;
   }
 
+  /** Whether the id may stand anywhere, beside the ranges that are not covered. */
+  mayHold(low: number, high: number): boolean {
+    return this.#segments.some((segment) => holdsHash(segment, low, high));
+  }
+
   /** Ranges that must be scanned for every id. */
   get uncovered(): readonly SeqRange[] {
     return this.#uncovered;

@@ -2,7 +2,8 @@
  * The DuckDB store: a ledger in one file, in this process. The default.
  *
  * One connection writes, under a lock; files are published beside it on connections of their own; a few
- * connections read. DuckDB's transaction is the only durability: what is acknowledged is in its log and synced.
+ * connections read. What is acknowledged is in DuckDB's log and synced; or, when it came in a small batch of new
+ * records, in a journal beside it for a moment (see intake.ts), and whoever asks waits until it is in the database.
  */
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -30,16 +31,20 @@ import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
 import { IdFilter, type SeqRange } from './id-filter.ts';
+import { Intake, type IntakeContext } from './intake.ts';
+import { type Frame, Journal } from './journal.ts';
 import { LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
-import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
+import { entriesOf, literal, quote, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
-import { publishTexts, type TextDelivery } from './publish.ts';
+import { publishJournaled, publishTexts } from './publish.ts';
 import { type FileDelivery, publishFile } from './publish-file.ts';
 import { ReadPool } from './read-pool.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
 import { seqsPerRow } from './stage.ts';
+import { agrees } from './string-hash.ts';
 import { backUp, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
+import type { JournaledBatch, TextDelivery } from './text-deliveries.ts';
 import { ThreadCount } from './thread-count.ts';
 
 export interface DuckDBStoreOptions {
@@ -49,6 +54,8 @@ export interface DuckDBStoreOptions {
   /** What DuckDB may use, such as `1GB`; beyond it, it spills to disk. */
   memoryLimit?: string;
   threads?: number;
+  /** How long small batches may wait in the journal; for tests. */
+  foldAfterMilliseconds?: number;
 }
 
 const database = 'tallybook';
@@ -107,14 +114,23 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     const [last] = await writer.rows(
       'select coalesce(max(batch), 0)::double, coalesce(max(part), 0)::double, coalesce(epoch_us(max(recorded_at)), 0) from parts',
     );
+    const journal = new Journal(directory);
+    const unfinished = await unfinishedRuns(writer, journal);
+    const frames = unfinished.flat();
     const state = new LedgerState(
-      Number(last![0]),
+      Math.max(Number(last![0]), ...frames.map(({ batch }) => batch)),
       Number(last![1]),
-      BigInt(last![2] as bigint),
+      [BigInt(last![2] as bigint), ...frames.map(({ recordedAt }) => BigInt(recordedAt))].reduce((a, b) =>
+        a > b ? a : b,
+      ),
       options.clock ?? nowMicros,
     );
     const threadCount = new ThreadCount(await Connection.open(instance), threads);
-    return new DuckDBStore(instance, writer, state, threadCount, path, spill);
+    const knowsHashes = await agrees(writer);
+    return new DuckDBStore(
+      { instance, writer, state, threads: threadCount, path, spill },
+      { journal, unfinished, knowsHashes, foldAfterMilliseconds: options.foldAfterMilliseconds },
+    );
   } catch (error) {
     instance.closeSync();
     throw error;
@@ -138,6 +154,22 @@ async function openInstance(path: string, settings: Record<string, string>): Pro
       cause: error,
     });
   }
+}
+
+/** What the journal holds and the database does not: the process before this one was cut off. */
+async function unfinishedRuns(connection: Connection, journal: Journal): Promise<Frame[][]> {
+  const unfinished: Frame[][] = [];
+  for (const frames of await journal.read()) {
+    const batches = frames.map(({ batch }) => batch);
+    const rows = await connection.askOnce(
+      `select distinct batch from parts where batch in (${batches.join(', ')})`,
+    );
+    const known = new Set(rows.map(([batch]) => Number(batch)));
+    const missing = frames.filter(({ batch }) => !known.has(batch));
+    if (missing.length > 0) unfinished.push(missing);
+    else journal.finished(frames[0]!.run);
+  }
+  return unfinished;
 }
 
 async function checkVersion(connection: Connection, directory: string): Promise<void> {
@@ -179,6 +211,16 @@ async function hashOfTallybook(connection: Connection): Promise<string> {
   return (await connection.rows("select hash('tallybook')::varchar"))[0]![0] as string;
 }
 
+interface Opened {
+  instance: DuckDBInstance;
+  writer: Connection;
+  state: LedgerState;
+  threads: ThreadCount;
+  path: string;
+  /** A directory for temporary files. */
+  spill: string;
+}
+
 class DuckDBStore implements Store, BacksUp {
   readonly backsUpToDirectory = true;
   readonly #instance: DuckDBInstance;
@@ -190,6 +232,7 @@ class DuckDBStore implements Store, BacksUp {
   readonly #parts: PartWriter;
   readonly #readers: ReadPool;
   readonly #lock = new Lock();
+  readonly #intake: Intake;
   readonly #tending = new Lock();
   readonly #files = new Set<Promise<unknown>>();
   #fileNumber = 0;
@@ -202,12 +245,8 @@ class DuckDBStore implements Store, BacksUp {
   #closed = false;
 
   constructor(
-    instance: DuckDBInstance,
-    writer: Connection,
-    state: LedgerState,
-    threads: ThreadCount,
-    path: string,
-    spill: string,
+    { instance, writer, state, threads, path, spill }: Opened,
+    intake: Omit<IntakeContext, 'state' | 'lock' | 'foldIn'>,
   ) {
     this.#threads = threads;
     threads.calm();
@@ -218,6 +257,8 @@ class DuckDBStore implements Store, BacksUp {
     this.#state = state;
     this.#parts = new PartWriter(writer, state);
     this.#readers = new ReadPool(() => Connection.open(instance));
+    const foldIn = (batches: JournaledBatch[]) => this.#foldIn(batches);
+    this.#intake = new Intake({ ...intake, state, lock: this.#lock, foldIn });
   }
 
   prepare(streams: Stream[]): Promise<Map<string, StreamState>> {
@@ -226,6 +267,7 @@ class DuckDBStore implements Store, BacksUp {
       for (const stream of streams) states.set(stream.name, await this.#prepareStream(stream));
       this.#writer.forget();
       await this.#parts.prepare(streams);
+      await this.#intake.recover();
       this.#coverSoon();
       return states;
     });
@@ -238,13 +280,26 @@ class DuckDBStore implements Store, BacksUp {
       if (deliveries.length > 1) throw new Error('a delivery with a file travels alone');
       return [await this.#threads.during(() => this.#publishFile(file as FileDelivery))];
     }
-    const receipts = await this.#lock.run(() =>
-      publishTexts(this.#writer, this.#parts, this.#state, deliveries as TextDelivery[]),
+    const texts = deliveries as TextDelivery[];
+    const taken = await this.#intake.take(texts);
+    if (taken) return taken;
+    const receipts = await this.#intake.exclusively(() =>
+      publishTexts(this.#writer, this.#parts, this.#state, texts),
     );
-    this.#coverFilters(deliveries.map(({ stream }) => stream));
-    this.#compactLater(deliveries as TextDelivery[]);
-    this.#coverLookups();
+    this.#afterCommit(texts);
     return receipts;
+  }
+
+  async #foldIn(batches: JournaledBatch[]): Promise<boolean> {
+    const accepted = await publishJournaled(this.#writer, this.#parts, this.#state, batches);
+    this.#afterCommit(batches.flatMap(({ deliveries }) => deliveries));
+    return accepted;
+  }
+
+  #afterCommit(deliveries: TextDelivery[]): void {
+    this.#coverFilters(deliveries.map(({ stream }) => stream));
+    this.#compactLater(deliveries);
+    this.#coverLookups();
   }
 
   async #publishFile(delivery: FileDelivery): Promise<Receipt> {
@@ -254,7 +309,7 @@ class DuckDBStore implements Store, BacksUp {
         {
           connect: () => Connection.open(this.#instance),
           writer: this.#writer,
-          lock: this.#lock,
+          exclusively: (work) => this.#intake.exclusively(work),
           state: this.#state,
           nextNumber: () => ++this.#fileNumber,
           spillDirectory: this.#spill,
@@ -273,19 +328,22 @@ class DuckDBStore implements Store, BacksUp {
     return working;
   }
 
-  ask(plan: Plan): Promise<Answer> {
+  async ask(plan: Plan): Promise<Answer> {
     this.#checkOpen();
+    await this.#intake.settled();
     return this.#heavyRead((connection) => ask(connection, plan, this.#state.books(plan.stream)));
   }
 
-  entries(request: EntriesRequest): Promise<Entry[]> {
+  async entries(request: EntriesRequest): Promise<Entry[]> {
     this.#checkOpen();
+    await this.#intake.settled();
     const books = this.#state.books(request.stream);
     return this.#heavyRead((connection) => listEntries(connection, request, books));
   }
 
-  fate(stream: Stream, id: string): Promise<Fate> {
+  async fate(stream: Stream, id: string): Promise<Fate> {
     this.#checkOpen();
+    await this.#intake.settled();
     return this.#heavyRead((connection) => fateOf(connection, stream, id));
   }
 
@@ -314,6 +372,7 @@ class DuckDBStore implements Store, BacksUp {
 
   async verify(): Promise<Check[]> {
     this.#checkOpen();
+    await this.#intake.settled();
     const streams = [...this.#state.streams.values()];
     return this.#heavyRead((connection) =>
       connection.transaction(async () => {
@@ -325,8 +384,9 @@ class DuckDBStore implements Store, BacksUp {
     );
   }
 
-  backup(directory: string): Promise<void> {
+  async backup(directory: string): Promise<void> {
     this.#checkOpen();
+    await this.#intake.settled();
     return this.#tending.run(() => this.#heavyRead((connection) => backUp(connection, database, directory)));
   }
 
@@ -336,7 +396,9 @@ class DuckDBStore implements Store, BacksUp {
     clearTimeout(this.#coverTimer);
     await Promise.all([...this.#files, this.#covering, this.#coveringLookups, this.#compacting]);
     await this.#tending.run(async () => undefined);
+    await this.#intake.settled().catch(() => undefined); // it is in the journal, for the next start
     await this.#lock.run(async () => {
+      await this.#intake.close();
       await this.#readers.close();
       await this.#threads.close();
       // A long log is folded in now, rather than replayed at the next start. A short one, as an import leaves it, is
@@ -360,7 +422,7 @@ class DuckDBStore implements Store, BacksUp {
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
       await Promise.all(this.#files);
-      const done = await this.#lock.run(async () =>
+      const done = await this.#intake.exclusively(async () =>
         this.#files.size > 0 ? undefined : { value: await work() },
       );
       if (done) return done.value;
@@ -530,10 +592,7 @@ class DuckDBStore implements Store, BacksUp {
     this.#sinceCompaction.delete(stream);
     const connection = await Connection.open(this.#instance);
     try {
-      for (const rollup of stream.rollups) {
-        const [rows] = await connection.askOnce(`select count(*)::double from ${rollupOf(stream, rollup)}`);
-        if ((rows![0] as number) > 0) await compactRollup(connection, stream, rollup);
-      }
+      for (const rollup of stream.rollups) await compactRollup(connection, stream, rollup);
     } finally {
       connection.close();
     }

@@ -22,6 +22,8 @@ export interface StreamBooks {
 export interface BatchStamp {
   batch: number;
   recordedAt: Micros;
+  /** It was checked and acknowledged before, and only comes into the database now (see intake.ts). */
+  journaled: boolean;
   /** Gathers the parts that the batch has written. */
   parts: { stream: Stream; part: number }[];
   /** Gathers the rejects that it has written. */

@@ -25,12 +25,12 @@ import {
   appendNew,
   appendRejects,
   appendReversals,
-  appendRollupOfEntries,
   appendRollupOfNew,
+  appendRollupOfResolved,
   noImport,
 } from './append.ts';
 import { lookClosely, refusalOf, refusedByCheck } from './casts.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Row } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import { type Held, holdAgainst, refusedText } from './held-against.ts';
 import type { SeqRange } from './id-filter.ts';
@@ -49,8 +49,7 @@ import {
   stageTextsSql,
   undecodableMark,
 } from './stage.ts';
-
-type TextDelivery = Delivery & { content: Texts };
+import { type JournaledBatch, partsOf, type TextDelivery } from './text-deliveries.ts';
 
 /** The bounds of a record's time at this moment, in microseconds. */
 export function timeBounds(stream: Stream, state: LedgerState): { horizon: Micros; latest: Micros } {
@@ -104,7 +103,10 @@ export class PartWriter {
     const base = this.#state.reserveSeqs(stream, BigInt(count) * seqsPerRow);
     const part = this.#state.reservePart();
     stamp.parts.push({ stream, part });
-    const rows = await this.#stage(deliveries, part, base);
+    const bounds = stamp.journaled
+      ? { horizon: firstInstant, latest: lastInstant }
+      : timeBounds(stream, this.#state);
+    const rows = await this.#stage(deliveries, { parts: Array(count).fill(part), base, ...bounds });
     const held = await this.#holdAgainst(deliveries[0]!, rows);
     const suspects = this.#findSuspects(deliveries[0]!, rows, base);
     const verdicts = new Map<number, string>();
@@ -119,31 +121,33 @@ export class PartWriter {
       });
     }
     if (suspects) {
-      await this.#resolve(deliveries[0]!, suspects);
-      const resolved = await this.#connection.rows(
-        `select r._n, r.verdict, t._id from resolved r join ${tables.stage} t using (_n)`,
-      );
-      for (const [n, verdict, id] of resolved) {
+      for (const [n, verdict] of await this.#resolve(deliveries[0]!, suspects)) {
         if (verdicts.has(n as number)) throw new Error(`row ${n} of part ${part} has two verdicts`);
         verdicts.set(n as number, verdict as string);
-        rows.ids.set(n as number, id as string | null);
       }
       // A defect must not become a record that is lost or counted twice: the batch is given up.
-      if (verdicts.size < suspects.hashes.length)
-        throw new Error(`part ${part}: ${suspects.hashes.length} suspects, but ${verdicts.size} verdicts`);
+      if (verdicts.size !== suspects.suspected)
+        throw new Error(`part ${part}: ${suspects.suspected} suspects, but ${verdicts.size} verdicts`);
     }
     const kinds = new Set(verdicts.values());
     kinds.delete('accepted');
+    if (kinds.size > 0 && !rows.hasAllIds) {
+      const told = `select r._n, t._id from resolved r join ${tables.stage} t using (_n) where r.verdict <> 'accepted'`;
+      for (const [n, id] of await this.#connection.rows(told)) rows.ids.set(n as number, id as string | null);
+    }
     if (kinds.size > 0) {
-      if (mode !== 'retract') await this.#connection.run(appendAccepted(stream, tables));
+      const changed = [...verdicts.values()].filter((verdict) => changing.has(verdict)).length;
+      // Those without a verdict were surely new.
+      const taken = count - rows.bad.size - verdicts.size + changed;
+      if (mode !== 'retract' && taken > 0) await this.#connection.run(appendAccepted(stream, tables));
       if (kinds.has('corrected') || kinds.has('retracted')) {
         this.#state.books(stream).hasReversals = true;
         await this.#connection.run(appendReversals(stream, tables));
       }
       if (kinds.has('duplicate')) await this.#connection.run(appendDuplicates(stream, tables));
-      const last = base + BigInt(count) * seqsPerRow - 1n;
-      for (const rollup of stream.rollups)
-        await this.#connection.run(appendRollupOfEntries(stream, rollup), base, last, part);
+      if (taken > 0)
+        for (const rollup of stream.rollups)
+          await this.#connection.run(appendRollupOfResolved(stream, rollup, tables));
       refused ||= kinds.has('conflict') || kinds.has('not_found');
     } else if (count > rows.bad.size) {
       await this.#connection.run(appendNew(stream, tables));
@@ -155,7 +159,7 @@ export class PartWriter {
     if (refused) await this.#reject(deliveries, stamp, count, tables);
     const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
     await this.#connection.run(`delete from ${tables.stage}`);
-    await book(this.#connection, deliveries[0]!, part, stamp, receipts);
+    await book(this.#connection, [{ delivery: deliveries[0]!, part, stamp, counts: countsOf(receipts) }]);
     await this.#takeBackReplayed(
       deliveries,
       stamp,
@@ -170,12 +174,62 @@ export class PartWriter {
     return receipts;
   }
 
-  async #stage(deliveries: TextDelivery[], part: number, base: bigint): Promise<StagedRows> {
+  /**
+   * Appends what was checked and acknowledged before: the records of several batches at once, all of them plainly fine
+   * and surely new. Returns false when one of them is not, which is a defect: then the transaction must not be committed.
+   */
+  async writeJournaled(batches: readonly JournaledBatch[], stamps: readonly BatchStamp[]): Promise<boolean> {
+    const lines: PartLine[] = [];
+    const staged = new Map<Stream, { deliveries: TextDelivery[]; parts: number[] }>();
+    batches.forEach(({ deliveries }, i) => {
+      for (const ofPart of partsOf(deliveries)) {
+        const { stream, form = stream } = ofPart[0]!;
+        const part = this.#state.reservePart();
+        stamps[i]!.parts.push({ stream, part });
+        const counts = { ...noCounts(), accepted: 0 };
+        const together = staged.get(form) ?? { deliveries: [], parts: [] };
+        staged.set(form, together);
+        for (const delivery of ofPart) {
+          counts.accepted += delivery.content.texts.length;
+          together.deliveries.push(delivery);
+          for (const _ of delivery.content.texts) together.parts.push(part);
+        }
+        lines.push({ delivery: ofPart[0]!, part, stamp: stamps[i]!, counts });
+      }
+    });
+    for (const { deliveries, parts } of staged.values())
+      if (!(await this.#appendNew(deliveries, parts))) return false;
+    await book(this.#connection, lines);
+    return true;
+  }
+
+  /** Appends records of one form, or returns false when they are not all plainly fine. */
+  async #appendNew(deliveries: TextDelivery[], parts: number[]): Promise<boolean> {
+    const { stream } = deliveries[0]!;
+    const { tables } = this.#tables.get(stream.name)!;
+    const base = this.#state.reserveSeqs(stream, BigInt(parts.length) * seqsPerRow);
+    const bounds = { horizon: firstInstant, latest: lastInstant };
+    const rows = await this.#stage(deliveries, { parts, base, ...bounds });
+    if (rows.bad.size > 0) return false;
+    // It was found to hold none of them before they were journaled.
+    this.#findSuspects(deliveries[0]!, rows, base);
+    await this.#connection.run(appendNew(stream, tables));
+    for (const rollup of stream.rollups)
+      await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
+    await this.#connection.run(`delete from ${tables.stage}`);
+    return true;
+  }
+
+  async #stage(
+    deliveries: TextDelivery[],
+    common: Omit<StagedContent, 'texts' | 'fallbacks'>,
+  ): Promise<StagedRows> {
     const { stream, form = stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
-    const common = { part, base, ...timeBounds(stream, this.#state) };
-    const withIds = deliveries.some((delivery) => delivery.allVerdicts);
+    // Of a few all are read at once: any of them may be told of.
+    const withIds =
+      texts.length <= limits.receipt_verdicts || deliveries.some(({ allVerdicts }) => allVerdicts);
     if (mode === 'retract') {
       const ids = texts.map((text) => retractedId(stream, text) ?? null);
       const content = { ...common, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) };
@@ -212,6 +266,7 @@ export class PartWriter {
     await this.#connection.run(`delete from ${exact}`);
     const content = {
       ...common,
+      parts: again.map((n) => common.parts[n]!),
       texts: again.map((n) => rewriteExactly(stream, texts[n]!)).join(recordSeparator),
       fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
     };
@@ -267,18 +322,29 @@ export class PartWriter {
   #findSuspects({ stream, mode }: Delivery, rows: StagedRows, base: bigint): Suspects | undefined {
     const { filter } = this.#state.books(stream);
     const everywhere = filter.uncovered;
-    const hashes: bigint[] = [];
+    const hashes = new Set<bigint>();
+    let suspected = 0;
     const ranges: SeqRange[] = [...everywhere];
     rows.eachHash((n, low, high) => {
       const found = filter.addAndFind(low, high, base + BigInt(n) * seqsPerRow);
       if (!found && everywhere.length === 0 && mode !== 'retract') return;
-      hashes.push((BigInt(high) << 32n) | BigInt(low));
+      hashes.add((BigInt(high) << 32n) | BigInt(low));
       if (found) ranges.push(...found);
     });
-    return hashes.length === 0 ? undefined : { hashes, ranges: mergeRanges(ranges) };
+    if (hashes.size === 0) return undefined;
+    rows.eachHash((_, low, high) => {
+      if (hashes.has((BigInt(high) << 32n) | BigInt(low))) suspected++;
+    });
+    return {
+      hashes: [...hashes],
+      suspected,
+      noRepeats: suspected === hashes.size,
+      ranges: mergeRanges(ranges),
+    };
   }
 
-  async #resolve(delivery: TextDelivery, suspects: Suspects): Promise<void> {
+  /** Position and verdict of each suspect that is well-formed. */
+  async #resolve(delivery: TextDelivery, suspects: Suspects): Promise<Row[]> {
     const { stream, mode } = delivery;
     const few = suspects.hashes.length <= fewSuspects;
     const among = few ? suspects.hashes.join(', ') : 'select _hash from suspects';
@@ -300,7 +366,9 @@ export class PartWriter {
       const found = knownSelect(stream, `_seq between ${first} and ${last} and _hash in (${among})`);
       await this.#connection.execute(`insert into ${tables.known} ${found}`);
     }
-    await this.#connection.run(`insert into resolved ${resolvedSelect(stream, mode, tables)}`);
+    const { noRepeats } = suspects;
+    const select = resolvedSelect(stream, mode, tables, { noRepeats });
+    return this.#connection.rows(`insert into resolved ${select} returning _n, verdict`);
   }
 
   async #reject(
@@ -401,29 +469,53 @@ export class PartWriter {
   }
 }
 
-/** Writes the line of a part in the table `parts`. */
-export async function book(
-  connection: Connection,
-  { stream, mode, source, reason, content }: Delivery,
-  part: number,
-  { batch, recordedAt }: BatchStamp,
-  receipts: Receipt[],
-): Promise<void> {
-  const sum = (key: keyof VerdictCounts) => receipts.reduce((total, receipt) => total + receipt[key], 0);
-  await connection.run(
-    `insert into parts values ($1, $2, make_timestamp($3::bigint), $4, $5, $6, $7, $8, ${partCounts.map((_, i) => `$${9 + i}`).join(', ')})`,
+/** What the table `parts` says of one. */
+export interface PartLine {
+  delivery: Delivery;
+  part: number;
+  stamp: BatchStamp;
+  counts: VerdictCounts;
+}
+
+/** The counts of several receipts together. */
+export function countsOf(receipts: readonly Receipt[]): VerdictCounts {
+  const counts = noCounts();
+  for (const key of partCounts) for (const receipt of receipts) counts[key] += receipt[key];
+  return counts;
+}
+
+/** Writes the lines of parts in the table `parts`. */
+export async function book(connection: Connection, lines: readonly PartLine[]): Promise<void> {
+  const rows = lines.map(({ delivery: { stream, mode, source, reason, content }, part, stamp, counts }) => ({
     part,
-    batch,
-    recordedAt,
-    stream.name,
+    batch: stamp.batch,
+    recorded_at: String(stamp.recordedAt),
+    stream: stream.name,
     mode,
     source,
-    content.kind === 'texts' ? null : content.import,
-    reason,
-    ...partCounts.map(sum),
-  );
+    import: content.kind === 'texts' ? null : content.import,
+    reason: reason ?? null,
+    ...Object.fromEntries(partCounts.map((key) => [key, counts[key]])),
+  }));
+  await connection.run(bookSql, JSON.stringify(rows));
 }
 const partCounts = ['accepted', 'duplicates', 'corrected', 'conflicts', 'rejected', 'retracted'] as const;
+const lineColumns = {
+  part: 'BIGINT',
+  batch: 'BIGINT',
+  recorded_at: 'BIGINT',
+  stream: 'VARCHAR',
+  mode: 'VARCHAR',
+  source: 'VARCHAR',
+  import: 'BIGINT',
+  reason: 'VARCHAR',
+  ...Object.fromEntries(partCounts.map((key) => [key, 'BIGINT'])),
+};
+const bookSql = `insert into parts
+  select ${Object.keys(lineColumns)
+    .map((column) => (column === 'recorded_at' ? 'make_timestamp(line.recorded_at)' : `line.${column}`))
+    .join(', ')}
+  from (select unnest(from_json($1::varchar, '[${JSON.stringify(lineColumns)}]')) as line)`;
 
 /** Puts rows that were read exactly in the place of those that were marked. */
 export function replaceByExact(stream: Stream, stage: string, n: string, exact: string): string {
@@ -440,8 +532,15 @@ export function replaceByExact(stream: Stream, stage: string, n: string, exact: 
 /** So many hashes are compared one by one faster than they are looked up in a table. */
 const fewSuspects = 16;
 
+/** Of a record that changes what stands. */
+const changing = new Set(['accepted', 'corrected', 'retracted']);
+
 interface Suspects {
+  /** Each once. */
   hashes: bigint[];
+  /** Rows that have one of them. */
+  suspected: number;
+  noRepeats: boolean;
   ranges: SeqRange[];
 }
 
@@ -514,8 +613,15 @@ class StagedRows {
   /** Rows that were read again, exactly. */
   #replaced: StagedRows | undefined;
 
+  /** Whether `ids` has those of all rows. */
+  readonly hasAllIds: boolean;
+
+  constructor(hasAllIds: boolean) {
+    this.hasAllIds = hasAllIds;
+  }
+
   static async read(result: DuckDBResult, withIds: boolean): Promise<StagedRows> {
-    const rows = new StagedRows();
+    const rows = new StagedRows(withIds);
     for (const chunk of await result.fetchAllChunks()) {
       const [n, hash, bad, found, id] = [0, 1, 2, 3, 4].map((column) => chunk.getColumnVector(column)) as [
         DuckDBVector & { items: Int32Array },

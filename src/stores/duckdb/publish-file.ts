@@ -18,7 +18,6 @@ import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { formatTimestamp } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
-import type { Lock } from '../../engine/lock.ts';
 import { isConcerned } from '../../engine/record-check.ts';
 import {
   type Delivery,
@@ -48,7 +47,7 @@ import { type Held, holdAgainst } from './held-against.ts';
 import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import { withoutLongLines } from './long-lines.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
-import { book, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
+import { book, countsOf, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
 import { type FileSource, fileSource } from './read-file.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import {
@@ -66,9 +65,10 @@ export type FileDelivery = Delivery & { content: File | StandingOfImport };
 
 export interface FilePublishing {
   connect(): Promise<Connection>;
-  /** The connection of the writer; used only under the lock. */
+  /** The connection of the writer; used only in what runs exclusively. */
   writer: Connection;
-  lock: Lock;
+  /** Works under the writer's lock, with everything in the database that was acknowledged. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>;
   state: LedgerState;
   nextNumber(): number;
   /** For temporary files. */
@@ -165,7 +165,7 @@ class FileWork {
     for (let attempt = 0; ; attempt++) {
       const locked = attempt === attemptsWithoutLock;
       const publish = () => this.#publish(locked);
-      const receipt = locked ? await this.#context.lock.run(publish) : await publish();
+      const receipt = locked ? await this.#context.exclusively(publish) : await publish();
       if (receipt) return receipt;
     }
   }
@@ -310,7 +310,7 @@ class FileWork {
       const content = {
         texts: rows.map(([, line]) => rewriteExactly(stream, line as string)).join(recordSeparator),
         fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([, , id]) => id) : []),
-        part: 0,
+        parts: rows.map(() => 0),
         base: 0n,
         ...timeBounds(stream, this.#context.state),
       };
@@ -355,7 +355,7 @@ class FileWork {
 
   /** Undefined when another batch has touched an id of this file meanwhile: then it must be done again. */
   async #publish(locked: boolean): Promise<Receipt | undefined> {
-    const { state, lock } = this.#context;
+    const { state, exclusively } = this.#context;
     const works = this.#replaced ? [this, this.#replaced] : [this];
     const watch = state.watch();
     try {
@@ -377,7 +377,7 @@ class FileWork {
           for (const work of locked ? [] : works)
             if (await work.#touched(watch.parts.get(work.#stream.name) ?? [])) return undefined;
           const parts = works.map((work) => ({ stream: work.#stream, part: work.#part }));
-          const stamp = { batch, recordedAt: state.nextInstant(), parts, rejects: [] };
+          const stamp = { batch, recordedAt: state.nextInstant(), journaled: false, parts, rejects: [] };
           const receipt = await this.#conclude(stamp);
           if (this.#replaced) await this.#replaced.#conclude(stamp);
           await this.#writeBeside(alongside?.(receipt) ?? [], stamp, partWriter);
@@ -387,7 +387,7 @@ class FileWork {
           state.committed(stamp);
           return receipt;
         };
-        const receipt = locked ? await end() : await lock.run(end);
+        const receipt = locked ? await end() : await exclusively(end);
         if (!receipt) await this.#connection.run('rollback');
         return receipt;
       } catch (error) {
@@ -530,7 +530,9 @@ class FileWork {
       );
       stamp.rejects.push({ from: first, to: first + BigInt(this.#rows) });
     }
-    await book(this.#connection, this.#delivery, this.#part, stamp, [receipt]);
+    await book(this.#connection, [
+      { delivery: this.#delivery, part: this.#part, stamp, counts: countsOf([receipt]) },
+    ]);
     return receipt;
   }
 

@@ -1,55 +1,53 @@
 /**
  * Publishing what came in memory: all deliveries of a call in one commit. Deliveries are concurrent requests, so
  * those that share stream, form, mode, source and reason are put together as one part, in the order of their arrival.
+ * And publishing what came by way of the journal.
  */
 import { formatTimestamp } from '../../engine/calendar.ts';
-import type { Delivery, Texts } from '../../engine/store.ts';
+import type { Delivery } from '../../engine/store.ts';
 import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
 import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import type { PartWriter } from './part.ts';
+import { type JournaledBatch, partsOf, type TextDelivery } from './text-deliveries.ts';
 
-export type TextDelivery = Delivery & { content: Texts };
-
-/** The caller holds the writer's lock. */
+/**
+ * The caller holds the writer's lock, and has nothing in the journal but what it publishes.
+ * @param journaled the number and time of a batch that was acknowledged before
+ */
 export async function publishTexts(
   connection: Connection,
   writer: PartWriter,
   state: LedgerState,
-  deliveries: TextDelivery[],
+  deliveries: readonly TextDelivery[],
+  journaled?: JournaledBatch,
 ): Promise<Receipt[]> {
   const stamp: BatchStamp = {
-    batch: state.reserveBatch(),
-    recordedAt: state.nextInstant(),
+    batch: journaled?.batch ?? state.reserveBatch(),
+    recordedAt: journaled?.recordedAt ?? state.nextInstant(),
+    journaled: journaled !== undefined,
     parts: [],
     rejects: [],
   };
   const receipts = new Map<Delivery, Receipt>();
-  const parts = new Map<string, TextDelivery[]>();
   for (const delivery of deliveries) {
-    if (delivery.content.texts.length === 0) {
-      receipts.set(delivery, {
-        batch: stamp.batch,
-        recorded_at: formatTimestamp(stamp.recordedAt),
-        received: 0,
-        ...noCounts(),
-        verdicts: [],
-      });
-      continue;
-    }
-    const { stream, form, mode, source, reason } = delivery;
-    const key = JSON.stringify([stream.name, form?.form, mode, source, reason]);
-    const part = parts.get(key);
-    if (part) part.push(delivery);
-    else parts.set(key, [delivery]);
+    if (delivery.content.texts.length > 0) continue;
+    receipts.set(delivery, {
+      batch: stamp.batch,
+      recorded_at: formatTimestamp(stamp.recordedAt),
+      received: 0,
+      ...noCounts(),
+      verdicts: [],
+    });
   }
-  if (parts.size > 0) {
+  const parts = partsOf(deliveries.filter((delivery) => !receipts.has(delivery)));
+  if (parts.length > 0) {
     const checks = deliveries.flatMap(({ check }) => check ?? []);
     await writer.prepare(
       new Set([...deliveries.map(({ stream }) => stream), ...checks.map(({ notes }) => notes)]),
     );
     await connection.transaction(async () => {
-      for (const part of parts.values()) {
+      for (const part of parts) {
         const written = await writer.write(part, stamp);
         part.forEach((delivery, i) => {
           receipts.set(delivery, written[i]!);
@@ -60,3 +58,34 @@ export async function publishTexts(
   }
   return deliveries.map((delivery) => receipts.get(delivery)!);
 }
+
+/**
+ * Publishes batches of the journal, all in one commit. Returns false when some of their records were not accepted: a
+ * defect, should it ever happen. Then they were published one by one, and what was not accepted is among the rejects or
+ * a duplicate. The caller holds the writer's lock.
+ */
+export async function publishJournaled(
+  connection: Connection,
+  writer: PartWriter,
+  state: LedgerState,
+  batches: readonly JournaledBatch[],
+): Promise<boolean> {
+  const deliveries = batches.flatMap((batch) => batch.deliveries);
+  const stamps = batches.map(
+    ({ batch, recordedAt }): BatchStamp => ({ batch, recordedAt, journaled: true, parts: [], rejects: [] }),
+  );
+  await writer.prepare(new Set(deliveries.map(({ stream }) => stream)));
+  try {
+    await connection.transaction(async () => {
+      if (!(await writer.writeJournaled(batches, stamps))) throw new NotAccepted();
+    });
+  } catch (error) {
+    if (!(error instanceof NotAccepted)) throw error;
+    for (const batch of batches) await publishTexts(connection, writer, state, batch.deliveries, batch);
+    return false;
+  }
+  for (const stamp of stamps) state.committed(stamp);
+  return true;
+}
+
+class NotAccepted extends Error {}

@@ -74,10 +74,11 @@ export function resolvedSelect(
       select ${n} as _row, * from ${stage} where ${slice} and _bad is null ${among}),
     standing as (select * from ${known} where ${slice} and _sign = 1 ${taken})`;
   const sameId = (a: string, b: string) => `${a}._hash = ${b}._hash and ${a}._id = ${b}._id`;
-  if (mode === 'insert' && noRepeats) {
+  if (mode !== 'retract' && noRepeats) {
+    const other = mode === 'insert' ? 'conflict' : 'corrected';
     return `with ${suspected}
       select t._row,
-        case when s._seq is null then 'accepted' when ${same(stream, 't', 's')} then 'duplicate' else 'conflict' end,
+        case when s._seq is null then 'accepted' when ${same(stream, 't', 's')} then 'duplicate' else '${other}' end,
         s._seq, null::integer
       from suspected t left join standing s on ${sameId('s', 't')}`;
   }

@@ -8,7 +8,10 @@
 import type { Question } from '../../engine/question.ts';
 import { unitsNeeded, unitsOfInterest } from '../../engine/share.ts';
 import type { Connection, Parameter, Row } from './connection.ts';
-import { unitsOf } from './weighted.ts';
+import { type Bounds, unitsOf } from './weighted.ts';
+
+/** Beginnings that are tried, each twice the one before. */
+const startsMost = 48;
 
 export interface Groups {
   /** Gives the columns d0, d1 … of the dimensions and m0, m1 … of the measures. */
@@ -20,16 +23,36 @@ export interface Groups {
 
 export async function askShare(connection: Connection, question: Question, groups: Groups): Promise<Row[]> {
   const { measure, percent } = question.share!;
-  const units = unitsOf(question.measures[measure]!, question);
+  let units = unitsOf(question.measures[measure]!, question);
   const column = `m${measure}`;
   await connection.askOnce(`create or replace temp table shared as ${groups.select}`, groups.parameters);
   try {
-    const sums = units.columns(column).map((part) => `cast(coalesce(sum(${part}), 0) as varchar)`);
-    const [[positive, ...texts] = []] = await connection.askOnce(
-      `select (count(*) filter (where ${column} > ${units.literal(0n)}))::double, ${sums.join(', ')} from shared`,
-    );
-    const total = units.read(texts as string[]);
+    const laidDown = units.parts(column);
+    const [[rows, positive, ...most] = []] = await connection.askOnce(`select count(*)::double,
+      (count(*) filter (where ${laidDown.map((part) => `${part} > 0`).join(' or ')}))::double,
+      ${laidDown.map((part) => `cast(coalesce(max(abs(${part})), 0) as varchar)`).join(', ')} from shared`);
+    const bounds = units.bounds(column, rows as number, most as string[]);
+    if (!bounds && units.multiplied) {
+      await connection.execute(
+        `create or replace temp table multiplied as select * replace (${units.value(column)} as ${column}) from shared;
+         drop table shared; alter table multiplied rename to shared`,
+      );
+      units = units.multiplied;
+    }
+    const parts = units.parts(column).map((part) => `cast(coalesce(sum(${part}), 0) as varchar)`);
+    const [sums] = await connection.askOnce(`select ${parts.join(', ')} from shared`);
+    const total = units.whole(sums as string[]);
+    const needed = unitsNeeded(total, percent);
     const least = unitsOfInterest(total, percent, positive as number);
+    const mayMatter = bounds
+      ? `${bounds.upper} >= ${bounds.literal((await startOf(connection, bounds, least, total, needed)) / bounds.size)}`
+      : `${column} >= ${units.literal(least)}`;
+    const values = question.measures.flatMap((one, i) =>
+      one.name === 'weighted'
+        ? [`${(i === measure ? units : unitsOf(one, question)).value(`m${i}`)} as m${i}`]
+        : [],
+    );
+    const shown = values.length > 0 ? `* replace (${values.join(', ')})` : '*';
     const order = [`${column} desc`, ...question.by.map((_, i) => `d${i} asc nulls last`)].join(', ');
     const before = units
       .columns(column)
@@ -39,10 +62,34 @@ export async function askShare(connection: Connection, question: Question, group
       );
     const names = before.map((_, i) => `b${i}`);
     return await connection.askOnce(`select ${groups.output.join(', ')}
-      from (select *, ${before.map((sum, i) => `${sum} as ${names[i]}`).join(', ')} from shared where ${column} >= ${units.literal(least)})
-      where ${units.value(names)} < ${units.literal(unitsNeeded(total, percent))}
+      from (select *, ${before.map((sum, i) => `${sum} as ${names[i]}`).join(', ')}
+        from (select ${shown} from shared where ${mayMatter}))
+      where ${units.ofColumns(names)} < ${units.literal(needed)}
       order by ${order} limit ${question.limit + 1}`);
   } finally {
     await connection.execute('drop table if exists shared');
   }
+}
+
+/**
+ * A value, in units, that no row of the share is below: `least`, or as many times twice that as rows which surely have as
+ * much still make up what is needed.
+ */
+async function startOf(
+  connection: Connection,
+  { lower, size, literal, read }: Bounds,
+  least: bigint,
+  total: bigint,
+  needed: bigint,
+): Promise<bigint> {
+  const starts: bigint[] = [];
+  for (let start = least; start <= total && starts.length < startsMost; start *= 2n) starts.push(start);
+  if (starts.length < 2) return least;
+  const atLeast = (start: bigint) => `x >= ${literal(start / size + 1n)}`;
+  const sums = starts.map((start) => `cast(coalesce(sum(x) filter (where ${atLeast(start)}), 0) as varchar)`);
+  const [row] = await connection.askOnce(
+    `select ${sums.join(', ')} from (select ${lower} as x from shared) where ${atLeast(least)}`,
+  );
+  const last = row!.findLastIndex((sum) => read(sum as string) * size >= needed);
+  return starts[Math.max(last, 0)]!;
 }

@@ -53,7 +53,8 @@ export interface StagedContent {
   texts: string;
   /** A JSON array: the ids for records without; or for retractions the records as they came. */
   fallbacks: string;
-  part: number;
+  /** The part of each record. */
+  parts: readonly number[];
   /** The first seq reserved for the part. */
   base: bigint;
   /** Microseconds: records before are too old, records after are in the future. */
@@ -62,11 +63,18 @@ export interface StagedContent {
 }
 
 export function stagedParameters(content: StagedContent): Parameter[] {
-  return [content.texts, content.fallbacks, content.part, content.base, content.horizon, content.latest];
+  return [
+    content.texts,
+    content.fallbacks,
+    content.parts.join(','),
+    content.base,
+    content.horizon,
+    content.latest,
+  ];
 }
 
 /** Reading no table, a statement keeps its plan in spite of its parameters (see connection.ts). */
-const stagedContent = `(select $1::varchar as texts, $2::varchar as fallbacks, $3::bigint as part, $4::bigint as base,
+const stagedContent = `(select $1::varchar as texts, $2::varchar as fallbacks, $3::varchar as parts, $4::bigint as base,
       $5::bigint as horizon, $6::bigint as latest)`;
 
 /**
@@ -80,7 +88,7 @@ export function stageTextsSql(stream: Stream, table: string, look: 'first' | 'cl
       ? "unnest(string_split($7::varchar, ','))::integer"
       : `(generate_subscripts(${texts}, 1) - 1)::integer`;
   const fallback = needsFallback(stream) ? `unnest(from_json(fallbacks, '["VARCHAR"]'))` : 'null::varchar';
-  const lines = `select unnest(${texts}) as line, ${fallback} as fallback, ${position} as n, part, base, horizon, latest from ${stagedContent}`;
+  const lines = `select unnest(${texts}) as line, ${fallback} as fallback, ${position} as n, unnest(string_split(parts, ','))::bigint as part, base, horizon, latest from ${stagedContent}`;
   return `insert into ${table} (_n, _seq, _part, ${stageColumns(stream)})
     ${judgedSelect(stream, readJson(stream, lines), 'json', look, `n, base + ${seqsPerRow} * n + 1, part, `, true)}
     returning _n, _hash, _bad, _found, _id`;
@@ -133,7 +141,18 @@ export function stageFileSql(
     source.kind === 'json'
       ? readJson(stream, source.select)
       : `raws as (select null::varchar as line, fallback, n, horizon, latest, false as unreadable, null::varchar[] as names, ${stream.fields.map((_, i) => `r${i}`).join(', ')} from (${source.select}))`;
-  return `create table ${table} as ${judgedSelect(stream, input, source.kind, 'whole', '', keepLines)}`;
+  return `create table ${table} (${fileStageColumns(stream)});
+    insert into ${table} ${judgedSelect(stream, input, source.kind, 'whole', '', keepLines)}`;
+}
+
+/** What is read two or three times and then dropped is not worth compressing: on disk that took twice as long. */
+function fileStageColumns(stream: Stream): string {
+  const text = 'varchar using compression uncompressed';
+  const fields = storedFields(stream).map((field) => {
+    const type = sqlType(field);
+    return `, ${quote(field.name)} ${type === 'varchar' ? text : type}`;
+  });
+  return `_line ${text}, _id ${text}, _hash ubigint${fields.join('')}, _bad smallint, _found ${text}`;
 }
 
 function judgedSelect(

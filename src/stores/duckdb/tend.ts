@@ -39,16 +39,25 @@ export async function setBook(connection: Connection, key: string, value: string
 }
 
 /**
- * Puts the rows of a rollup together. A plain transaction beside the writer: it replaces the rows it sees, and what
- * is appended meanwhile stays as it is.
+ * Puts the rows of a rollup together, if it has grown by a twentieth since the last time. A plain transaction beside the
+ * writer: it replaces the rows it sees, and what is appended meanwhile stays as it is.
  */
 export async function compactRollup(connection: Connection, stream: Stream, rollup: Rollup): Promise<void> {
   const table = rollupOf(stream, rollup);
+  const key = `compacted ${stream.name} ${rollup.name}`;
+  const [[rows, kept] = []] = await connection.askOnce(
+    `select (select count(*) from ${table})::double, (select value from book where key = $1::varchar)::double`,
+    [key],
+  );
+  // A rollup of 50 million rows takes minutes; it is not worth it for the few that an hour brings.
+  if ((rows as number) <= (((kept as number | null) ?? 0) * 21) / 20) return;
   await connection.transaction(async () => {
     await connection.execute(`create or replace temp table merged as ${mergedRollup(stream, rollup)}`);
     await connection.execute(`delete from ${table}`);
     await connection.execute(`insert into ${table} select * from merged`);
     await connection.execute('drop table merged');
+    const [[left] = []] = await connection.askOnce(`select count(*) from ${table}`);
+    await setBook(connection, key, String(left));
   });
 }
 

@@ -64,7 +64,7 @@ export interface Sums {
   value: string;
 }
 
-/** The measure as an expression over a group: a plain decimal, or a pair. */
+/** The measure as an expression over a group: a plain decimal, a pair, or sums side by side (see `isApart`). */
 export function weightedSum(measure: Measure, question: Question, { sum, value }: Sums): string {
   if (isPlain(measure, question)) return sum([]);
   const { classes } = measure.weights!;
@@ -73,10 +73,26 @@ export function weightedSum(measure: Measure, question: Question, { sum, value }
     const { whole, rest } = product(exact(value), `${weightRow}.f`);
     return pair(`coalesce(sum(${whole}), 0)`, `coalesce(sum(${rest}), 0)`);
   }
-  const products = classes.map(({ weight }, c) =>
-    product(exact(sum([`${weightRow}.c = ${c}`])), `${toScaled(weight, weightScale)}::decimal(18, 0)`),
-  );
+  const sums = classes.map((_, c) => exact(sum([`${weightRow}.c = ${c}`])));
+  return isApart(measure, question)
+    ? `struct_pack(${sums.map((amount, c) => `s${c} := ${amount}`).join(', ')})`
+    : weighed(sums, classes);
+}
+
+/** Sums, each times the weight of its class, added up to a pair. */
+function weighed(sums: string[], classes: Weights['classes']): string {
+  const products = sums.map((amount, c) => product(amount, `${weightUnits(classes[c]!)}::decimal(18, 0)`));
   return pair(products.map(({ whole }) => whole).join(' + '), products.map(({ rest }) => rest).join(' + '));
+}
+
+const weightUnits = ({ weight }: Weights['classes'][number]): bigint => toScaled(weight, weightScale);
+
+/**
+ * Whether the sums of a measure are laid down side by side and multiplied later: for a share, few of them must be. The
+ * exact products of a million groups take 3 s, sums and bounds of them 0.1.
+ */
+function isApart({ name, weights }: Measure, { share }: Question): boolean {
+  return name === 'weighted' && share !== undefined && weights!.classes.length <= weightsSideBySide;
 }
 
 /** The product with a weight in units: whole units, and what is left, between -1 and 1. */
@@ -94,41 +110,117 @@ function pair(whole: string, rest: string): string {
 
 /** How the values of a measure are written into SQL, added up and read again, in units of their last digit. */
 export interface Units {
-  /** The columns of a value. */
+  /** The columns of a value as it is laid down in a group; one that is above 0 has a part that is. */
+  parts(laidDown: string): string[];
+  /** What parts, added up over all groups, come to. */
+  whole(sums: string[]): bigint;
+  /** The value as it is compared and shown. */
+  value(laidDown: string): string;
+  /** The columns of such a value. */
   columns(value: string): string[];
   /** A value from as many columns as `columns` gives. */
-  value(columns: string[]): string;
+  ofColumns(columns: string[]): string;
   literal(units: bigint): string;
-  read(texts: string[]): bigint;
+  /**
+   * What values are at least and at most, in numbers that can be added up, without multiplying exactly; undefined where
+   * there is no room for them.
+   * @param most the largest absolute values of the parts
+   */
+  bounds(laidDown: string, rows: number, most: string[]): Bounds | undefined;
+  /** The units of `value`, where that is another thing than what is laid down. */
+  multiplied: Units | undefined;
+}
+
+/** What sums of decimals may come to, in units of their last digit, with a digit to spare. */
+const room = 10n ** 37n;
+
+export interface Bounds {
+  lower: string;
+  upper: string;
+  /** So many units of the value are one of the bounds'. */
+  size: bigint;
+  literal(sizes: bigint): string;
+  read(text: string): bigint;
 }
 
 const inUnits = (text: string, scale: number): bigint => toScaled(text, scale);
+const decimalLiteral = (units: bigint, scale: number): string =>
+  `cast('${fromScaled(units, scale)}' as decimal(38, ${scale}))`;
 
 export function unitsOf(measure: Measure, question: Question): Units {
-  if (measure.name !== 'weighted' || isPlain(measure, question)) {
-    const scale = scaleOf(measure.field!);
-    return {
-      columns: (value) => [value],
-      value: ([column]) => column!,
-      literal: (units) => `cast('${fromScaled(units, scale)}' as decimal(38, ${scale}))`,
-      read: ([text]) => inUnits(text!, scale),
-    };
-  }
-  const scale = weightedScaleMax;
+  if (measure.name !== 'weighted' || isPlain(measure, question)) return plainUnits(scaleOf(measure.field!));
+  return isApart(measure, question) ? apartUnits(measure) : pairUnits;
+}
+
+function plainUnits(scale: number): Units {
+  const literal = (units: bigint) => decimalLiteral(units, scale);
   return {
-    columns: (value) => [`${value}.hi`, `${value}.lo`],
-    value: ([hi, lo]) => pair(hi!, lo!),
-    literal(units) {
-      const [hi, lo] = [units / 10n ** BigInt(scale), units % 10n ** BigInt(scale)];
-      return `struct_pack(hi := cast('${hi}' as decimal(38, 0)), lo := cast('${fromScaled(lo, scale)}' as decimal(38, 20)))`;
+    parts: (value) => [value],
+    whole: ([sum]) => inUnits(sum!, scale),
+    value: (value) => value,
+    columns: (value) => [value],
+    ofColumns: ([column]) => column!,
+    literal,
+    bounds: (value, rows, most) =>
+      inUnits(most[0]!, scale) * BigInt(rows) < room
+        ? { lower: value, upper: value, size: 1n, literal, read: (text) => inUnits(text, scale) }
+        : undefined,
+    multiplied: undefined,
+  };
+}
+
+const pairUnits: Units = {
+  parts: (value) => [`${value}.hi`, `${value}.lo`],
+  whole: ([hi, lo]) => inUnits(hi!, 0) * 10n ** BigInt(weightedScaleMax) + inUnits(lo!, weightedScaleMax),
+  value: (value) => value,
+  columns: (value) => [`${value}.hi`, `${value}.lo`],
+  ofColumns: ([hi, lo]) => pair(hi!, lo!),
+  literal(units) {
+    const one = 10n ** BigInt(weightedScaleMax);
+    return `struct_pack(hi := cast('${units / one}' as decimal(38, 0)), lo := ${decimalLiteral(units % one, weightedScaleMax)})`;
+  },
+  bounds: () => undefined,
+  multiplied: undefined,
+};
+
+/** Sums side by side, one for each weight, as `isApart` says. */
+function apartUnits(measure: Measure): Units {
+  const { classes } = measure.weights!;
+  const scale = scaleOf(measure.field!);
+  const parts = (laidDown: string) => classes.map((_, c) => `${laidDown}.s${c}`);
+  const unit = 10n ** BigInt(weightedScaleMax - scale);
+  return {
+    ...pairUnits,
+    parts,
+    whole: (sums) =>
+      sums.reduce((all, sum, c) => all + inUnits(sum, scale) * unit * weightUnits(classes[c]!), 0n),
+    value: (laidDown) => weighed(parts(laidDown), classes),
+    multiplied: pairUnits,
+    bounds(laidDown, rows, most) {
+      // The weights are cut to as many digits as leave room for the products of all there is.
+      const all = most.reduce((sum, one) => sum + inUnits(one, scale), 1n) * BigInt(rows);
+      const greatest = classes.reduce((most, one) => (weightUnits(one) > most ? weightUnits(one) : most), 1n);
+      let cut = 1n;
+      while (cut < greatest && all * (greatest / cut + 1n) >= room) cut *= 10n;
+      if (all * (greatest / cut + 1n) >= room) return undefined;
+      const near = classes.map(
+        (one, c) => `${parts(laidDown)[c]} * ${weightUnits(one) / cut}::decimal(18, 0)`,
+      );
+      const off = parts(laidDown).map((part) => `abs(${part})`);
+      return {
+        lower: `(${near.join(' + ')} - (${off.join(' + ')}))`,
+        upper: `(${near.join(' + ')} + ${off.join(' + ')})`,
+        size: unit * cut,
+        literal: (sizes) => decimalLiteral(sizes, scale),
+        read: (text) => inUnits(text, scale),
+      };
     },
-    read: ([hi, lo]) => inUnits(hi!, 0) * 10n ** BigInt(scale) + inUnits(lo!, scale),
   };
 }
 
 /** The measure as text that `readWeighted` reads. */
 export function weightedOutput(measure: Measure, question: Question, column: string): string {
-  return unitsOf(measure, question)
+  return (isPlain(measure, question) ? plainUnits(0) : pairUnits)
     .columns(column)
     .map((part) => `cast(${part} as varchar)`)
     .join(` || ' ' || `);
@@ -137,7 +229,7 @@ export function weightedOutput(measure: Measure, question: Question, column: str
 /** The plain text of a weighted sum. */
 export function readWeighted(measure: Measure, question: Question, text: string): string {
   const scale = weightedScaleMax + weightScale;
-  if (!isPlain(measure, question)) return fromScaled(unitsOf(measure, question).read(text.split(' ')), scale);
+  if (!isPlain(measure, question)) return fromScaled(pairUnits.whole(text.split(' ')), scale);
   const { weight } = measure.weights!.classes[0]!;
   return multiply(plain(text), weight);
 }

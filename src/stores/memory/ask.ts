@@ -11,7 +11,7 @@ import { toScaled } from '../../engine/decimal.ts';
 import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
 import type { Having, Measure, Question } from '../../engine/question.ts';
 import { type Share, unitsNeeded } from '../../engine/share.ts';
-import { timeOf, type Values } from '../../engine/staging.ts';
+import { timeOf, type Values } from '../../engine/stage-record.ts';
 import type { Answer } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { compareValues, dimensionType, dimensionValue, fits, selects } from './compare.ts';

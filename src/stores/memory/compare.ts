@@ -6,9 +6,9 @@ import { compareNumbers } from '../../engine/decimal.ts';
 import { arrayElements, objectMembers } from '../../engine/exact-json.ts';
 import type { FieldType } from '../../engine/field-types.ts';
 import type { Condition, Dimension, Operator, Selection } from '../../engine/question.ts';
-import { timeOf, type Values, valueIn } from '../../engine/staging.ts';
+import { timeOf, type Values } from '../../engine/stage-record.ts';
 import type { Stream } from '../../engine/stream.ts';
-import type { Line } from './ledger.ts';
+import { type Line, valueIn } from './ledger.ts';
 
 /** Negative, 0 or positive. Null is not a value: where it comes is up to the caller. */
 export function compareValues(type: FieldType | 'count', a: string, b: string): number {

@@ -7,7 +7,7 @@
  */
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
-import { type Values, valueIn } from '../../engine/staging.ts';
+import type { Values } from '../../engine/stage-record.ts';
 import type { AsOf, Entry } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { VerdictCounts, VerdictName } from '../../engine/verdicts.ts';
@@ -95,6 +95,10 @@ export function standingLines(lines: Line[], knownAt: Micros | undefined): Line[
   const known = lines.filter((line) => knownAt === undefined || line.recordedAt <= knownAt);
   const takenBack = new Set(known.map((line) => line.reverses));
   return known.filter((line) => line.sign === 1 && !takenBack.has(line.seq));
+}
+
+export function valueIn(values: Values, field: string): string | null {
+  return values.get(field) ?? null;
 }
 
 export function valuesInOrder(stream: Stream, values: Values): (string | null)[] {

@@ -3,9 +3,10 @@ import { averageExtraScale, averageOf, compareNumbers, fromScaled, toScaled } fr
 import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
 import type { Condition, Measure } from '../../engine/question.ts';
-import { type Values, valueIn } from '../../engine/staging.ts';
+import type { Values } from '../../engine/stage-record.ts';
 import { weigh } from '../../engine/weights.ts';
 import { compareValues, dimensionType, dimensionValue, fits } from './compare.ts';
+import { valueIn } from './ledger.ts';
 
 /** A sum has at most 38 digits; a larger one is an error, never a rounded figure. */
 const sumBound = 10n ** 38n;

@@ -8,7 +8,7 @@
  */
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { limits } from '../../engine/limits.ts';
-import { type Row, readTexts } from '../../engine/record-rows.ts';
+import { type Row, readTexts } from '../../engine/rows.ts';
 import {
   groupsOf,
   type Meeting,
@@ -19,7 +19,7 @@ import {
   verdictOf,
   WarningCounts,
 } from '../../engine/settling.ts';
-import { boundsOf, type Values } from '../../engine/staging.ts';
+import { boundsOf, type Values } from '../../engine/stage-record.ts';
 import { type Delivery, type File, type StandingOfImport, takingBack } from '../../engine/store.ts';
 import { countOfVerdict, noCounts, type Receipt, type Verdict } from '../../engine/verdicts.ts';
 import { type Batch, draftOf, type Ledger, type Line, standingLines, streamLedger } from './ledger.ts';

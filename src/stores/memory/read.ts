@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { TallybookError } from '../../engine/errors.ts';
-import { fileReader, type Row } from '../../engine/record-rows.ts';
+import { fileReader } from '../../engine/file-rows.ts';
+import type { Row } from '../../engine/rows.ts';
 import type { File, Mode } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 

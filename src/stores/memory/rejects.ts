@@ -4,9 +4,9 @@
  */
 
 import { rejectsStream } from '../../engine/built-in-streams.ts';
-import type { Row } from '../../engine/record-rows.ts';
+import type { Row } from '../../engine/rows.ts';
 import { rejectValues } from '../../engine/settling.ts';
-import type { Refusal } from '../../engine/staging.ts';
+import type { Refusal } from '../../engine/stage-record.ts';
 import { standingLines, streamLedger } from './ledger.ts';
 import { append, type Publishing, takeBack } from './write.ts';
 

@@ -3,7 +3,7 @@
  * each keeps its own list of what was dropped; that is not cheap, but plain.
  */
 import type { Micros } from '../../engine/calendar.ts';
-import { timeOf } from '../../engine/staging.ts';
+import { timeOf } from '../../engine/stage-record.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { draftOf, type Ledger, streamLedger } from './ledger.ts';
 

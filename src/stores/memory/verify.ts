@@ -1,11 +1,11 @@
 /** Recounts the ledger and compares: the invariants that a store of plain lines can break. */
 import { bucketStart } from '../../engine/calendar.ts';
 import { toScaled } from '../../engine/decimal.ts';
-import { timeOf, valueIn } from '../../engine/staging.ts';
+import { timeOf } from '../../engine/stage-record.ts';
 import type { Check } from '../../engine/store.ts';
 import type { Rollup } from '../../engine/stream.ts';
 import { countOfVerdict, verdictNames } from '../../engine/verdicts.ts';
-import { type Ledger, type Line, type StreamLedger, standingLines } from './ledger.ts';
+import { type Ledger, type Line, type StreamLedger, standingLines, valueIn } from './ledger.ts';
 import { scaleOf } from './measure.ts';
 
 export function verify(ledger: Ledger): Check[] {

@@ -2,7 +2,7 @@
  * How lines get into the ledger: a record is written with sign +1, and taken back by a copy of its line with
  * sign -1. Nothing is ever overwritten.
  */
-import type { Values } from '../../engine/staging.ts';
+import type { Values } from '../../engine/stage-record.ts';
 import type { Delivery } from '../../engine/store.ts';
 import type { VerdictName } from '../../engine/verdicts.ts';
 import type { Batch, Ledger, Line, StreamLedger } from './ledger.ts';

@@ -23,14 +23,15 @@ export const linesDeclaration: StreamDeclaration = {
   description: 'Lines of the sales reports of music services: what a recording was used, and earned',
   fields: {
     report: { type: 'integer', required: true },
-    dsp_id: { type: 'text', required: true, max_length: 200 },
-    title: { type: 'text', max_length: 2_000, warn: { missing: true } },
+    dsp_id: { type: 'text', required: true, max_length: 200, varied: true },
+    title: { type: 'text', max_length: 2_000, varied: true, warn: { missing: true } },
     /** Separated by |. */
-    artists: { type: 'text', max_length: 4_000, warn: { missing: true } },
+    artists: { type: 'text', max_length: 4_000, varied: true, warn: { missing: true } },
     isrc: {
       type: 'text',
       normalize: 'code',
       max_length: 100,
+      varied: true,
       warn: { missing: true, pattern: '[A-Z]{2}[A-Z0-9]{3}[0-9]{7}' },
     },
     usages: { type: 'integer', warn: { missing: true } },

@@ -26,7 +26,7 @@ const Resource = Type.Object({
 
 /** So many resources are looked up at a time: a row for each and each of its reports must fit into an answer. */
 function lookedUp({ reports }: SelectedReports): number {
-  return Math.min(5_000, Math.floor(limits.answer_rows / reports.length));
+  return Math.min(limits.question_condition_values, Math.floor(limits.answer_rows / reports.length));
 }
 
 export const percentileRoute: Route = {
@@ -81,47 +81,72 @@ async function* inParts(
   yield ']';
 }
 
-interface Texts {
-  title: string | null;
-  artists: string | null;
-  isrc: string | null;
-}
-
 async function resourcesOf(
   tallybook: Tallybook,
-  { reports, weights, knownAt }: SelectedReports,
+  selected: SelectedReports,
   ranked: [dspId: string, revenue: string, usages: string][],
 ) {
+  const { weights, knownAt } = selected;
   const { rows } = await tallybook.ask(linesStream.name, {
     by: ['dsp_id', 'report'],
-    measures: ['min(title)', 'min(artists)', 'min(isrc)'],
+    measures: ['count'],
     where: { dsp_id: { in: ranked.map(([dspId]) => dspId) }, report: { in: Object.keys(weights) } },
     limit: limits.answer_rows,
     ...knownAt,
   });
-  const age = new Map([...reports].sort(newestFirst).map(({ id }, place) => [String(id), place]));
-  const lines = new Map<string, { report: string; texts: Texts }[]>();
-  for (const [dspId, report, title, artists, isrc] of rows as (string | null)[][]) {
-    const line = { report: report!, texts: { title: title!, artists: artists!, isrc: isrc! } };
-    const known = lines.get(dspId!);
-    if (known) known.push(line);
-    else lines.set(dspId!, [line]);
+  const reportsOf = new Map<string, number[]>();
+  for (const [dspId, report] of rows as string[][]) {
+    const known = reportsOf.get(dspId!);
+    if (known) known.push(Number(report));
+    else reportsOf.set(dspId!, [Number(report)]);
   }
-  return ranked.map(([dsp_id, revenue, usages]) => {
-    const found = (lines.get(dsp_id) ?? []).sort((a, b) => age.get(a.report)! - age.get(b.report)!);
-    const newest = (name: keyof Texts) =>
-      found.find(({ texts }) => texts[name] !== null)?.texts[name] ?? null;
-    return {
-      dsp_id,
-      title: newest('title'),
-      artists: newest('artists'),
-      isrc: newest('isrc'),
-      usages: BigInt(usages),
-      revenue: Number(revenue),
-      revenue_exact: revenue,
-      dsrs: [...new Set(found.map(({ report }) => Number(report)))].sort((a, b) => a - b),
-    };
-  });
+  const texts = await textsOf(tallybook, selected, reportsOf);
+  return ranked.map(([dsp_id, revenue, usages]) => ({
+    dsp_id,
+    ...(texts.get(dsp_id) ?? noTexts),
+    usages: BigInt(usages),
+    revenue: Number(revenue),
+    revenue_exact: revenue,
+    dsrs: (reportsOf.get(dsp_id) ?? []).sort((a, b) => a - b),
+  }));
+}
+
+const textFields = ['title', 'artists', 'isrc'] as const;
+type Texts = Record<(typeof textFields)[number], string | null>;
+const noTexts: Texts = { title: null, artists: null, isrc: null };
+
+/**
+ * Each text is that of the newest report that has one. The newest report is read first, for nearly everything stands
+ * there, then twice as many at a time, for what is still missing.
+ */
+async function textsOf(
+  tallybook: Tallybook,
+  { reports, knownAt }: SelectedReports,
+  reportsOf: ReadonlyMap<string, readonly number[]>,
+): Promise<Map<string, Texts>> {
+  const newest = [...reports].sort(newestFirst).map(({ id }) => id);
+  const age = new Map(newest.map((id, place) => [String(id), place]));
+  const texts = new Map([...reportsOf.keys()].map((dspId) => [dspId, { ...noTexts }]));
+  let missing = [...reportsOf];
+  for (let at = 0, size = 1; at < newest.length && missing.length > 0; at += size, size *= 2) {
+    const some = new Set(newest.slice(at, at + size));
+    const there = missing.filter(([, of]) => of.some((report) => some.has(report)));
+    if (there.length === 0) continue;
+    const { rows } = await tallybook.ask(linesStream.name, {
+      by: ['dsp_id', 'report'],
+      measures: textFields.map((field) => `min(${field})`),
+      where: { dsp_id: { in: there.map(([dspId]) => dspId) }, report: { in: [...some].map(String) } },
+      limit: limits.answer_rows,
+      ...knownAt,
+    });
+    const byAge = (rows as (string | null)[][]).sort((a, b) => age.get(a[1]!)! - age.get(b[1]!)!);
+    for (const [dspId, , ...found] of byAge) {
+      const known = texts.get(dspId!)!;
+      for (const [i, field] of textFields.entries()) known[field] ??= found[i]!;
+    }
+    missing = missing.filter(([dspId]) => textFields.some((field) => texts.get(dspId)![field] === null));
+  }
+  return texts;
 }
 
 function newestFirst(a: Report, b: Report): number {

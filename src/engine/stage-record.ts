@@ -13,20 +13,18 @@ import {
   type ValueCode,
 } from './field-types.ts';
 import { limits } from './limits.ts';
-import type { Row } from './record-rows.ts';
+import { isConcerned, type Judgement } from './record-check.ts';
+import type { Row } from './rows.ts';
+import type { Delivery } from './store.ts';
 import type { Stream } from './stream.ts';
 import { type RejectCode, recordMessages } from './verdicts.ts';
 
-/** By field name: a stream may get new fields while it runs, so a record from before may have no value there. */
+/** The canonical texts of a record, by the names of its fields. */
 export type Values = ReadonlyMap<string, string | null>;
 
 /** A record's own time; undefined in a stream that declares none. */
 export function timeOf(stream: Stream, record: { values: Values }): Micros | undefined {
   return stream.time && microsOf(stream.time, record.values.get(stream.time.name)!);
-}
-
-export function valueIn(values: Values, field: string): string | null {
-  return values.get(field) ?? null;
 }
 
 export interface Refusal {
@@ -64,15 +62,25 @@ export function stageRecord(stream: Stream, row: Row, bounds: Bounds): Staged {
   const refuse = (refusal: Refusal): Staged => ({ id, checked: { refusal } });
   const { members, repeated } = row;
   if (!members || repeated !== undefined) return refuse(unreadable(row));
-  const declared = stream.named.map((field) => field.name);
-  for (const name of members.keys()) if (!stream.field(name)) return refuse(unknownField(name, declared));
+  for (const name of members.keys()) {
+    if (!stream.field(name)) {
+      return refuse(
+        unknownField(
+          name,
+          stream.named.map((field) => field.name),
+        ),
+      );
+    }
+  }
+  const fields = (stream.of ?? stream).fields;
   const values = new Map<string, string | null>();
   for (const [index, field] of stream.fields.entries()) {
-    const raw = stream.named.includes(field) ? members.get(field.name) : undefined;
+    // A field that a form fixes is not to be named.
+    const raw = stream.field(field.name) === field ? members.get(field.name) : undefined;
     const madeUp = field === stream.id && !field.required && isMissing(raw);
     const checked = madeUp ? { value: row.fallbackId } : checkValue(field, raw);
     if ('code' in checked) return refuse(valueRefusal(field, checked.code, raw));
-    values.set((stream.of ?? stream).fields[index]!.name, checked.value);
+    values.set(fields[index]!.name, checked.value);
   }
   const untimely = untimelyRecord(stream, values, bounds);
   return untimely ? refuse(untimely) : { id, checked: { values } };
@@ -89,6 +97,27 @@ export function stageRetraction(stream: Stream, row: Row): Staged {
   const checked = text === undefined ? undefined : checkValue(field, { kind: 'cell', text });
   const id = checked && 'value' in checked ? checked.value : null;
   return { id, checked: id === null ? { refusal: unreadable(row) } : { values: new Map() } };
+}
+
+/** What the check of a delivery says of the records that are fine otherwise, by position. */
+export function judge(
+  { check, mode, source, stream }: Delivery,
+  rows: readonly Staged[],
+): Map<number, Judgement> {
+  if (mode === 'retract' || !isConcerned(check, source)) return new Map();
+  const kinds = check.concernedWith(source)?.map((kind) => JSON.stringify(kind));
+  const judged = rows.flatMap(({ id, checked }, index) => {
+    if ('refusal' in checked) return [];
+    const textOf = (name: string) => checked.values.get(stream.field(name)!.name) ?? null;
+    const kind = check.kind.map(textOf) as string[];
+    if (kinds && !kinds.includes(JSON.stringify(kind))) return [];
+    return [{ index, record: { id: id!, kind, values: check.fields.map(textOf) } }];
+  });
+  const judgements = check.judge(
+    judged.map(({ record }) => record),
+    source,
+  );
+  return new Map(judged.map(({ index }, i) => [index, judgements[i]]));
 }
 
 function unreadable({ repeated, fault }: Row): Refusal {
@@ -116,6 +145,7 @@ function cut(found: string): string {
 }
 
 function untimelyRecord(stream: Stream, values: Values, { horizon, latest }: Bounds): Refusal | undefined {
+  if (horizon === undefined && latest === undefined) return undefined;
   const time = timeOf(stream.of ?? stream, { values });
   if (time === undefined) return undefined;
   const shown = formatTimestamp(time);

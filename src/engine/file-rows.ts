@@ -1,36 +1,14 @@
 /**
- * From a delivery's content to rows, for stores that stage records one by one: the named values of each, still as they
- * were written. A row that cannot be read has the position at which it stands in the file.
+ * From a file to rows: the named values of each record, still as they were written (of texts: rows.ts). A row that cannot
+ * be read has the position at which it stands in the file.
  */
-
 import { CsvReader, type CsvRow, type Separator } from './csv.ts';
 import { TallybookError } from './errors.ts';
-import { objectMembers, parseStrictJson, writeObject } from './exact-json.ts';
-import type { RawValue } from './field-types.ts';
+import { writeObject } from './exact-json.ts';
 import { limits } from './limits.ts';
-import type { File, Mode, Texts } from './store.ts';
+import { type Row, readJson, undecodable } from './rows.ts';
+import type { File, Mode } from './store.ts';
 import type { Stream } from './stream.ts';
-
-export interface Row {
-  /** The record as it came, for the rejects. */
-  original: string;
-  encoding: 'utf8' | 'base64';
-  /** By name; a value that is missing is undefined. Undefined as a whole when the row cannot be read. */
-  members: ReadonlyMap<string, RawValue | undefined> | undefined;
-  /** A field that is named twice. */
-  repeated: string | undefined;
-  /** Why the row of a file cannot be read. */
-  fault: string | undefined;
-  fallbackId: string;
-}
-
-export function readTexts(content: Texts, mode: Mode): Row[] {
-  return content.texts.map((text, index) => {
-    const bytes = content.undecodable?.get(index);
-    const fallbackId = content.fallbackIds[index]!;
-    return bytes === undefined ? readJson(text, mode, fallbackId) : undecodable(bytes, fallbackId);
-  });
-}
 
 /** Reads a file in pieces of any length, unpacked. */
 export interface FileReader {
@@ -60,41 +38,6 @@ export function fileReader(stream: Stream, { format, idPrefix }: File, mode: Mod
     case 'parquet':
       throw new TallybookError('unsupported_format', 'this store reads no Parquet files; send NDJSON or CSV');
   }
-}
-
-function readJson(text: string, mode: Mode, fallbackId: string): Row {
-  const unreadable: Row = {
-    original: text,
-    encoding: 'utf8',
-    members: undefined,
-    repeated: undefined,
-    fault: undefined,
-    fallbackId,
-  };
-  if (Buffer.byteLength(text) > limits.record_bytes) return unreadable;
-  const object = objectMembers(text);
-  if (object) {
-    const members = new Map(
-      [...object.members].map(([name, raw]) => [name, { kind: 'json' as const, text: raw }]),
-    );
-    return { ...unreadable, members, repeated: object.repeated };
-  }
-  const scalar = parseStrictJson(text)?.value;
-  if (mode === 'retract' && (typeof scalar === 'string' || typeof scalar === 'number')) {
-    return { ...unreadable, members: new Map([['id', { kind: 'json', text: text.trim() }]]) };
-  }
-  return unreadable;
-}
-
-function undecodable(base64: string, fallbackId: string): Row {
-  return {
-    original: base64,
-    encoding: 'base64',
-    members: undefined,
-    repeated: undefined,
-    fault: undefined,
-    fallbackId,
-  };
 }
 
 class CellsReader implements FileReader {

@@ -1,0 +1,93 @@
+/**
+ * Every comparison in one go, sized for about a quarter of an hour on two cores, and what came out of it as
+ * `RESULTS.md`. Each benchmark is the command of its own, with flags that are shown; what it compares, and why that is
+ * fair, is in README.md.
+ */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { readFlags, some } from './flags.js';
+import { runToEnd, startResults } from './run.js';
+
+const BENCHES = {
+  ledger: {
+    question:
+      'What does it cost to keep every record, compare its id, keep the sums right and have it all on disk before the answer?',
+    flags: ['--rounds', '2', '--seconds', '4', '--without', 'sqlite,postgres-first-load', '--askings', '50'],
+  },
+  usage: {
+    question: 'What does it cost by record to keep the aggregate of usage right?',
+    flags: ['--sizes', '100,1000,100000', '--seconds', '4'],
+  },
+  events: {
+    question:
+      'What does it cost to take events in, beside a queue with a worker; and to read a page of them?',
+    flags: ['--rounds', '2', '--seconds', '5', '--rows', '1m', '--held', '5m'],
+  },
+  reports: {
+    question: 'What does it cost to take sales reports in, and to rank the catalogue?',
+    flags: ['--lines', '5m'],
+  },
+  occupancy: {
+    question: 'What does a count of people at any time cost?',
+    flags: ['--passages', '3m', '--seconds', '5'],
+  },
+};
+
+const said = {
+  bench: 'all',
+  about: 'Every benchmark, smaller than by itself, and a page with what came out.',
+  flags: { only: some(Object.keys(BENCHES)) },
+};
+
+async function main() {
+  const { only, dir } = readFlags(process.argv.slice(2), said);
+  const { date, machine, versions, load_average: before } = startResults({ dir });
+  const sections = [];
+  for (const name of only) {
+    const { question, flags } = BENCHES[name];
+    const { output, failed } = await run(name, [...flags, '--dir', dir]);
+    sections.push(
+      [
+        `## ${name[0].toUpperCase()}${name.slice(1)}`,
+        question,
+        `    npm --prefix bench run ${name} -- ${flags.join(' ')}`,
+        ...(failed === undefined
+          ? []
+          : [`**It ended with an error** (${failed}); what it printed until then:`]),
+        `\`\`\`text\n${output.trim()}\n\`\`\``,
+      ].join('\n\n'),
+    );
+  }
+  const versionList = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const page = `# Results
+
+Made by \`npm --prefix bench run all\` on ${date.slice(0, 10)}; not written by hand. A figure is the median of its rounds, with the least and the most behind it. Contestants run in turn on one machine; compare the ratios, not the times: machines differ, and so do their minutes. How each peer is set up is in [README.md](README.md) and in [contestants/](contestants/).
+
+- ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gib} GiB; ${machine.system}; Node.js ${machine.node}
+- ${versionList.join(', ')}
+- load of the machine before the run: ${before.map((load) => load.toFixed(1)).join(', ')}
+
+${sections.join('\n\n')}
+`;
+  writeFileSync(new URL('./RESULTS.md', import.meta.url), page);
+}
+
+/** Runs a benchmark, shows what it prints, and gives it back. */
+function run(name, flags) {
+  const path = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+  const child = spawn(process.execPath, [path, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text;
+    process.stdout.write(text);
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) =>
+      resolve({ output, failed: code === 0 ? undefined : (signal ?? code) }),
+    );
+  });
+}
+
+await runToEnd(main);

@@ -1,0 +1,184 @@
+/**
+ * Small batches go into a journal first. What was acknowledged is there after a crash, once: here a crash is a copy of
+ * the data directory, taken between the answer and the next question.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, expect, test } from 'vitest';
+import { builtInStreams } from '../../src/engine/built-in-streams.ts';
+import { planQuestion } from '../../src/engine/plan.ts';
+import { checkQuestion } from '../../src/engine/question.ts';
+import type { Store } from '../../src/engine/store.ts';
+import { defineStream } from '../../src/engine/stream.ts';
+import type { Receipt } from '../../src/engine/verdicts.ts';
+import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'tallybook-journal-'));
+const steps = defineStream('steps', {
+  id: 'id',
+  time: 'at',
+  fields: {
+    id: { type: 'text', required: true },
+    at: { type: 'timestamp', required: true },
+    taken: { type: 'integer', required: true },
+  },
+  rollups: { daily: { every: 'day', by: [], sum: ['taken'] } },
+  forms: { walks: { names: { taken: 'paces' } } },
+});
+const notes = defineStream('notes', { fields: { note: { type: 'text', required: true } } });
+const all = [...builtInStreams, steps, notes];
+
+const opened: Store[] = [];
+let directories = 0;
+const newDirectory = () => join(root, String(++directories));
+
+async function open(directory: string, streams = all): Promise<Store> {
+  // Nothing leaves the journal by itself.
+  const foldAfterMilliseconds = 1_000_000;
+  const store = await openDuckDBStore({ directory, memoryLimit: '512MB', threads: 1, foldAfterMilliseconds });
+  opened.push(store);
+  await store.prepare(streams);
+  return store;
+}
+afterEach(async () => {
+  for (const store of opened.splice(0)) await store.close();
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const record = (id: string, taken = 1) => JSON.stringify({ id, at: '2026-10-05T06:00:00Z', taken });
+
+async function send(store: Store, texts: string[], more: object = {}): Promise<Receipt> {
+  const content = { kind: 'texts' as const, texts, fallbackIds: texts.map((_, i) => `given-${i}`) };
+  const delivery = {
+    stream: steps,
+    mode: 'insert' as const,
+    source: 'test',
+    reason: undefined,
+    allVerdicts: false,
+  };
+  const [receipt] = await store.publish([{ ...delivery, content, ...more }]);
+  return receipt!;
+}
+
+async function sums(store: Store, knownAt?: string): Promise<unknown> {
+  const asked = { measures: ['sum(taken)', 'count'], ...(knownAt ? { known_at: knownAt } : {}) };
+  const plan = planQuestion(steps, checkQuestion(steps, asked), {
+    droppedBefore: undefined,
+    rollupsCompleteFrom: new Map(),
+  });
+  return (await store.ask(plan)).rows[0];
+}
+
+/** The directory as a crash at this moment would leave it, opened again. */
+async function afterCrash(
+  directory: string,
+  change: (copy: string) => void = () => undefined,
+  streams = all,
+) {
+  const copy = newDirectory();
+  cpSync(directory, copy, { recursive: true });
+  change(copy);
+  return open(copy, streams);
+}
+
+test('what was acknowledged is there after a crash, once, with its batch and its form', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  const first = await send(store, [record('a', 1), record('b', 2)]);
+  const second = await send(store, ['{"id":"c","at":"2026-10-05 06:00","paces":4}'], {
+    form: steps.forms.get('walks'),
+  });
+  expect([first.accepted, second.accepted]).toEqual([2, 1]);
+
+  const other = await afterCrash(directory);
+  expect(await sums(other)).toEqual(['7', 3]);
+  expect(await sums(other, first.recorded_at)).toEqual(['3', 2]);
+  const fate = await other.fate(steps, 'c');
+  expect(fate.lines).toMatchObject([
+    { verdict: 'accepted', batch: second.batch, recorded_at: second.recorded_at, source: 'test' },
+  ]);
+  expect((await other.verify()).filter(({ ok }) => !ok)).toEqual([]);
+  expect((await send(other, [record('a', 1)])).duplicates).toBe(1);
+});
+
+test('what is in the database already is not taken from the journal again', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  await send(store, [record('a', 1)]);
+  expect(await sums(store)).toEqual(['1', 1]);
+  const other = await afterCrash(directory);
+  expect(await sums(other)).toEqual(['1', 1]);
+  // Nor is what an older, longer run has left behind the frames of a newer one.
+  for (let n = 0; n < 20; n++) await send(other, [record(`long-${n}`)]);
+  expect(await sums(other)).toEqual(['21', 21]);
+  for (const id of ['x', 'y', 'z']) {
+    await send(other, [record(id)]);
+    await sums(other);
+  }
+  expect(await sums(await afterCrash(join(root, String(directories))))).toEqual(['24', 24]);
+});
+
+test('a frame that was cut off was not acknowledged: the ones before it count', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  await send(store, [record('a', 1)]);
+  const spoil = (at: number) => (copy: string) => {
+    const path = join(copy, 'journal-0');
+    const bytes = readFileSync(path);
+    bytes[at]! ^= 1;
+    writeFileSync(path, bytes);
+  };
+  const before = readFileSync(join(directory, 'journal-0')).readUInt32LE(0) + 8;
+  await send(store, [record('b', 2)]);
+  expect(await sums(await afterCrash(directory, spoil(before + 100)))).toEqual(['1', 1]);
+  expect(await sums(await afterCrash(directory, spoil(before)))).toEqual(['1', 1]);
+  expect(await sums(await afterCrash(directory, spoil(20)))).toEqual(['0', 0]);
+});
+
+test('what the journal holds for a stream waits until the stream is prepared', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  await send(store, [record('a', 1)]);
+  const other = await afterCrash(directory, undefined, builtInStreams);
+  await other.prepare([notes]);
+  expect((await send(other, ['{"note":"meanwhile"}'], { stream: notes })).accepted).toBe(1);
+  await other.prepare([steps]);
+  expect(await sums(other)).toEqual(['1', 1]);
+  expect((await send(other, [record('b', 1)])).accepted).toBe(1);
+  expect(await sums(other)).toEqual(['2', 2]);
+});
+
+test('ids meet each other in the journal, in the database and on the way between', async () => {
+  const store = await open(newDirectory());
+  const sent = await Promise.all(
+    Array.from({ length: 60 }, (_, n) => send(store, [record(`id-${n % 20}`), record(`own-${n}`)])),
+  );
+  expect(sent.reduce((sum, { accepted }) => sum + accepted, 0)).toBe(80);
+  expect(sent.reduce((sum, { duplicates }) => sum + duplicates, 0)).toBe(40);
+  expect((await send(store, [record('id-3', 9)])).conflicts).toBe(1);
+  expect((await send(store, [record('id-3', 9)], { mode: 'upsert' })).corrected).toBe(1);
+  expect((await send(store, ['"id-4"'], { mode: 'retract' })).retracted).toBe(1);
+  expect(await sums(store)).toEqual(['87', 79]);
+  expect((await store.verify()).filter(({ ok }) => !ok)).toEqual([]);
+});
+
+test('each batch is known from its own time on, however quickly they follow', async () => {
+  const store = await open(newDirectory());
+  const receipts: Receipt[] = [];
+  for (let n = 0; n < 12; n++) receipts.push(await send(store, [record(`id-${n}`)]));
+  expect(new Set(receipts.map(({ batch }) => batch)).size).toBe(12);
+  for (const [n, { recorded_at }] of receipts.entries())
+    expect(await sums(store, recorded_at)).toEqual([String(n + 1), n + 1]);
+});
+
+test('a clean stop leaves nothing to be done', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  await send(store, [record('a', 1)]);
+  await store.close();
+  expect(await sums(await afterCrash(directory, (copy) => rmSync(join(copy, 'journal-0'))))).toEqual([
+    '1',
+    1,
+  ]);
+});
