@@ -62,7 +62,7 @@ async function isVerified(store: Store): Promise<void> {
   expect(checks.filter(({ ok }) => !ok)).toEqual([]);
 }
 
-test('two processes that take overlapping ids at the same time: each id stands once', async () => {
+test('processes that take overlapping ids at the same time: each id stands once', async () => {
   const address = await freshDatabase();
   const stores = [await open(address), await open(address), await open(address)];
   const rounds = Array.from({ length: 12 }, (_, round) => round);
