@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'console/test/*.test.ts'],
-    // A package of its own: it needs a browser.
-    exclude: ['test/browser/**'],
+    // Packages of their own: one needs a browser, one a ClickHouse.
+    exclude: ['test/browser/**', 'test/clickhouse/**'],
     testTimeout: 20_000,
     hookTimeout: 20_000,
     // Processes of their own: a test may open a database, and DuckDB's threads want the cores too.

@@ -3,17 +3,21 @@
  * loaded when they are needed: a command that talks to a server needs none of them, and is there at once.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Tracer } from '@opentelemetry/api';
 import type { FastifyInstance } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
+import type { BacksUp, SharesLedger, Store } from '../engine/store.ts';
 import type { Log, Tallybook } from '../engine/tallybook.ts';
 import type { RouteRequest, System } from '../systems/system.ts';
 
 export interface OpenOptions {
   /** The data directory; made when it is not there. */
   directory: string;
+  /** Where the ledger is kept instead of there, `clickhouse://…`; then the directory holds what this process needs alone. */
+  storeAddress?: string | undefined;
   /** What the database may use, such as `1GB`; beyond it, it spills to disk. */
   memoryLimit?: string | undefined;
   /** Threads of the database; all cores when not given. */
@@ -34,6 +38,7 @@ export interface OpenOptions {
  */
 export async function openTallybook({
   directory,
+  storeAddress,
   memoryLimit,
   threads,
   log,
@@ -41,15 +46,10 @@ export async function openTallybook({
   usage,
   webhooks,
 }: OpenOptions): Promise<Tallybook> {
-  const { openDuckDBStore } = await import('../stores/duckdb/index.ts');
   const { Tallybook } = await import('../engine/tallybook.ts');
   const { partsOf } = await import('../systems/system.ts');
   const systems = await systemsNamed(names, usage);
-  const store = await openDuckDBStore({
-    directory,
-    ...(memoryLimit === undefined ? {} : { memoryLimit }),
-    ...(threads === undefined ? {} : { threads }),
-  });
+  const store = await openStore({ directory, storeAddress, memoryLimit, threads });
   try {
     const spoolDirectory = join(directory, 'spool');
     const posting = webhooks && { poster: await posterOf(webhooks.allowedHosts) };
@@ -66,10 +66,34 @@ export async function openTallybook({
   }
 }
 
-/** Puts a log before the doors of an open ledger. DuckDB's is open in one process only. Throws `bad_settings`. */
-export async function openLogInFront(tallybook: Tallybook, address: string): Promise<void> {
+/**
+ * Puts a log before the doors of an open ledger. Throws `bad_settings`.
+ * @param shared whether other processes may serve the same ledger; DuckDB's is open in one only
+ */
+export async function openLogInFront(tallybook: Tallybook, address: string, shared: boolean): Promise<void> {
   const { openNatsLog } = await import('../nats/index.ts');
-  await openNatsLog({ tallybook, address, shared: false });
+  await openNatsLog({ tallybook, address, shared });
+}
+
+type StoreOptions = Pick<OpenOptions, 'directory' | 'storeAddress' | 'memoryLimit' | 'threads'>;
+
+async function openStore({
+  directory,
+  storeAddress,
+  memoryLimit,
+  threads,
+}: StoreOptions): Promise<Store & Partial<BacksUp> & Partial<SharesLedger>> {
+  if (storeAddress !== undefined) {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const { openClickHouseStore } = await import('../stores/clickhouse/index.ts');
+    return openClickHouseStore({ address: storeAddress });
+  }
+  const { openDuckDBStore } = await import('../stores/duckdb/index.ts');
+  return openDuckDBStore({
+    directory,
+    ...(memoryLimit === undefined ? {} : { memoryLimit }),
+    ...(threads === undefined ? {} : { threads }),
+  });
 }
 
 async function posterOf(allowedHosts: readonly string[]) {

@@ -153,7 +153,20 @@ export function ledgerSettings(data: string = dataDefault): Option[] {
   ];
 }
 
-export interface ConnectionSettings extends LedgerSettings {
+/** For commands that open a ledger wherever it is kept. */
+export function storeSetting(): Option {
+  return setting(
+    '--store <address>',
+    'keep the ledger in a ClickHouse, such as clickhouse://user:password@host:8123/database; better given as the variable, where other users do not see it',
+    { parse: storeAddress },
+  );
+}
+
+export interface StoreSettings {
+  store?: string;
+}
+
+export interface ConnectionSettings extends LedgerSettings, StoreSettings {
   url?: string;
   key?: string;
 }
@@ -162,6 +175,7 @@ export interface ConnectionSettings extends LedgerSettings {
 export function connectionSettings(): Option[] {
   return [
     ...ledgerSettings(),
+    storeSetting(),
     setting('--url <url>', 'work on a server elsewhere, such as https://tallybook.example.com', {
       parse: serverUrl,
     }),
@@ -182,6 +196,12 @@ export const jsonSetting = (): Option => setting('--json', 'for machines: JSON i
 export const quietSetting = (): Option => setting('--quiet', 'no progress');
 
 // --- what a value may be ----------------------------------------------------------------------------------
+
+function storeAddress(text: string): string {
+  if (!/^clickhouses?:\/\/[^/]+\/[A-Za-z_]/.test(text))
+    throw new InvalidArgumentError('expected clickhouse://user:password@host:8123/database.');
+  return text;
+}
 
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -47,9 +47,9 @@ async function connect(
   settings: ConnectionSettings,
   { create = false, makeAdminKey = false }: ConnectOptions,
 ): Promise<Connection> {
-  const { url, key, data } = settings;
+  const { url, key, data, store } = settings;
   if (url !== undefined) return connectOverHttp({ url, key });
-  if (!create && !holdsLedger(data)) {
+  if (!create && store === undefined && !holdsLedger(data)) {
     throw new TallybookError(
       'directory_unusable',
       `there is no ledger in ${data}; "tallybook serve" or "tallybook streams put" makes one, --data names another directory`,
@@ -62,6 +62,7 @@ async function connect(
     try {
       return await connectInProcess({
         directory: data,
+        storeAddress: store,
         memoryLimit: settings.memory,
         threads: settings.threads,
         systems: settings.systems,

@@ -45,7 +45,9 @@ export class Alerts {
   }
 
   async load(): Promise<void> {
-    for (const entry of await standingInBook(this.#ledger.store, alertsStream)) {
+    const standing = await standingInBook(this.#ledger.store, alertsStream);
+    this.#byName.clear();
+    for (const entry of standing) {
       const values = valuesByName(alertsStream, entry.values);
       this.#byName.set(values.name!, {
         name: values.name!,

@@ -14,12 +14,12 @@ import { limits } from './limits.ts';
 import type { Log } from './log.ts';
 import { askBook, standingInBook } from './own-books.ts';
 import { type Page, pageOfEntries } from './pages.ts';
-import type { Delivery, Store } from './store.ts';
+import type { Delivery, SharesLedger, Store } from './store.ts';
 import type { Stream } from './stream.ts';
 import type { Receipt } from './verdicts.ts';
 
 export interface ImportsLedger {
-  store: Store;
+  store: Store & Partial<SharesLedger>;
   write(delivery: Delivery): Promise<Receipt>;
   stream(name: string): Stream;
   log: Log;
@@ -48,8 +48,7 @@ export class Imports {
   /** Reads the last number given, and marks what was cut off when the process stopped. */
   async load(): Promise<void> {
     const { store, write } = this.#ledger;
-    const answer = await askBook(store, importsStream, { measures: ['max(id)'] });
-    this.#lastId = Number(answer.rows[0]?.[0] ?? 0);
+    await this.#readLastId();
     for (const entry of await standingInBook(store, importsStream, { status: 'in_progress' })) {
       const cutOff = { status: 'failed', error: interruptedError, finished_at: timeNow() } as const;
       await write(stateDelivery({ ...stateOfEntry(entry), ...cutOff }));
@@ -68,15 +67,8 @@ export class Imports {
   async start(request: ImportRequest): Promise<ImportState> {
     try {
       this.#refuseWhenFull();
-      const run = new ImportRun(++this.#lastId, request);
-      this.#active.set(run.state.id, run);
-      try {
-        await run.prepare();
-        await this.#writeDown(run.state, request.accompany);
-      } catch (error) {
-        this.#active.delete(run.state.id);
-        throw error;
-      }
+      let run = await this.#begin(request);
+      while (!run) run = await this.#begin(request);
       this.#waiting.push(run);
       this.#runNext();
       return run.shown();
@@ -84,6 +76,34 @@ export class Imports {
       if (request.deleteFile) await rm(request.path, { force: true });
       throw error;
     }
+  }
+
+  /** Writes down an import that starts. Undefined when another process has just taken its number. */
+  async #begin(request: ImportRequest): Promise<ImportRun | undefined> {
+    const { store, write } = this.#ledger;
+    if (store.sharesLedger) await this.#readLastId();
+    const run = new ImportRun(++this.#lastId, request);
+    this.#active.set(run.state.id, run);
+    try {
+      await run.prepare();
+      if (store.sharesLedger) {
+        const { accepted } = await write({ ...stateDelivery(run.state), mode: 'insert' });
+        if (accepted === 0) {
+          this.#active.delete(run.state.id);
+          return undefined;
+        }
+      }
+      await this.#writeDown(run.state, request.accompany);
+      return run;
+    } catch (error) {
+      this.#active.delete(run.state.id);
+      throw error;
+    }
+  }
+
+  async #readLastId(): Promise<void> {
+    const answer = await askBook(this.#ledger.store, importsStream, { measures: ['max(id)'] });
+    this.#lastId = Math.max(this.#lastId, Number(answer.rows[0]?.[0] ?? 0));
   }
 
   get inProgress(): number {

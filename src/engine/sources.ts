@@ -53,7 +53,9 @@ export class Sources {
   }
 
   async load(): Promise<void> {
-    for (const entry of await this.#ledger.standing()) {
+    const standing = await this.#ledger.standing();
+    this.#byName.clear();
+    for (const entry of standing) {
       const source = sourceOfValues(valuesByName(sourcesStream, entry.values));
       this.#byName.set(source.name, source);
     }

@@ -9,7 +9,7 @@ import type { Plan } from './plan.ts';
 import type { Selection } from './question.ts';
 import type { RecordCheck } from './record-check.ts';
 import type { Stream } from './stream.ts';
-import type { Receipt, VerdictName } from './verdicts.ts';
+import type { Receipt, VerdictCounts, VerdictName } from './verdicts.ts';
 
 export type Mode = 'insert' | 'upsert' | 'retract';
 export const fileFormats = ['csv', 'tsv', 'ndjson', 'parquet'] as const;
@@ -222,4 +222,11 @@ export interface Store {
 export interface BacksUp {
   readonly backsUpToDirectory: true;
   backup(directory: string): Promise<void>;
+}
+
+/** A store to which other processes write, too, and which tells of it. */
+export interface SharesLedger {
+  readonly sharesLedger: true;
+  /** Calls back, until it is closed, soon after others have committed: with what that did to each stream, by name. */
+  follow(listener: (counts: Map<string, VerdictCounts>) => void): void;
 }

@@ -7,7 +7,13 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AlertEvaluation, type EvaluationEvent } from './alert-evaluation.ts';
 import { Alerts } from './alerts.ts';
-import { logMarksStream, sourcesStream } from './built-in-streams.ts';
+import {
+  alertsStream,
+  logMarksStream,
+  sourcesStream,
+  streamsStream,
+  webhooksStream,
+} from './built-in-streams.ts';
 import { TallybookError } from './errors.ts';
 import { askFilled } from './fill.ts';
 import type { AppendedEvent, FrontLog, Taken, TakenEvent } from './front-log.ts';
@@ -24,16 +30,26 @@ import { ReferenceData } from './reference-data.ts';
 import { Rejects } from './rejects.ts';
 import { Housekeeping } from './retention.ts';
 import { Sources } from './sources.ts';
-import type { Answer, BacksUp, Check, Delivery, Entry, Fate, Store, StreamState } from './store.ts';
+import type {
+  Answer,
+  BacksUp,
+  Check,
+  Delivery,
+  Entry,
+  Fate,
+  SharesLedger,
+  Store,
+  StreamState,
+} from './store.ts';
 import type { Stream } from './stream.ts';
 import { Streams } from './streams.ts';
-import type { Receipt } from './verdicts.ts';
+import type { Receipt, VerdictCounts } from './verdicts.ts';
 import type { Attempt } from './webhook-queue.ts';
 import { type WebhookSettings, Webhooks } from './webhooks.ts';
 import { type BatchEvent, Writer } from './writer.ts';
 
 export interface TallybookOptions {
-  store: Store & Partial<BacksUp>;
+  store: Store & Partial<BacksUp> & Partial<SharesLedger>;
   /** Where uploads are kept while they are imported; emptied at start. */
   spoolDirectory: string;
   log: Log;
@@ -139,7 +155,26 @@ export class Tallybook {
     for (const open of options.whenOpen ?? []) await open(tallybook);
     await tallybook.evaluation.start();
     tallybook.#housekeeping.start();
+    options.store.follow?.((counts) => tallybook.#learn(counts));
     return tallybook;
+  }
+
+  /** Another process has committed: what is held here of these streams is read again. */
+  #learn(counts: Map<string, VerdictCounts>): void {
+    const event = { deliveries: 0, records: 0, seconds: 0, counts };
+    this.reference.committed(event);
+    this.evaluation.committed(event);
+    const held: [string, () => Promise<void>][] = [
+      [streamsStream.name, () => this.streams.load()],
+      [sourcesStream.name, () => this.sources.load()],
+      [alertsStream.name, () => this.alerts.load().then(() => this.evaluation.alertsChanged())],
+      [webhooksStream.name, () => this.webhooks.load()],
+    ];
+    for (const [stream, load] of held)
+      if (counts.has(stream))
+        load().catch((err: unknown) =>
+          this.log.error({ err, stream }, 'what another process wrote cannot be read'),
+        );
   }
 
   /** From now on, every record that comes to the stream is held against the check, whatever the way it comes. */

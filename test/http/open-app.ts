@@ -17,9 +17,11 @@ import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
 import { parquetBytes } from '../../src/stores/duckdb/parquet.ts';
 import { openMemoryStore } from '../../src/stores/memory/index.ts';
 import { partsOf, type System } from '../../src/systems/system.ts';
+import { clickHouseHost, openStoreOf } from '../clickhouse-store.ts';
 
-export const storeKinds = ['memory', 'duckdb'] as const;
-export type StoreKind = (typeof storeKinds)[number];
+export type StoreKind = 'memory' | 'duckdb' | 'clickhouse';
+/** Where a ClickHouse is there to be tested (test/clickhouse), it alone is. */
+export const storeKinds: readonly StoreKind[] = clickHouseHost ? ['clickhouse'] : ['memory', 'duckdb'];
 
 export const sales: StreamDeclaration = {
   id: 'id',
@@ -87,9 +89,14 @@ function makeConsole(directory: string): string {
 }
 
 export async function openStore(kind: StoreKind, directory: string): Promise<Store & Partial<BacksUp>> {
-  return kind === 'memory'
-    ? openMemoryStore()
-    : openDuckDBStore({ directory: join(directory, 'data'), memoryLimit: '512MB', threads: 2 });
+  switch (kind) {
+    case 'memory':
+      return openMemoryStore();
+    case 'duckdb':
+      return openDuckDBStore({ directory: join(directory, 'data'), memoryLimit: '512MB', threads: 2 });
+    case 'clickhouse':
+      return openStoreOf(directory);
+  }
 }
 
 /** The same store with some verbs replaced: for what a real store does too rarely to be waited for. */

@@ -16,6 +16,7 @@ const rooms: Record<string, string[]> = {
   'src/engine/': [],
   'src/stores/duckdb/': ['src/engine/'],
   'src/stores/memory/': ['src/engine/'],
+  'src/stores/clickhouse/': ['src/engine/'],
   // SQL for the databases of users: it knows the statements, and neither who connects nor what ships with it.
   'src/postgres/': ['src/engine/'],
   // The log in front: it takes what the doors bring, and writes it to the ledger as they would.
@@ -25,6 +26,7 @@ const rooms: Record<string, string[]> = {
   'src/cli/': [
     'src/engine/',
     'src/stores/duckdb/',
+    'src/stores/clickhouse/',
     'src/postgres/',
     'src/nats/',
     'src/systems/',
@@ -49,7 +51,9 @@ test('imports point one way: engine <- stores, systems <- http <- cli', () => {
 
 /** Packages that belong to one room; Node's own modules and those that are not here may be used anywhere. */
 const packages: Record<string, string[]> = {
-  '@duckdb/node-api': ['src/stores/duckdb/'],
+  '@clickhouse/client': ['src/stores/clickhouse/'],
+  // The ClickHouse store reads Parquet files with it.
+  '@duckdb/node-api': ['src/stores/duckdb/', 'src/stores/clickhouse/'],
   fastify: ['src/http/', 'src/cli/'],
   '@fastify/helmet': ['src/http/'],
   '@fastify/multipart': ['src/http/'],
@@ -115,8 +119,9 @@ test('every file is imported', () => {
   const used = new Set(ofOurs.filter(({ from, to }) => from !== to).map(({ to }) => to));
   expect(source.filter((path) => !used.has(path))).toEqual(Object.keys(entrances).sort());
 
-  // The configuration of the package in test/browser is read by its runner.
-  const tests = filesIn('test').filter((path) => path.endsWith('.ts') && !path.endsWith('vitest.config.ts'));
+  // The configuration of a package in test is read by its runner, and so is what it names.
+  const readByRunners = /vitest\.config\.ts$|^test\/clickhouse\/database\.ts$/;
+  const tests = filesIn('test').filter((path) => path.endsWith('.ts') && !readByRunners.test(path));
   const usedByTests = new Set(tests.flatMap(importsOf).map(({ to }) => to));
   expect(tests.filter((path) => !path.endsWith('.test.ts') && !usedByTests.has(path))).toEqual([]);
 });

@@ -9,6 +9,13 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, onTestFinished, test } from 'vitest';
 import type { StreamDeclaration } from '../../src/engine/declaration.ts';
 import { defineStream } from '../../src/engine/stream.ts';
+import {
+  type Cluster,
+  commitTables,
+  rollupTables,
+  streamTables as streamTablesOnClickHouse,
+  schemaVersion as versionOnClickHouse,
+} from '../../src/stores/clickhouse/schema.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from '../../src/stores/duckdb/schema.ts';
 import { read, root } from './source-files.ts';
@@ -37,6 +44,25 @@ function unindented(sql: string): string {
 
 test('docs/schema.sql is what the code makes', async () => {
   await expect(schemaText()).toMatchFileSnapshot(join(root, 'docs/schema.sql'));
+});
+
+function clickHouseText(cluster: Cluster | undefined): string {
+  const statements = [
+    ...commitTables(cluster),
+    ...streamTablesOnClickHouse(usage, cluster),
+    ...usage.rollups.flatMap((rollup) => rollupTables(usage, rollup, cluster)),
+  ];
+  return `-- The tables of a ledger that holds the stream of docs/examples/usage.json, as the ClickHouse store makes them
+-- on ${cluster ? 'a cluster' : 'a single server'}. Schema version ${versionOnClickHouse}. Written by test/tidy/schema.test.ts, which keeps it true.
+
+${statements.map((statement) => `${statement};`).join('\n\n')}
+`;
+}
+
+test('docs/clickhouse.sql and docs/clickhouse-cluster.sql are what the code makes', async () => {
+  const cluster = { name: 'main', database: 'tallybook' };
+  await expect(clickHouseText(undefined)).toMatchFileSnapshot(join(root, 'docs/clickhouse.sql'));
+  await expect(clickHouseText(cluster)).toMatchFileSnapshot(join(root, 'docs/clickhouse-cluster.sql'));
 });
 
 test('a ledger has these tables, and no others', async () => {

@@ -9,7 +9,9 @@ import {
   ledgerSettings,
   listOf,
   portNumber,
+  type StoreSettings,
   setting,
+  storeSetting,
   tracesProtocol,
 } from '../config.ts';
 import { type LogFormat, serverLog } from '../log.ts';
@@ -18,7 +20,7 @@ import { checkNoAuth, startServing } from '../serving.ts';
 import { readStreamFile } from '../stream-files.ts';
 import { print, printJson, style } from '../terminal.ts';
 
-interface ServeSettings extends LedgerSettings {
+interface ServeSettings extends LedgerSettings, StoreSettings {
   host: string;
   port: number;
   auth: boolean;
@@ -40,6 +42,7 @@ export function serveCommand(program: Command): void {
 Examples:
   $ tallybook serve                                    ./tallybook-data on http://127.0.0.1:8080
   $ tallybook serve --data /var/lib/tallybook --host 0.0.0.0 --streams streams.json
+  $ tallybook serve --store clickhouse://tallybook@db.internal:8123/tallybook
   $ tallybook serve --no-auth                          no keys, on a loopback address only
   $ tallybook serve --log nats://n1,n2,n3/tallybook    what comes in is safe in a log of NATS first
 
@@ -47,7 +50,7 @@ The first start writes a key that may do everything into DIR/admin.key. While it
 same --data go through it. It stops cleanly on SIGTERM and Ctrl-C; a second one does not wait for open requests.
 Traces go to an OpenTelemetry collector when OTEL_EXPORTER_OTLP_ENDPOINT says where one is.`,
     );
-  for (const option of ledgerSettings()) command.addOption(option);
+  for (const option of [...ledgerSettings(), storeSetting()]) command.addOption(option);
   command
     .addOption(setting('--host <address>', 'address to listen on', { default: '127.0.0.1' }))
     .addOption(
@@ -83,6 +86,7 @@ Traces go to an OpenTelemetry collector when OTEL_EXPORTER_OTLP_ENDPOINT says wh
 
 async function serve({
   data,
+  store,
   host,
   port,
   auth,
@@ -102,6 +106,7 @@ async function serve({
   const elsewhere = usage === undefined ? undefined : await usageElsewhere(usage, systems);
   const tallybook = await openTallybook({
     directory: data,
+    storeAddress: store,
     memoryLimit: memory,
     threads,
     systems,
@@ -111,7 +116,7 @@ async function serve({
   });
   try {
     await declare(tallybook, declared);
-    if (log !== undefined) await openLogInFront(tallybook, log);
+    if (log !== undefined) await openLogInFront(tallybook, log, store !== undefined);
   } catch (error) {
     await tallybook.close();
     throw error;
@@ -128,7 +133,7 @@ async function serve({
   if (json)
     printJson({ url, docs: `${url}/docs`, data, pid: process.pid, auth, admin_key_file: newKeyFile ?? null });
   else {
-    print(`Tallybook serves ${style('bold', data)} at ${style('cyan', url)}`);
+    print(`Tallybook serves ${style('bold', placeOf(store) ?? data)} at ${style('cyan', url)}`);
     if (newKeyFile) print(`A key that may do everything was written to ${style('bold', newKeyFile)}`);
     if (elsewhere)
       print(`Usage is asked of ${style('bold', elsewhere.relations.join(', '))} in ${elsewhere.place}`);
@@ -138,6 +143,13 @@ async function serve({
   }
   await untilStopped();
   await elsewhere?.close();
+}
+
+/** The host and database of a store, without its password. */
+function placeOf(store: string | undefined): string | undefined {
+  if (store === undefined) return undefined;
+  const { host, pathname } = new URL(store.replace(/^clickhouse/, 'http'));
+  return `clickhouse://${host}${pathname}`;
 }
 
 /** Loaded when it is asked for, as the driver is. */

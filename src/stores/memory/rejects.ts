@@ -4,8 +4,8 @@
  */
 
 import { rejectsStream } from '../../engine/built-in-streams.ts';
-import { formatTimestamp } from '../../engine/calendar.ts';
 import type { Row } from '../../engine/rows.ts';
+import { rejectValues } from '../../engine/settling.ts';
 import type { Refusal } from '../../engine/stage-record.ts';
 import { standingLines, streamLedger } from './ledger.ts';
 import { append, type Publishing, takeBack } from './write.ts';
@@ -19,22 +19,8 @@ export function keepReject(
 ): void {
   const { ledger, delivery, batch } = into;
   const id = `r${ledger.lastSeq + 1}`;
-  const values = new Map<string, string | null>([
-    ['id', id],
-    ['at', formatTimestamp(batch.recordedAt)],
-    ['stream', delivery.stream.name],
-    ['source', delivery.source],
-    ['import', into.import === null ? null : String(into.import)],
-    ['mode', delivery.mode],
-    ['code', refusal.code],
-    ['field', refusal.field ?? null],
-    ['message', refusal.message],
-    ['record_id', recordId],
-    ['index', String(index)],
-    ['original', row.original],
-    ['encoding', row.encoding],
-    ['form', delivery.form?.form ?? null],
-  ]);
+  const at = batch.recordedAt;
+  const values = rejectValues({ id, at, delivery, import: into.import, row, index, recordId, refusal });
   append(into, streamLedger(ledger, rejectsStream), id, values, 'accepted');
 }
 

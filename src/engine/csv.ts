@@ -7,6 +7,8 @@
  * with too few or too many cells, with text after a closing quote, or whose quote is never closed, has a fault
  * and no cells.
  */
+import { limits } from './limits.ts';
+
 export interface CsvRow {
   /** As it stands in the file, without its line end. */
   text: string;
@@ -16,35 +18,56 @@ export interface CsvRow {
   fault: string | undefined;
 }
 
-export interface CsvFile {
-  /** Undefined where the file is empty. */
-  header: string[] | undefined;
-  rows: CsvRow[];
-}
-
 export type Separator = ',' | '\t';
 
-export function readCsv(text: string, separator: Separator): CsvFile {
-  const [first, ...rest] = splitRows(text.replace(/^\uFEFF/, ''), separator);
-  const header = first?.cells.map((cell) => cell ?? '');
-  const rows = rest.map((row): CsvRow => {
-    const missing = header!.length - row.cells.length;
-    const fault = missing > 0 ? 'it has too few cells' : missing < 0 ? 'it has too many cells' : undefined;
-    return { ...row, fault: row.fault ?? fault };
-  });
-  return { header, rows };
+/**
+ * Reads a file in pieces of any length. What may go on in the next piece is held back; a row that grows longer than a
+ * record may be ends with its line, so that a quote that is never closed costs one row and no more memory than that.
+ */
+export class CsvReader {
+  readonly #separator: Separator;
+  #held = '';
+  #begun = false;
+  /** Undefined until it was read: for ever, where the file is empty. */
+  header: string[] | undefined;
+
+  constructor(separator: Separator) {
+    this.#separator = separator;
+  }
+
+  push(piece: string): CsvRow[] {
+    return this.#read(this.#held + piece, false);
+  }
+
+  end(): CsvRow[] {
+    return this.#read(this.#held, true);
+  }
+
+  #read(given: string, last: boolean): CsvRow[] {
+    const text = this.#begun ? given : given.replace(/^\uFEFF/, '');
+    this.#begun ||= text !== '';
+    const rows: CsvRow[] = [];
+    let at = 0;
+    while (at < text.length) {
+      let { cells, fault, end } = readRow(text, at, this.#separator);
+      if (end - at > limits.record_bytes) {
+        const line = text.indexOf('\n', at);
+        [fault, end] = [`it is longer than ${limits.record_bytes} bytes`, line < 0 ? text.length : line];
+      } else if (end === text.length && !last) break;
+      const written = text.slice(at, end).replace(/\r$/, '');
+      at = end + 1;
+      if (written === '') continue;
+      if (this.header) rows.push({ text: written, cells, fault: fault ?? unevenness(cells, this.header) });
+      else this.header = cells.map((cell) => cell ?? '');
+    }
+    this.#held = text.slice(at);
+    return rows;
+  }
 }
 
-function splitRows(text: string, separator: Separator): CsvRow[] {
-  const rows: CsvRow[] = [];
-  let at = 0;
-  while (at < text.length) {
-    const { cells, fault, end } = readRow(text, at, separator);
-    const written = text.slice(at, end).replace(/\r$/, '');
-    if (written !== '') rows.push({ text: written, cells, fault });
-    at = end + 1;
-  }
-  return rows;
+function unevenness(cells: unknown[], header: string[]): string | undefined {
+  if (cells.length < header.length) return 'it has too few cells';
+  return cells.length > header.length ? 'it has too many cells' : undefined;
 }
 
 /** Reads one row. `end` is the index of the LF that ends it, or the length of the text. */

@@ -1,0 +1,239 @@
+/** Several processes on one ledger, and processes that die at any step of publishing. */
+
+import { writeFileSync } from 'node:fs';
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { builtInStreams, rejectsStream } from '../../src/engine/built-in-streams.ts';
+import { planQuestion } from '../../src/engine/plan.ts';
+import { checkQuestion } from '../../src/engine/question.ts';
+import type { Store } from '../../src/engine/store.ts';
+import { defineStream } from '../../src/engine/stream.ts';
+import type { Receipt } from '../../src/engine/verdicts.ts';
+import { openClickHouseStore } from '../../src/stores/clickhouse/index.ts';
+import { freshDatabase } from '../clickhouse-store.ts';
+import { delivery, fileContent } from '../contract/harness.ts';
+import { makeDirectory } from '../http/open-app.ts';
+
+const sales = defineStream('sales', {
+  id: 'id',
+  time: 'at',
+  fields: {
+    id: { type: 'text', required: true },
+    at: { type: 'timestamp', required: true },
+    customer: { type: 'text' },
+    amount: { type: 'decimal', precision: 18, scale: 2, required: true },
+  },
+  rollups: { daily: { every: 'day', by: ['customer'], sum: ['amount'] } },
+});
+const sale = (id: number, amount = '1.50') => ({
+  id: `s${id}`,
+  at: '2026-10-05T06:43:00Z',
+  customer: `c${id % 7}`,
+  amount,
+});
+
+async function open(address: string): Promise<Store> {
+  const store = await openClickHouseStore({ address });
+  onTestFinished(() => store.close());
+  await store.prepare([...builtInStreams, sales]);
+  return store;
+}
+
+const send = async (store: Store, mode: 'insert' | 'upsert', records: object[]): Promise<Receipt> =>
+  (await store.publish([delivery(sales, mode, records)]))[0]!;
+
+async function totals(store: Store): Promise<unknown> {
+  const plan = planQuestion(sales, checkQuestion(sales, { measures: ['count', 'sum(amount)'] }), {
+    droppedBefore: undefined,
+    rollupsCompleteFrom: new Map(),
+  });
+  const planned = await store.ask(plan);
+  const counted = await store.ask({ ...plan, rollup: undefined, pieces: [] });
+  expect(planned.from).toBe('rollup daily');
+  expect(planned.rows).toEqual(counted.rows);
+  return planned.rows;
+}
+
+async function isVerified(store: Store): Promise<void> {
+  const checks = await store.verify();
+  expect(checks.length).toBeGreaterThan(10);
+  expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+}
+
+test('processes that take overlapping ids at the same time: each id stands once', async () => {
+  const address = await freshDatabase();
+  const stores = [await open(address), await open(address), await open(address)];
+  const rounds = Array.from({ length: 12 }, (_, round) => round);
+  const receipts = await Promise.all(
+    stores.flatMap((store) =>
+      rounds.map(async (round) => {
+        const ids = Array.from({ length: 40 }, (_, i) => round * 20 + i);
+        return send(
+          store,
+          'insert',
+          ids.map((id) => sale(id)),
+        );
+      }),
+    ),
+  );
+  const accepted = receipts.reduce((sum, receipt) => sum + receipt.accepted, 0);
+  const duplicates = receipts.reduce((sum, receipt) => sum + receipt.duplicates, 0);
+  expect({ accepted, duplicates }).toEqual({ accepted: 260, duplicates: 3 * 12 * 40 - 260 });
+  expect(new Set(receipts.map(({ batch }) => batch)).size).toBe(36);
+  for (const store of stores) expect(await totals(store)).toEqual([[260, '390']]);
+  await isVerified(stores[0]!);
+});
+
+test('corrections by several processes each take back what the one before has written', async () => {
+  const address = await freshDatabase();
+  const stores = [await open(address), await open(address)];
+  await Promise.all(
+    stores.flatMap((store, s) =>
+      [1, 2, 3, 4, 5].map((n) => send(store, 'upsert', [sale(1, `${s}.${n}`), sale(2, `${n}.${s}`)])),
+    ),
+  );
+  const entries = await stores[1]!.fate(sales, 's1');
+  expect(entries.lines.map(({ verdict }) => verdict)).toEqual(['accepted', ...Array(9).fill('corrected')]);
+  expect(await totals(stores[0]!)).toEqual(await totals(stores[1]!));
+  await isVerified(stores[0]!);
+});
+
+test('a file that one process takes in while another takes the same ids: each id stands once', async () => {
+  const address = await freshDatabase();
+  const [importing, writing] = [await open(address), await open(address)];
+  const path = join(makeDirectory(), 'sales.ndjson');
+  const ids = Array.from({ length: 3000 }, (_, id) => id);
+  writeFileSync(path, ids.map((id) => JSON.stringify(sale(id))).join('\n'));
+  const file = delivery(sales, 'insert', [], { allVerdicts: false });
+  const [imported, ...written] = await Promise.all([
+    importing.publish([{ ...file, content: fileContent(path) }]),
+    ...[0, 1, 2, 3, 4, 5].map((n) =>
+      send(
+        writing,
+        'insert',
+        Array.from({ length: 10 }, (_, i) => sale(n * 500 + i)),
+      ),
+    ),
+  ]);
+  const accepted = [...imported, ...written].reduce((sum, receipt) => sum + receipt.accepted, 0);
+  expect(accepted).toBe(3000);
+  expect(await totals(writing)).toEqual([[3000, '4500']]);
+  await isVerified(writing);
+});
+
+test('a rollup that another process has added is kept by those that do not know it', async () => {
+  const address = await freshDatabase();
+  const older = await open(address);
+  await send(older, 'insert', [sale(1)]);
+  const newer = await openClickHouseStore({ address });
+  onTestFinished(() => newer.close());
+  const rollups = { ...sales.declaration.rollups, monthly: { every: 'month' as const, sum: ['amount'] } };
+  await newer.prepare([...builtInStreams, defineStream('sales', { ...sales.declaration, rollups })]);
+  await send(older, 'insert', [sale(2), sale(3)]);
+  await isVerified(newer);
+});
+
+/**
+ * A wire that breaks: it lets some requests through, and then none, as when the process that sends them dies.
+ * @param answered whether the last request that reaches ClickHouse is answered
+ */
+async function breakingWire(address: string, requests: number, answered: boolean) {
+  const url = new URL(address.replace('clickhouse:', 'http:'));
+  let through = 0;
+  const server: Server = createServer((incoming, outgoing) => {
+    through += 1;
+    if (through > requests) return void incoming.socket.destroy();
+    const { method, headers, url: path } = incoming;
+    const forwarded = request({ host: url.hostname, port: url.port, method, headers, path }, (answer) => {
+      if (through >= requests && !answered) {
+        answer.resume().on('end', () => incoming.socket.destroy());
+        return;
+      }
+      outgoing.writeHead(answer.statusCode!, answer.headers);
+      answer.pipe(outgoing);
+    });
+    incoming.pipe(forwarded);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  return {
+    address: address.replace(url.host, `127.0.0.1:${port}`),
+    /** Lets so many more through. */
+    allow(more: number) {
+      requests = through + more;
+    },
+    get broken() {
+      return through > requests;
+    },
+  };
+}
+
+for (const answered of [true, false]) {
+  test(`a crash at every step of publishing, the last step ${answered ? 'answered' : 'done and not answered'}: every record once`, async () => {
+    const address = await freshDatabase();
+    const survivor = await open(address);
+    await send(survivor, 'insert', [sale(0), sale(1), sale(2)]);
+    let steps = 0;
+    for (let done = false; !done; steps++) {
+      const wire = await breakingWire(address, 1_000_000, answered);
+      const dying = await openClickHouseStore({ address: wire.address });
+      await dying.prepare([...builtInStreams, sales]);
+      // A first batch opens its epoch, so that every step is one of publishing.
+      await send(dying, 'insert', [sale(1000 + steps)]);
+      wire.allow(steps);
+      const batch = [
+        ...Array.from({ length: 10 }, (_, i) => sale(10 * steps + i, `${steps}.25`)),
+        { ...sale(steps), amount: 'much' },
+      ];
+      const receipt = await send(dying, 'upsert', batch).catch(() => undefined);
+      await dying.close().catch(() => undefined);
+      done = receipt !== undefined && !wire.broken;
+      // Whoever got no answer sends it again, to whoever is there.
+      const again = await send(survivor, 'upsert', batch);
+      expect(again.accepted + again.corrected + again.duplicates).toBe(10);
+      if (receipt) expect(again.duplicates).toBe(10);
+      await totals(survivor);
+    }
+    // Settling reads, writing and committing: each is a request at least.
+    expect(steps).toBeGreaterThan(5);
+    await isVerified(survivor);
+    const rejects = await survivor.entries({
+      stream: rejectsStream,
+      standing: true,
+      newestFirst: false,
+      after: undefined,
+      limit: 1000,
+      where: [],
+      from: undefined,
+      to: undefined,
+      knownAt: undefined,
+    });
+    // One of each batch that was sent again, and one of each that was committed before.
+    expect(rejects.length).toBeGreaterThanOrEqual(steps);
+  });
+}
+
+test('a file whose process dies between its blocks has left nothing', async () => {
+  const address = await freshDatabase();
+  const survivor = await open(address);
+  const path = join(makeDirectory(), 'sales.ndjson');
+  const ids = Array.from({ length: 45_000 }, (_, id) => id);
+  writeFileSync(path, ids.map((id) => JSON.stringify(sale(id))).join('\n'));
+  const importing = (store: Store) =>
+    store.publish([{ ...delivery(sales, 'insert', [], { allVerdicts: false }), content: fileContent(path) }]);
+  for (const requests of [3, 6, 9, 12]) {
+    const wire = await breakingWire(address, 1_000_000, false);
+    const dying = await openClickHouseStore({ address: wire.address });
+    await dying.prepare([...builtInStreams, sales]);
+    wire.allow(requests);
+    await expect(importing(dying)).rejects.toMatchObject({ code: 'database_unavailable' });
+    await dying.close().catch(() => undefined);
+    expect(await totals(survivor)).toEqual([[0, '0']]);
+  }
+  expect((await importing(survivor))[0]).toMatchObject({ accepted: 45_000, received: 45_000 });
+  expect(await totals(survivor)).toEqual([[45_000, '67500']]);
+  await isVerified(survivor);
+});
