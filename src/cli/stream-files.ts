@@ -1,6 +1,7 @@
 /**
  * Files with declarations of streams. A JSON file holds one declaration (named by the file, unless a name is given) or
- * several as `{"name": {"fields": …}, …}`; a JavaScript module exports what `defineStream` returned.
+ * several as `{"name": {"fields": …}, …}`; a module exports what `defineStream` returned. It is JavaScript, or TypeScript
+ * where Node.js runs that itself (22.18 and newer).
  */
 import { basename, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -58,7 +59,7 @@ function nameOfFile(path: string): string {
 }
 
 async function readModule(path: string): Promise<NamedDeclaration[]> {
-  const module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
+  const module = await load(path);
   const found = Object.values(module).flatMap((exported) =>
     Array.isArray(exported) ? (exported as unknown[]) : [exported],
   );
@@ -72,6 +73,22 @@ async function readModule(path: string): Promise<NamedDeclaration[]> {
       `${path} exports no stream; expected what defineStream returns`,
     );
   return streams.map(({ name, declaration }) => ({ name, text: JSON.stringify(declaration) }));
+}
+
+/** What a module is made of stands in no coded error: its author reads why it could not be loaded. */
+async function load(path: string): Promise<Record<string, unknown>> {
+  try {
+    return (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
+  } catch (error) {
+    if (error instanceof TallybookError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new TallybookError(
+      'bad_declaration',
+      code === 'ERR_UNKNOWN_FILE_EXTENSION'
+        ? `${path} is TypeScript, which Node.js ${process.versions.node} cannot run; compile it and name the JavaScript file, or use Node.js 22.18 or newer`
+        : `${path} cannot be loaded: ${message}`,
+    );
+  }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
