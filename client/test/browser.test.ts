@@ -64,6 +64,17 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', () => {
   const stored = (page: Page): Promise<number> =>
     page.evaluate(() => Object.keys(localStorage).filter((key) => key.split(' ').length === 4).length);
 
+  test('the page of the examples sends what it says', async () => {
+    site.options = { url: way.url, key };
+    const page = await context.newPage();
+    await page.goto(`${site.origin}/example`);
+    await page.click('#buy');
+    await page.waitForFunction(() => document.querySelector('#state')!.textContent === 'counted');
+    const session = await page.evaluate(() => Object.values(sessionStorage).join());
+    expect(session).not.toBe('');
+    expect((await served.events(session)).map(({ name }) => name).sort()).toEqual(['bought', 'view']);
+  });
+
   test('a page of another host sends, with the session of its tab', async () => {
     const page = await open();
     const session = await sessionOf(page);

@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
 
+/** The page of examples/browser-page. */
+const example = fileURLToPath(new URL('../../examples/browser-page/index.html', import.meta.url));
 const built = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 
 /** Where Debian's package has it. */
@@ -29,8 +31,10 @@ export class Site {
 
   private constructor() {
     this.#server = createServer((request, response) => {
-      if (request.url === '/client.js')
+      if (request.url === '/client.js' || request.url === '/tallybook-client.js')
         response.setHeader('content-type', 'text/javascript').end(readFileSync(built));
+      else if (request.url === '/example')
+        response.setHeader('content-type', 'text/html').end(this.#example());
       else if (request.url === '/other')
         response.setHeader('content-type', 'text/html').end('<p>another page');
       else response.setHeader('content-type', 'text/html').end(this.#page());
@@ -45,6 +49,12 @@ export class Site {
 
   get origin(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** With the address and the key, which its reader puts there. */
+  #example(): string {
+    const { url, key } = this.options as { url: string; key: string };
+    return readFileSync(example, 'utf8').replace('http://127.0.0.1:8080', url).replace('YOUR_KEY', key);
   }
 
   #page(): string {

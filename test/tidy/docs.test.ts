@@ -37,7 +37,7 @@ const pages = [
   'bench/README.md',
   'client/README.md',
   'client/CHANGELOG.md',
-  ...filesIn('docs').filter((path) => path.endsWith('.md')),
+  ...[...filesIn('docs'), ...filesIn('examples')].filter((path) => path.endsWith('.md')),
 ];
 
 test('errors: every code of the register with its status and its title', () => {
@@ -131,6 +131,22 @@ test('routes: every one with its scope and its parameters', async () => {
     `${codes(scope)[0] ?? scope}: ${codes(parameters).sort().join(', ')}`,
   ]);
   expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(described));
+});
+
+test('routes that the docs name exist', () => {
+  const known = names(tables('docs/http.md', 'route')).map((route) => {
+    const [method, path = ''] = route.split(' ');
+    const segments = path.replace(/\/$/, '').replace(/[.*+?]/g, '\\$&');
+    return new RegExp(`^${method} ${segments.replace(/\{[^}]+\}/g, '[^/]+')}/?$`);
+  });
+  const wrong = pages.flatMap((path) =>
+    [...read(path).matchAll(/\b((?:GET|POST|PUT|PATCH|DELETE) \/[^\s`?"')]*)/g)]
+      .map(([, route]) => route!)
+      // A webhook is posted to an address of its receiver.
+      .filter((route) => route !== 'POST /hooks' && !known.some((pattern) => pattern.test(route)))
+      .map((route) => `${path}: ${route}`),
+  );
+  expect(wrong).toEqual([]);
 });
 
 /** The routes of Fastify's own tree, `├── /v1/streams (GET, HEAD)`: `GET /v1/streams/{stream}`. */
