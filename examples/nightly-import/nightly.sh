@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # Takes in whatever files have come into inbox/. For cron: 15 2 * * * cd /srv/usage && ./nightly.sh
 #
 # A file that was taken in goes to done/, also when some of its rows were refused: those are kept, and are told of.

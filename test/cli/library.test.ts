@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { defineStream, openApp, openTallybook, TallybookError } from '../../src/index.ts';
-import { command, done, file, sales, scratch } from './harness.ts';
+import { command, done, failure, file, sales, scratch } from './harness.ts';
 
 const declaration = defineStream('sales', {
   id: 'id',
@@ -57,5 +57,34 @@ describe('the package', () => {
     expect(await done(['streams', 'put', module, '--data', join(directory, 'data')])).toBe(
       'clicks: declared\nsales: declared\n',
     );
+  });
+
+  test('a module that cannot be loaded says why', async () => {
+    const directory = scratch();
+    const module = file(directory, 'streams.mjs', "import 'nowhere';");
+    expect(await failure(['streams', 'put', module, '--data', join(directory, 'data')])).toMatchObject({
+      code: 'bad_declaration',
+      detail: expect.stringContaining("streams.mjs cannot be loaded: Cannot find package 'nowhere'"),
+    });
+  });
+
+  test('TypeScript is read where Node.js can, else it says what to do', async () => {
+    const directory = scratch();
+    const library = pathToFileURL(join(command, '../../dist/index.js')).href;
+    const module = file(
+      directory,
+      'streams.ts',
+      `import { defineStream, type Stream } from '${library}';
+      export const clicks: Stream = defineStream('clicks', { fields: { page: { type: 'text' } } });`,
+    );
+    const put = ['streams', 'put', module, '--data', join(directory, 'data')];
+    if ('typescript' in process.features && process.features.typescript) {
+      expect(await done(put)).toBe('clicks: declared\n');
+    } else {
+      expect(await failure(put)).toMatchObject({
+        code: 'bad_declaration',
+        detail: expect.stringContaining('use Node.js 22.18 or newer'),
+      });
+    }
   });
 });
