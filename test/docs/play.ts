@@ -115,7 +115,7 @@ function makeFolder(page: string): string {
  * `npx` runs what is installed in the folder (test/package has it run by npm itself). A refusal is a failure of curl;
  * exit code 3 of the command says that some records were refused, as pages show on purpose.
  */
-const preamble = String.raw`
+const preamble = `
 exec 2>&1
 set -E
 npx() { "node_modules/.bin/$@"; }
@@ -200,6 +200,7 @@ export function comparable(text: string): string {
       line
         .replace(times, 'TIME')
         .replace(/TIMEZ/g, 'TIME')
+        .replace(/^refused at .*/, 'refused at TIME')
         // The books of the ledger itself are written in between.
         .replace(/\bbatch \d+/g, 'batch N')
         .replace(/"batch":\d+/g, '"batch":N')

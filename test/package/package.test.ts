@@ -3,11 +3,12 @@
  * as a library and from TypeScript. npm takes the dependencies from its cache, which `npm ci` has filled, or from the
  * registry; where it reaches neither, the tests are skipped, and say so.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { root } from '../tidy/source-files.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 600_000 });
@@ -101,6 +102,23 @@ test('npx tallybook: demo, import, query', ({ skip }) => {
   tallybook('streams', 'put', 'usage.json');
   tallybook('import', 'usage', 'data-usage.csv', '--form', 'data', '--quiet');
   expect(JSON.parse(tallybook('query', 'usage', '--json'))).toMatchObject({ rows: [{ count: 4 }] });
+});
+
+test('serve: the API and the console', async ({ skip }) => {
+  skip(unreachable !== '', unreachable);
+  const server = spawn(
+    join(folder, 'node_modules/.bin/tallybook'),
+    ['serve', '--no-auth', '--port', '0', '--json', '--data', 'served'],
+    { cwd: folder, env: environment, stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  onTestFinished(async () => {
+    server.kill();
+    if (server.exitCode === null) await once(server, 'exit');
+  });
+  const [said] = (await once(server.stdout, 'data')) as [Buffer];
+  const { url } = JSON.parse(said.toString()) as { url: string };
+  expect(await (await fetch(`${url}/v1/streams/usage/query`)).json()).toMatchObject({ rows: [{ count: 0 }] });
+  expect(await (await fetch(url)).text()).toContain('<title>Tallybook</title>');
 });
 
 const ownStream = `
