@@ -172,3 +172,23 @@ export interface StreamDeclaration {
   retention?: { records: string };
   future_tolerance?: string;
 }
+
+type Fields = Record<string, FieldDeclaration>;
+type NameIn<F extends Fields> = keyof F & string;
+/** The names of the fields of some types; any text, where the compiler does not know the fields. */
+type NameOf<F extends Fields, T extends FieldType> = string extends keyof F
+  ? string
+  : { [N in NameIn<F>]: F[N] extends { type: T } ? N : never }[NameIn<F>];
+
+/** A declaration of which the compiler knows the fields: what names one must name one of a type that fits. */
+export interface DeclarationOf<F extends Fields>
+  extends Omit<StreamDeclaration, 'fields' | 'id' | 'time' | 'rollups' | 'lookups'> {
+  fields: F;
+  id?: NameOf<F, 'text' | 'integer' | 'uuid'>;
+  time?: NameOf<F, 'timestamp' | 'date'>;
+  rollups?: Record<
+    string,
+    Omit<RollupDeclaration, 'by' | 'sum'> & { by?: NameIn<F>[]; sum?: NameOf<F, 'integer' | 'decimal'>[] }
+  >;
+  lookups?: NameIn<F>[];
+}

@@ -5,7 +5,13 @@
 import { Value } from 'typebox/value';
 import { type Every, isTimeZone, type Micros, parseDuration } from './calendar.ts';
 import { plainNumber } from './decimal.ts';
-import { DeclarationSchema, fieldSchemas, identifierPattern, type StreamDeclaration } from './declaration.ts';
+import {
+  type DeclarationOf,
+  DeclarationSchema,
+  fieldSchemas,
+  identifierPattern,
+  type StreamDeclaration,
+} from './declaration.ts';
 import { TallybookError } from './errors.ts';
 import { checkValue, type Field, type FieldDeclaration, fieldTypes } from './field-types.ts';
 import { type Form, formFaults, makeForm } from './forms.ts';
@@ -48,8 +54,11 @@ export interface Stream {
 }
 
 /** Declares a stream in TypeScript. Throws `bad_declaration` with every fault found. */
-export function defineStream(name: string, declaration: StreamDeclaration): Stream {
-  return compileStream(name, declaration, false);
+export function defineStream<F extends StreamDeclaration['fields']>(
+  name: string,
+  declaration: DeclarationOf<F>,
+): Stream {
+  return compileStream(name, declaration as StreamDeclaration, false);
 }
 
 export function defineBuiltInStream(name: `_${string}`, declaration: StreamDeclaration): Stream {

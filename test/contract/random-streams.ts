@@ -31,10 +31,11 @@ const sales = defineStream('sales', {
   rollups: saleRollups,
   future_tolerance: '30 days',
 });
+const laterFields: StreamDeclaration['fields'] = { extra: { type: 'integer' }, ...saleFields };
 /** The same later: with a new field, and new rollups over what is there. */
 export const laterSales = defineStream('sales', {
   ...sales.declaration,
-  fields: { extra: { type: 'integer' }, ...saleFields },
+  fields: laterFields,
   rollups: {
     ...saleRollups,
     monthly: { every: 'month', by: ['extra', 'customer'], sum: ['amount'] },

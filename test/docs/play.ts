@@ -2,7 +2,7 @@
  * Runs what a page shows, as a reader would: one shell, in a folder of its own, block after block.
  *
  * - `console`: a session. What stands after `$ ` is run (`> ` goes on with it), and what comes must be what is shown.
- *   Times, rates and widths of columns differ from run to run and are not compared; a line `…` stands for any lines.
+ *   Times, rates and widths of columns differ from run to run and are not compared.
  * - `sh`: commands that must succeed. What they say is not shown, so it is not compared.
  * - A server that is started (`tallybook serve`) stays, as in another terminal, until the next one or the end of the
  *   page. It listens on a free port where the page says 8080.
@@ -41,7 +41,7 @@ export interface Block {
 export function blocks(page: string): Block[] {
   const text = read(page);
   const found = text.matchAll(
-    /(?:^<!-- (file|before|not run): ([\s\S]*?) -->\n)?^```(\w*)\n([\s\S]*?)^```$/gm,
+    /(?:^<!-- (file|before|not run): ((?:(?!-->)[\s\S])*) -->\n)?^```(\w*)\n([\s\S]*?)^```$/gm,
   );
   return [...found].map(({ index, 1: marker, 2: said, 3: language = '', 4: content = '' }) => ({
     page,
@@ -213,10 +213,4 @@ export function comparable(text: string): string {
         .trim(),
     );
   return lines.join('\n');
-}
-
-/** Whether what came is what is shown, where a line `…` stands for any lines. */
-export function pattern(shown: string): RegExp {
-  const parts = shown.split(/^…$/m).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').trim());
-  return new RegExp(`^${parts.join('[\\s\\S]*?')}$`);
 }

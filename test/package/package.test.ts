@@ -141,6 +141,14 @@ defineStream('wrong', { fields: { amount: { type: 'float' } } });
 // @ts-expect-error a decimal says how many digits it has
 defineStream('wrong', { fields: { amount: { type: 'decimal' } } });
 
+const fields = { at: { type: 'timestamp', required: true }, page: { type: 'text' } } as const;
+
+// @ts-expect-error a text cannot be summed
+defineStream('wrong', { fields, rollups: { daily: { every: 'day', sum: ['page'] } } });
+
+// @ts-expect-error there is no field of that name
+defineStream('wrong', { time: 'seen_at', fields });
+
 export async function seconds(directory: string): Promise<unknown> {
   const tallybook: Tallybook = await openTallybook({ directory });
   const { rows } = await tallybook.ask('visits', { measures: ['sum(seconds)'], every: 'day' });
