@@ -109,6 +109,34 @@ export class Connection {
     });
   }
 
+  /** Runs a statement once whose columns are bigints without nulls, and copies them: the driver's memory goes with it. */
+  async integers(
+    sql: string,
+    parameters: readonly Parameter[],
+    columnCount: number,
+  ): Promise<BigInt64Array[]> {
+    return this.#guard(async () => {
+      const statement = await this.#connection.prepare(sql);
+      try {
+        bind(statement, parameters);
+        const chunks = await (await statement.run()).fetchAllChunks();
+        const rows = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
+        return Array.from({ length: columnCount }, (_, column) => {
+          const all = new BigInt64Array(rows);
+          let at = 0;
+          for (const chunk of chunks) {
+            const { items } = chunk.getColumnVector(column) as unknown as { items: BigInt64Array };
+            all.set(items, at);
+            at += items.length;
+          }
+          return all;
+        });
+      } finally {
+        statement.destroySync();
+      }
+    });
+  }
+
   /** Runs a statement once, for its chunks. A streaming result would hold the database open until it is collected. */
   async chunks(sql: string): Promise<DuckDBDataChunk[]> {
     return this.#guard(async () => (await this.#connection.run(sql)).fetchAllChunks());

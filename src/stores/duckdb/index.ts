@@ -25,6 +25,7 @@ import type {
   StreamState,
 } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
+import type { Sums } from '../../engine/sums.ts';
 import type { Receipt } from '../../engine/verdicts.ts';
 import { appendRollup } from './append.ts';
 import { ask } from './ask.ts';
@@ -43,6 +44,7 @@ import { ReadPool } from './read-pool.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
 import { seqsPerRow } from './stage.ts';
 import { agrees } from './string-hash.ts';
+import { askSums } from './sums.ts';
 import { backUp, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
 import type { JournaledBatch, TextDelivery } from './text-deliveries.ts';
 import { ThreadCount } from './thread-count.ts';
@@ -332,6 +334,12 @@ class DuckDBStore implements Store, BacksUp {
     this.#checkOpen();
     await this.#intake.settled();
     return this.#heavyRead((connection) => ask(connection, plan, this.#state.books(plan.stream)));
+  }
+
+  async sums(plans: readonly Plan[]): Promise<Sums> {
+    this.#checkOpen();
+    await this.#intake.settled();
+    return this.#heavyRead((connection) => askSums(connection, plans, this.#state.books(plans[0]!.stream)));
   }
 
   async entries(request: EntriesRequest): Promise<Entry[]> {
