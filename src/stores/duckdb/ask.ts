@@ -31,11 +31,7 @@ import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weight
 
 type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups'>;
 
-export async function ask(
-  connection: Connection,
-  plan: Plan,
-  books: BooksRead,
-): Promise<Answer> {
+export async function ask(connection: Connection, plan: Plan, books: BooksRead): Promise<Answer> {
   return connection.transaction(async () => {
     const { question, rollup, stream } = plan;
     const parameters = new Parameters();

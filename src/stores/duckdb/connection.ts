@@ -148,12 +148,20 @@ export class Connection {
     this.#prepared.clear();
   }
 
-  /** Runs work in a transaction: all of it, or nothing. */
-  async transaction<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs work in a transaction: all of it, or nothing.
+   * @param committing runs the commit, when nothing stands in its way
+   */
+  async transaction<T>(
+    work: () => Promise<T>,
+    committing: (commit: () => Promise<void>) => Promise<void> = (commit) => commit(),
+  ): Promise<T> {
     await this.run('begin transaction');
     try {
       const result = await work();
-      await this.run('commit');
+      await committing(async () => {
+        await this.run('commit');
+      });
       return result;
     } catch (error) {
       // A transaction that DuckDB has ended by itself cannot be rolled back again.

@@ -137,9 +137,9 @@ function slicesOf(stretches: readonly Slice[]): Slice[] {
   return cuts.slice(1).map((to, index) => ({ from: cuts[index]!, to }));
 }
 
-function weighed({ slots, times }: Terms, valueOf: (slot: number) => number): number {
+function weighed({ slots, times }: Terms, sumOf: (slot: number) => number): number {
   let sum = 0;
-  for (let i = 0; i < slots.length; i++) sum += times[i]! * valueOf(slots[i]!);
+  for (let i = 0; i < slots.length; i++) sum += times[i]! * sumOf(slots[i]!);
   return sum;
 }
 
