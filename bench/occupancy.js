@@ -25,7 +25,8 @@ const said = {
 };
 
 const ms = (number) => `${number.toFixed(number < 10 ? 1 : 0)} ms`;
-const times = ({ p50_ms, p99_ms }) => `${ms(p50_ms).padStart(9)} ${ms(p99_ms).padStart(9)}`;
+const times = ({ p50_ms, p99_ms, processor_ms }) =>
+  `${ms(p50_ms).padStart(9)} ${ms(p99_ms).padStart(9)}${processor_ms === undefined ? '' : ` ${ms(processor_ms).padStart(9)}`}`;
 
 await runToEnd(async () => {
   const flags = readFlags(process.argv.slice(2), said);
@@ -34,20 +35,22 @@ await runToEnd(async () => {
   const results = startResults(flags);
   const phase = (name, function_) =>
     scratch.inNewDirectory((dir) => inOwnProcess(`phases/${name}.js`, function_, { dir, flags }));
-  console.log(`${''.padEnd(34)} ${'p50'.padStart(9)} ${'p99'.padStart(9)}`);
+  console.log(`${''.padEnd(34)} ${'p50'.padStart(9)} ${'p99'.padStart(9)} ${'processor'.padStart(9)}`);
   if (!flags.without.includes('tallybook')) {
     const found = await phase('occupancy-tallybook', 'measureOccupancy');
     results.tallybook = found;
     console.log(`Tallybook, ${found.passages} passages`);
     console.log(`  one space at a time              ${times(found.count)}`);
     console.log(`  all spaces at a time             ${times(found.all)}`);
+    console.log(`  a passage, its commit            ${times(found.live.commit)}`);
     console.log(`  a passage, and the count after   ${times(found.live)}`);
     console.log(
-      `  passages over HTTP               ${found.sent.per_second}/s with ${found.sent.cores} cores`,
+      `  passages in bodies of 500        ${found.sent.per_second}/s with ${found.sent.cores} cores`,
     );
     console.log(
       `  at ${flags.rate}/s                     ${found.at_rate.per_second}/s with ${found.at_rate.cores} cores`,
     );
+    console.log(`  one space, after all of these    ${times(found.count_after)}`);
   }
   if (!flags.without.includes('postgres')) {
     const found = await phase('occupancy-postgres', 'measurePostgres');

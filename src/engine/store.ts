@@ -1,5 +1,5 @@
 /**
- * The store port: where a ledger lives. Eight verbs, none optional, with the same meaning in every store;
+ * The store port: where a ledger lives. Nine verbs, none optional, with the same meaning in every store;
  * `test/contract` runs one suite against all of them, with the memory store as the oracle.
  */
 import type { Micros } from './calendar.ts';
@@ -9,6 +9,7 @@ import type { Plan } from './plan.ts';
 import type { Selection } from './question.ts';
 import type { RecordCheck } from './record-check.ts';
 import type { Stream } from './stream.ts';
+import type { Sums } from './sums.ts';
 import type { Receipt, VerdictCounts, VerdictName } from './verdicts.ts';
 
 export type Mode = 'insert' | 'upsert' | 'retract';
@@ -208,6 +209,11 @@ export interface Store {
   publish(deliveries: Delivery[]): Promise<Receipt[]>;
   /** Answers a planned question. */
   ask(plan: Plan): Promise<Answer>;
+  /**
+   * Answers questions that `planSums` has planned, at least one, all of one stream and of one snapshot. Throws
+   * `sum_out_of_range` for a sum beyond 64 bits.
+   */
+  sums(plans: readonly Plan[]): Promise<Sums>;
   /** Lists entries, by order of arrival. */
   entries(request: EntriesRequest): Promise<Entry[]>;
   fate(stream: Stream, id: string): Promise<Fate>;

@@ -43,6 +43,7 @@ import type {
 } from './store.ts';
 import type { Stream } from './stream.ts';
 import { Streams } from './streams.ts';
+import { type AskedSums, planSums, type Sums } from './sums.ts';
 import type { Receipt, VerdictCounts } from './verdicts.ts';
 import type { Attempt } from './webhook-queue.ts';
 import { type WebhookSettings, Webhooks } from './webhooks.ts';
@@ -225,12 +226,17 @@ export class Tallybook {
     const plan = planQuestion(stream, checkQuestion(stream, asked), this.#housekeeping.stateOf(stream));
     const ask = (plan: Plan) => this.#store.ask(plan);
     const answer = plan.question.fill ? await askFilled(plan, ask) : await ask(plan);
-    this.events.emit('question', {
-      stream: name,
-      seconds: (performance.now() - started) / 1000,
-      from: answer.from,
-    });
+    this.#answered(name, started, answer.from);
     return answer;
+  }
+
+  /** The sums of every key over stretches of time, all of one snapshot: see sums.ts. */
+  async sums(name: string, asked: AskedSums): Promise<Sums> {
+    const started = performance.now();
+    const stream = this.streams.get(name);
+    const sums = await this.#store.sums(planSums(stream, asked, this.#housekeeping.stateOf(stream)));
+    this.#answered(name, started, sums.from);
+    return sums;
   }
 
   /** Every entry (taken back or not) behind a figure, in order of arrival. */
@@ -302,6 +308,10 @@ export class Tallybook {
     await this.writer.close();
     await this.#housekeeping.stop();
     await this.#store.close();
+  }
+
+  #answered(stream: string, started: number, from: string): void {
+    this.events.emit('question', { stream, seconds: (performance.now() - started) / 1000, from });
   }
 
   #entries(stream: Stream, asked: AskedEntries, page: Page, standing: boolean) {

@@ -19,6 +19,7 @@ import { retentionChapter } from './retention.ts';
 import { sequencesChapter } from './sequences.ts';
 import { sharesChapter } from './shares.ts';
 import { spoiltValuesChapter } from './spoilt-values.ts';
+import { sumsChapter } from './sums.ts';
 import { touchedChapter } from './touched.ts';
 import { valuesChapter } from './values.ts';
 import { verdictsChapter } from './verdicts.ts';
@@ -44,6 +45,7 @@ export function storeContract(under: StoreUnderTest): void {
     importsChapter(under);
     warningsChapter(under);
     sharesChapter(under);
+    sumsChapter(under);
     randomChapter(under);
   });
 }

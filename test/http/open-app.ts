@@ -105,6 +105,7 @@ export function replaceVerbs(store: Store & Partial<BacksUp>, verbs: Partial<Sto
     prepare: (streams) => store.prepare(streams),
     publish: (deliveries) => store.publish(deliveries),
     ask: (plan) => store.ask(plan),
+    sums: (plans) => store.sums(plans),
     entries: (request) => store.entries(request),
     fate: (stream, id) => store.fate(stream, id),
     tend: (work) => store.tend(work),

@@ -225,8 +225,14 @@ function sumParts(field: Field, value: string, signed: boolean): string[] {
   ];
 }
 
+/** Whether the buckets of a rollup are shorter than a day: it may have nearly as many rows as the ledger. */
+export const isFine = ({ every }: Rollup): boolean => every === 'hour' || every === 'minute';
+
+/** The day in which a short bucket begins. */
+export const bucketDay = 'cast(_bucket as date)';
+
 /** A rollup's rows put together, a row for each key: what compaction writes. */
-export function mergedRollup(stream: Stream, rollup: Rollup): string {
+export function mergedRollup(stream: Stream, rollup: Rollup, where = ''): string {
   const bucket = bucketType(rollup) ? ['_bucket'] : [];
   const keys = [...bucket, ...rollup.by.map((field) => quote(field.name))];
   const sums = rollup.sum.flatMap((field, i) => {
@@ -236,11 +242,13 @@ export function mergedRollup(stream: Stream, rollup: Rollup): string {
       : [`coalesce(sum(${kept}), 0) as _s${i}_0`, `sum(${over}) as _s${i}_1`];
   });
   const kept = rollup.sum.flatMap((field, i) => keptParts(field, `_s${i}_0`, `_s${i}_1`));
-  // Ordered by key, so that the zone maps let a question about one key skip nearly everything.
-  const order = [...rollup.by.map((field) => quote(field.name)), ...bucket];
+  // Ordered by key, so that the zone maps let a question about one key skip nearly everything; short buckets by day
+  // first, so that a question about a few hours of all keys does.
+  const days = isFine(rollup) ? [bucketDay] : [];
+  const order = [...days, ...rollup.by.map((field) => quote(field.name)), ...bucket];
   return `select ${[...keys, ...kept, '_n', '_dropped'].join(', ')} from (
       select ${[...keys, '_dropped', ...sums, 'sum(_count)::bigint as _n'].join(', ')}
-      from ${rollupOf(stream, rollup)} group by ${[...keys, '_dropped'].join(', ')})
+      from ${rollupOf(stream, rollup)} ${where} group by ${[...keys, '_dropped'].join(', ')})
     where _n <> 0 or ${rollup.sum.map((_, i) => `_s${i}_0 <> 0`).join(' or ') || 'false'}
     ${order.length > 0 ? `order by ${order.join(', ')}` : ''}`;
 }

@@ -29,11 +29,9 @@ import { asOf, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weighted.ts';
 
-export async function ask(
-  connection: Connection,
-  plan: Plan,
-  { hasReversals, lookups }: Pick<StreamBooks, 'hasReversals' | 'lookups'>,
-): Promise<Answer> {
+type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups'>;
+
+export async function ask(connection: Connection, plan: Plan, books: BooksRead): Promise<Answer> {
   return connection.transaction(async () => {
     const { question, rollup, stream } = plan;
     const parameters = new Parameters();
@@ -41,17 +39,8 @@ export async function ask(
       question.touchedAfter === undefined
         ? await knownCondition(connection, question.knownAt)
         : await touchedCondition(connection, question.touchedAfter);
-    const source = async (of: Rollup | undefined, asked: Question): Promise<Grouping> =>
-      of
-        ? rollupGrouping(stream, of, asked, await holdsOverflows(connection, stream, of, asked), parameters)
-        : ledgerGrouping(
-            stream,
-            asked,
-            known,
-            hasReversals,
-            await rangesOf(connection, lookups, asked.where),
-            parameters,
-          );
+    const source = (of: Rollup | undefined, asked: Question): Promise<Grouping> =>
+      sourceGrouping(connection, stream, of, asked, known, books, parameters);
     const grouping =
       plan.pieces.length > 0
         ? await piecesGrouping(question, plan.pieces, source)
@@ -72,6 +61,45 @@ export async function ask(
       more,
     };
   });
+}
+
+/**
+ * The groups of a plan with one measure and no buckets as a statement: the columns d0 … and m0. Pieces stand below each
+ * other as they are, so a group may come several times: to add them up here would be to group 100,000 of them again.
+ */
+export async function piecesSql(
+  connection: Connection,
+  { stream, question, rollup, pieces }: Plan,
+  known: string,
+  books: BooksRead,
+  parameters: Parameters,
+): Promise<string> {
+  const sources = pieces.length > 0 ? pieces : [{ rollup, from: question.from, to: question.to }];
+  const selects: string[] = [];
+  for (const { rollup: of, from, to } of sources) {
+    const asked = { ...question, from, to };
+    const grouping = await sourceGrouping(connection, stream, of, asked, known, books, parameters);
+    selects.push(grouped(grouping).join(' '));
+  }
+  return selects.join(' union all ');
+}
+
+/** Rows of a rollup, or of the ledger. */
+async function sourceGrouping(
+  connection: Connection,
+  stream: Stream,
+  rollup: Rollup | undefined,
+  asked: Question,
+  known: string,
+  { hasReversals, lookups }: BooksRead,
+  parameters: Parameters,
+): Promise<Grouping> {
+  if (rollup) {
+    const overflows = await holdsOverflows(connection, stream, rollup, asked);
+    return rollupGrouping(stream, rollup, asked, overflows, parameters);
+  }
+  const ranges = await rangesOf(connection, lookups, asked.where);
+  return ledgerGrouping(stream, asked, known, hasReversals, ranges, parameters);
 }
 
 /** The parts of the statement: where rows come from, and what is grouped and measured. */

@@ -109,6 +109,34 @@ export class Connection {
     });
   }
 
+  /** Runs a statement once whose columns are bigints without nulls, and copies them: the driver's memory goes with it. */
+  async integers(
+    sql: string,
+    parameters: readonly Parameter[],
+    columnCount: number,
+  ): Promise<BigInt64Array[]> {
+    return this.#guard(async () => {
+      const statement = await this.#connection.prepare(sql);
+      try {
+        bind(statement, parameters);
+        const chunks = await (await statement.run()).fetchAllChunks();
+        const rows = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
+        return Array.from({ length: columnCount }, (_, column) => {
+          const all = new BigInt64Array(rows);
+          let at = 0;
+          for (const chunk of chunks) {
+            const { items } = chunk.getColumnVector(column) as unknown as { items: BigInt64Array };
+            all.set(items, at);
+            at += items.length;
+          }
+          return all;
+        });
+      } finally {
+        statement.destroySync();
+      }
+    });
+  }
+
   /** Runs a statement once, for its chunks. A streaming result would hold the database open until it is collected. */
   async chunks(sql: string): Promise<DuckDBDataChunk[]> {
     return this.#guard(async () => (await this.#connection.run(sql)).fetchAllChunks());
@@ -120,12 +148,20 @@ export class Connection {
     this.#prepared.clear();
   }
 
-  /** Runs work in a transaction: all of it, or nothing. */
-  async transaction<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs work in a transaction: all of it, or nothing.
+   * @param committing runs the commit, when nothing stands in its way
+   */
+  async transaction<T>(
+    work: () => Promise<T>,
+    committing: (commit: () => Promise<void>) => Promise<void> = (commit) => commit(),
+  ): Promise<T> {
     await this.run('begin transaction');
     try {
       const result = await work();
-      await this.run('commit');
+      await committing(async () => {
+        await this.run('commit');
+      });
       return result;
     } catch (error) {
       // A transaction that DuckDB has ended by itself cannot be rolled back again.

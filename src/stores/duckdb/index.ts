@@ -24,9 +24,10 @@ import type {
   Store,
   StreamState,
 } from '../../engine/store.ts';
-import type { Stream } from '../../engine/stream.ts';
+import type { Rollup, Stream } from '../../engine/stream.ts';
+import type { Sums } from '../../engine/sums.ts';
 import type { Receipt } from '../../engine/verdicts.ts';
-import { appendRollup } from './append.ts';
+import { appendRollup, isFine } from './append.ts';
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
@@ -39,11 +40,13 @@ import { entriesOf, literal, quote, schemaOf, sqlType, storedFields } from './na
 import { PartWriter } from './part.ts';
 import { publishJournaled, publishTexts } from './publish.ts';
 import { type FileDelivery, publishFile } from './publish-file.ts';
+import { ReadGate } from './read-gate.ts';
 import { ReadPool } from './read-pool.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
 import { seqsPerRow } from './stage.ts';
 import { agrees } from './string-hash.ts';
-import { backUp, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
+import { askSums } from './sums.ts';
+import { backUp, compactDays, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
 import type { JournaledBatch, TextDelivery } from './text-deliveries.ts';
 import { ThreadCount } from './thread-count.ts';
 
@@ -72,6 +75,8 @@ const memoryLimitDefault = '1GB';
 const logBytesLeft = 16 * 1024 * 1024;
 /** A stream's rollups are compacted when so many records came in small batches, and they are a fair share of all. */
 const compactAfterRecords = 200_000;
+/** The same of rollups that are compacted a day at a time. */
+const compactDaysAfterRecords = 1_000_000;
 const coverAfterMilliseconds = 1_000;
 
 export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp> {
@@ -231,6 +236,7 @@ class DuckDBStore implements Store, BacksUp {
   readonly #state: LedgerState;
   readonly #parts: PartWriter;
   readonly #readers: ReadPool;
+  readonly #gate = new ReadGate();
   readonly #lock = new Lock();
   readonly #intake: Intake;
   readonly #tending = new Lock();
@@ -241,7 +247,7 @@ class DuckDBStore implements Store, BacksUp {
   #coveringLookups: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
   /** Records that came in small batches since. */
-  readonly #sinceCompaction = new Map<Stream, number>();
+  readonly #sinceCompaction = new Map<Rollup, number>();
   #closed = false;
 
   constructor(
@@ -331,7 +337,13 @@ class DuckDBStore implements Store, BacksUp {
   async ask(plan: Plan): Promise<Answer> {
     this.#checkOpen();
     await this.#intake.settled();
-    return this.#heavyRead((connection) => ask(connection, plan, this.#state.books(plan.stream)));
+    return this.#askRead((connection) => ask(connection, plan, this.#state.books(plan.stream)));
+  }
+
+  async sums(plans: readonly Plan[]): Promise<Sums> {
+    this.#checkOpen();
+    await this.#intake.settled();
+    return this.#askRead((connection) => askSums(connection, plans, this.#state.books(plans[0]!.stream)));
   }
 
   async entries(request: EntriesRequest): Promise<Entry[]> {
@@ -356,13 +368,14 @@ class DuckDBStore implements Store, BacksUp {
           const { droppedBefore } = this.#state.books(stream);
           if (droppedBefore !== undefined && before <= droppedBefore) continue;
           dropped += await this.#exclusively(async () => {
-            const rows = await dropRecords(this.#writer, stream, before);
+            const rows = await dropRecords(this.#writer, stream, before, this.#gate);
             this.#state.books(stream).droppedBefore = before;
             return rows;
           });
         }
         if (work.compact) {
-          for (const { stream } of [...this.#state.streams.values()]) await this.#compact(stream);
+          for (const { stream } of [...this.#state.streams.values()])
+            await this.#compact(stream, stream.rollups);
           await this.#lock.run(() => this.#writer.execute('checkpoint'));
         }
         return { dropped };
@@ -374,13 +387,16 @@ class DuckDBStore implements Store, BacksUp {
     this.#checkOpen();
     await this.#intake.settled();
     const streams = [...this.#state.streams.values()];
-    return this.#heavyRead((connection) =>
-      connection.transaction(async () => {
-        const checks: Check[] = [];
-        for (const { stream, droppedBefore } of streams)
-          checks.push(...(await verifyStream(connection, stream, droppedBefore !== undefined)));
-        return checks;
-      }),
+    // Nothing is compacted meanwhile: see read-gate.ts.
+    return this.#tending.run(() =>
+      this.#heavyRead((connection) =>
+        connection.transaction(async () => {
+          const checks: Check[] = [];
+          for (const { stream, droppedBefore } of streams)
+            checks.push(...(await verifyStream(connection, stream, droppedBefore !== undefined)));
+          return checks;
+        }),
+      ),
     );
   }
 
@@ -408,6 +424,13 @@ class DuckDBStore implements Store, BacksUp {
       this.#writer.close();
       this.#instance.closeSync();
     });
+  }
+
+  /** Reads what may be compacted meanwhile. */
+  #askRead<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#threads.during(() =>
+      this.#readers.use((connection) => this.#gate.read(() => work(connection))),
+    );
   }
 
   #heavyRead<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
@@ -566,16 +589,17 @@ class DuckDBStore implements Store, BacksUp {
    */
   #compactLater(deliveries: TextDelivery[]): void {
     for (const { stream, content } of deliveries) {
-      this.#sinceCompaction.set(stream, (this.#sinceCompaction.get(stream) ?? 0) + content.texts.length);
+      for (const rollup of stream.rollups)
+        this.#sinceCompaction.set(rollup, (this.#sinceCompaction.get(rollup) ?? 0) + content.texts.length);
     }
     if (this.#compacting || this.#closed || this.#files.size > 0) return;
-    const due = [...this.#sinceCompaction].filter(
-      ([stream, records]) => records > this.#compactEvery(stream),
-    );
+    const due = [...new Set(deliveries.map(({ stream }) => stream))]
+      .map((stream) => ({ stream, rollups: stream.rollups.filter((one) => this.#isDue(stream, one)) }))
+      .filter(({ rollups }) => rollups.length > 0);
     if (due.length === 0) return;
     this.#compacting = this.#tending
       .run(async () => {
-        for (const [stream] of due) if (!this.#closed) await this.#compact(stream);
+        for (const { stream, rollups } of due) if (!this.#closed) await this.#compact(stream, rollups);
       })
       .catch(() => undefined) // nothing is lost: the rows are right as they are, only more of them
       .finally(() => {
@@ -583,16 +607,26 @@ class DuckDBStore implements Store, BacksUp {
       });
   }
 
-  /** The more a stream holds, the rarer, so that the cost per record stays the same. */
-  #compactEvery(stream: Stream): number {
-    return Math.max(compactAfterRecords, Number(this.#state.books(stream).nextSeq / seqsPerRow) / 4);
+  /** The more there is to write anew, the rarer, so that the cost per record stays the same. */
+  #isDue(stream: Stream, rollup: Rollup): boolean {
+    const held = Number(this.#state.books(stream).nextSeq / seqsPerRow);
+    const most = isFine(rollup) ? compactDaysAfterRecords : Math.max(compactAfterRecords, held / 4);
+    return (this.#sinceCompaction.get(rollup) ?? 0) > most;
   }
 
-  async #compact(stream: Stream): Promise<void> {
-    this.#sinceCompaction.delete(stream);
+  /** Undefined while a file is on its way, which has its seqs already. */
+  #committedBefore(stream: Stream): Promise<bigint | undefined> {
+    return this.#lock.run(async () => (this.#files.size > 0 ? undefined : this.#state.books(stream).nextSeq));
+  }
+
+  async #compact(stream: Stream, rollups: readonly Rollup[]): Promise<void> {
+    for (const rollup of rollups) this.#sinceCompaction.delete(rollup);
     const connection = await Connection.open(this.#instance);
     try {
-      for (const rollup of stream.rollups) await compactRollup(connection, stream, rollup);
+      for (const rollup of rollups)
+        if (isFine(rollup))
+          await compactDays(connection, stream, rollup, await this.#committedBefore(stream), this.#gate);
+        else await compactRollup(connection, stream, rollup, this.#gate);
     } finally {
       connection.close();
     }

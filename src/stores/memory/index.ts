@@ -13,6 +13,7 @@ import { entries } from './entries.ts';
 import { fate } from './fate.ts';
 import { draftOf, emptyLedger, type Ledger, type StreamLedger } from './ledger.ts';
 import { publish } from './publish.ts';
+import { sums } from './sums.ts';
 import { drop } from './tend.ts';
 import { verify } from './verify.ts';
 
@@ -38,6 +39,7 @@ export function openMemoryStore(options: { clock?: () => Micros } = {}): Store {
       return published.receipts;
     },
     ask: async (plan) => ask(open(), plan),
+    sums: async (plans) => sums(open(), plans),
     entries: async (request) => entries(open(), request),
     fate: async (stream, id) => fate(open(), stream, id),
     async tend(work) {

@@ -9,7 +9,9 @@
 import { type Micros, parseTimestamp } from '../../engine/calendar.ts';
 import type { ReferenceRecord, ReferenceRecords } from '../../engine/reference-data.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import { SensorIndex } from './sensor-index.ts';
 import { assignmentsStream, resetRulesStream, resetsStream, spacesStream } from './streams.ts';
+import type { Terms } from './totals.ts';
 
 export interface Space {
   id: string;
@@ -28,6 +30,12 @@ export interface Span {
   /** Inclusive; undefined: ever since. */
   from: Micros | undefined;
   /** Exclusive; undefined: to this day. */
+  to: Micros | undefined;
+}
+
+/** Sensors around a space in the same stretch of time, and how often the sum of each counts there: 1 or -1. */
+export interface Around extends Terms {
+  from: Micros | undefined;
   to: Micros | undefined;
 }
 
@@ -51,6 +59,10 @@ export interface Building {
   spans: ReadonlyMap<string, readonly Span[]>;
   /** By space: of the sensors that face it or have it behind them. */
   spansOfSpace: ReadonlyMap<string, readonly Span[]>;
+  /** The sensors that hang anywhere, at any time. */
+  sensors: SensorIndex;
+  /** By space. */
+  around: ReadonlyMap<string, readonly Around[]>;
   /** By space, ascending. */
   resets: ReadonlyMap<string, readonly Reset[]>;
   rules: ReadonlyMap<string, readonly ResetRule[]>;
@@ -63,11 +75,9 @@ export async function buildingOf({ reference }: Tallybook, knownAt: Micros | und
       reference.standing(name, knownAt),
     ),
   );
-  const { spans, spansOfSpace } = spansFrom(assignments!);
   return {
     spaces: spacesFrom(spaces!),
-    spans,
-    spansOfSpace,
+    ...spansFrom(assignments!),
     resets: resetsFrom(resets!),
     rules: rulesFrom(rules!),
   };
@@ -119,8 +129,35 @@ const spansFrom = once((records) => {
       }
     }
   }
-  return { spans, spansOfSpace };
+  const sensors = new SensorIndex(spans.keys());
+  return { spans, spansOfSpace, sensors, around: aroundSpaces(spansOfSpace, sensors) };
 });
+
+function aroundSpaces(
+  spansOfSpace: ReadonlyMap<string, readonly Span[]>,
+  sensors: SensorIndex,
+): Map<string, Around[]> {
+  const slots = new Map(sensors.ids.map((id, slot) => [id, slot]));
+  const around = new Map<string, Around[]>();
+  for (const [space, spans] of spansOfSpace) {
+    const counting = spans.filter(({ faces, behind }) => faces !== behind);
+    const alike = grouped(
+      counting,
+      ({ from, to }) => `${from} ${to}`,
+      (span) => span,
+    );
+    around.set(
+      space,
+      [...alike.values()].map((group) => ({
+        from: group[0]!.from,
+        to: group[0]!.to,
+        slots: Int32Array.from(group, ({ dpu }) => slots.get(dpu)!),
+        times: Int8Array.from(group, ({ faces }) => (faces === space ? 1 : -1)),
+      })),
+    );
+  }
+  return around;
+}
 
 export function grouped<R, T>(
   records: Iterable<R>,

@@ -49,25 +49,29 @@ function lastOfRule(rule: ResetRule, tz: string, at: Micros): Reset | undefined 
   return rule.from !== undefined && found < rule.from ? undefined : { at: found, people: rule.people };
 }
 
+interface LocalTimeFound {
+  tz: string;
+  localTime: Micros;
+  latest: Micros;
+  at: Micros;
+}
 /** Most spaces of a building are reset at the same time of the same zone; a zone's clock takes 20 us to ask. */
-const lately = new Map<string, Micros>();
-const latelyMost = 1_000;
+let lately: LocalTimeFound[] = [];
+const latelyMost = 100;
 
 /** The last instant at or before another at which local clocks showed a time of day. */
 function lastAtLocalTime(tz: string, localTime: Micros, latest: Micros): Micros {
-  const key = `${tz} ${localTime} ${latest}`;
-  let found = lately.get(key);
-  if (found === undefined) {
-    // The day of the instant, or one before it, for a time of day that has not come yet.
-    let midnight = midnightOf(latest, tz);
-    do {
-      found = instantOfLocal(tz, midnight + localTime);
-      midnight -= day;
-    } while (found > latest);
-    if (lately.size >= latelyMost) lately.clear();
-    lately.set(key, found);
-  }
-  return found;
+  const before = lately.find((one) => one.tz === tz && one.localTime === localTime && one.latest === latest);
+  if (before) return before.at;
+  // The day of the instant, or one before it, for a time of day that has not come yet.
+  let midnight = midnightOf(latest, tz);
+  let at: Micros;
+  do {
+    at = instantOfLocal(tz, midnight + localTime);
+    midnight -= day;
+  } while (at > latest);
+  lately = [{ tz, localTime, latest, at }, ...lately.slice(0, latelyMost - 1)];
+  return at;
 }
 
 function* ofRuleBetween(rule: ResetRule, tz: string, from: Micros, to: Micros): Generator<Reset> {

@@ -14,27 +14,37 @@ import { spacesStream } from './streams.ts';
 
 export const capacityAlert = 'occupancy.capacity';
 const thresholds = [80, 100];
-/** Nobody needs to know within milliseconds, and all spaces may have a capacity. */
+/** Nobody needs to know within milliseconds, and all spaces may have a capacity: a few hundredths of a core are enough. */
 const pauseMilliseconds = 500;
+const pauseShare = 25;
+/** Notifications that are known to be told are not written again; of more, some are, which changes nothing. */
+const toldMost = 200_000;
 
 /** Watches the spaces that have a capacity, until it is stopped. */
 export function watchCapacities(tallybook: Tallybook): { stop(): Promise<void> } {
-  return new AfterCommits(tallybook, () => tellFull(tallybook), pauseMilliseconds);
+  const told = new Set<string>();
+  return new AfterCommits(tallybook, () => tellFull(tallybook, told), pauseMilliseconds, pauseShare);
 }
 
-async function tellFull(tallybook: Tallybook): Promise<void> {
+/** @param told ids of notifications that were added before */
+async function tellFull(tallybook: Tallybook, told: Set<string>): Promise<void> {
   const building = await buildingOf(tallybook, undefined);
   const spaces = [...building.spaces.values()].filter(({ capacity }) => (capacity ?? 0) > 0);
   if (spaces.length === 0) return;
   const at = nowMicros();
   const options = { calibrated: true, knownAt: undefined };
   const { counts } = await countsAt(tallybook, building, spaces, at, options);
-  const reached = counts.flatMap(({ space, count }) =>
-    thresholds
-      .filter((threshold) => count !== null && count * 100 >= space.capacity! * threshold)
-      .map((threshold) => notificationOf(space, count!, threshold, at)),
-  );
-  if (reached.length > 0) await tallybook.notifications.add(reached);
+  const reached = counts
+    .flatMap(({ space, count }) =>
+      thresholds
+        .filter((threshold) => count !== null && count * 100 >= space.capacity! * threshold)
+        .map((threshold) => notificationOf(space, count!, threshold, at)),
+    )
+    .filter(({ id }) => !told.has(id));
+  if (reached.length === 0) return;
+  await tallybook.notifications.add(reached);
+  if (told.size > toldMost) told.clear();
+  for (const { id } of reached) told.add(id);
 }
 
 function notificationOf(space: Space, count: number, threshold: number, at: bigint): Notification {

@@ -24,7 +24,7 @@ export async function countAt(
   at: Micros,
   options: CountOptions,
 ): Promise<{ count: number; origin: Origin | undefined }> {
-  const totals = new Totals();
+  const totals = new Totals(building.sensors);
   const counts = [open(totals, 0, building, space, at, options)];
   const origin = await totals.addUp(tallybook, 'sum(direction)', options.knownAt, counts);
   return { count: counts[0]!, origin };
@@ -38,7 +38,7 @@ export async function countsAt(
   at: Micros,
   options: CountOptions,
 ): Promise<{ counts: { space: Space; count: number | null; fault?: string }[]; origin: Origin | undefined }> {
-  const totals = new Totals();
+  const totals = new Totals(building.sensors);
   const faults = new Map<Space, string>();
   const sums = spaces.map((space, index) => {
     try {
@@ -69,11 +69,9 @@ function open(
   const reset = calibrated ? lastReset(building, space, at) : undefined;
   const since = reset && reset.at + 1n;
   const end = at + 1n;
-  for (const span of building.spansOfSpace.get(space.id) ?? []) {
-    const times = Number(span.faces === space.id) - Number(span.behind === space.id);
-    const from = later(span.from, since);
-    const to = span.to !== undefined && span.to < end ? span.to : end;
-    totals.add(index, span.dpu, from, to, times);
+  for (const around of building.around.get(space.id) ?? []) {
+    const to = around.to !== undefined && around.to < end ? around.to : end;
+    totals.add(index, around, later(around.from, since), to);
   }
   return reset?.people ?? 0;
 }

@@ -23,6 +23,8 @@ export const passagesDeclaration: StreamDeclaration = {
   },
   rollups: {
     daily: { every: 'day', by: ['dpu_id'], sum: ['direction'] },
+    // A day may have millions of passages: a count at a time of day reads those of its hour alone.
+    hourly: { every: 'hour', by: ['dpu_id'], sum: ['direction'] },
   },
 };
 

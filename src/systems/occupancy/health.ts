@@ -7,6 +7,7 @@ import type { Tallybook } from '../../engine/tallybook.ts';
 import type { Route } from '../system.ts';
 import { buildingOf, type Span } from './building.ts';
 import { TimeSchema, time } from './parameters.ts';
+import { SensorIndex } from './sensor-index.ts';
 import { assignmentsStream, passagesStream, sensorsStream } from './streams.ts';
 import { Totals } from './totals.ts';
 
@@ -160,11 +161,13 @@ export const unassignedRoute: Route = {
   ),
   async answer({ tallybook, page }) {
     const { spans } = await buildingOf(tallybook, undefined);
-    const totals = new Totals();
+    const sensors = new SensorIndex(inOrder((await reported(tallybook)).keys()));
+    const totals = new Totals(sensors);
     const stretches: { dpu: string; from: Micros | undefined; to: Micros | undefined }[] = [];
-    for (const dpu of inOrder((await reported(tallybook)).keys())) {
+    for (const [slot, dpu] of sensors.ids.entries()) {
+      const terms = { slots: Int32Array.of(slot), times: Int8Array.of(1) };
       for (const gap of gapsOf(spans.get(dpu) ?? [])) {
-        totals.add(stretches.length, dpu, gap.from, gap.to, 1);
+        totals.add(stretches.length, terms, gap.from, gap.to);
         stretches.push({ dpu, ...gap });
       }
     }

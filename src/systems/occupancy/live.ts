@@ -32,6 +32,7 @@ export class AfterCommits {
   readonly #tallybook: Tallybook;
   readonly #work: () => Promise<void>;
   readonly #shortestPause: number;
+  readonly #pauseShare: number;
   readonly #stopped = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #committed = (event: BatchEvent): void => {
@@ -40,10 +41,15 @@ export class AfterCommits {
   #due = false;
   #running: Promise<void> | undefined;
 
-  constructor(tallybook: Tallybook, work: () => Promise<void>, pause = shortestPause) {
+  /**
+   * @param pause milliseconds between two times, at least
+   * @param share how many times as long as the work took the pause is, at least
+   */
+  constructor(tallybook: Tallybook, work: () => Promise<void>, pause = shortestPause, share = pauseShare) {
     this.#tallybook = tallybook;
     this.#work = work;
     this.#shortestPause = pause;
+    this.#pauseShare = share;
     this.#timer = setInterval(() => this.wake(), lookAgainMilliseconds).unref();
     tallybook.events.on('batch', this.#committed);
     this.wake();
@@ -74,7 +80,7 @@ export class AfterCommits {
       } catch (error) {
         if (!signal.aborted) this.#tallybook.log.error({ err: error }, 'counts could not be worked out');
       }
-      const pause = Math.max(this.#shortestPause, pauseShare * (performance.now() - started));
+      const pause = Math.max(this.#shortestPause, this.#pauseShare * (performance.now() - started));
       await sleep(pause, undefined, { signal }).catch(() => undefined);
     }
   }

@@ -1,50 +1,66 @@
 /**
  * Sums over stretches of time. A count is made of many: each sensor of a space from when it was hung there, or from the
- * last reset, up to an instant. Most of them begin and end alike, so they are asked together, one question for all sensors
- * with the same stretch; the planner takes whole days from the rollup, and only the records of the days at the ends.
+ * last reset, up to an instant. Most of them begin and end alike, so they are asked together, all of one snapshot; the
+ * planner takes whole days and hours from rollups, and the records of the rest.
+ *
+ * A stretch of few sensors is asked by their names. Those of many, such as since ever and since last night, overlap: so
+ * time is cut where they begin and end, every slice is asked once, of all sensors, and a stretch is the sum of its slices.
  */
-import { formatTimestamp, lastInstant, type Micros } from '../../engine/calendar.ts';
-import { limits } from '../../engine/limits.ts';
+import { firstInstant, lastInstant, type Micros } from '../../engine/calendar.ts';
 import type { AsOf } from '../../engine/store.ts';
+import type { KeySums } from '../../engine/sums.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import type { SensorIndex } from './sensor-index.ts';
 import { passagesStream } from './streams.ts';
 
-/** More sensors than these are not named in a question: it is asked for all. */
-const sensorsNamed = 2_000;
-/** Questions of one answer that did not see the same commit are asked again, this often. */
-const attempts = 3;
+/** A stretch of more sensors than these is asked of all. */
+const sensorsNamed = 5_000;
 
 export interface Origin {
   from: string;
   as_of: AsOf;
 }
 
+/** Sensors, by slot, and how often the sum of each counts. */
+export interface Terms {
+  slots: Int32Array;
+  times: Int8Array;
+}
+
 interface Stretch {
-  from: Micros | undefined;
-  to: Micros | undefined;
-  /** By sensor: what its sum is added to, and how often. */
-  uses: Map<string, { total: number; times: number }[]>;
+  /** Inclusive. */
+  from: Micros;
+  /** Exclusive. */
+  to: Micros;
+  size: number;
+  uses: { total: number; terms: Terms }[];
 }
 
 export class Totals {
-  readonly #stretches = new Map<Micros | undefined, Map<Micros | undefined, Stretch>>();
+  readonly #sensors: SensorIndex;
+  readonly #stretches = new Map<Micros, Map<Micros, Stretch>>();
 
-  /** The sum of a sensor from (inclusive) to (exclusive) is added to a total, so many times. */
-  add(total: number, dpu: string, from: Micros | undefined, to: Micros | undefined, times: number): void {
-    if (times === 0 || (from !== undefined && to !== undefined && from >= to)) return;
-    let starting = this.#stretches.get(from);
+  constructor(sensors: SensorIndex) {
+    this.#sensors = sensors;
+  }
+
+  /** The sums of some sensors from (inclusive; undefined: ever since) to (exclusive) are added to a total. */
+  add(total: number, terms: Terms, from: Micros | undefined, to: Micros | undefined): void {
+    const first = from ?? firstInstant;
+    const end = to === undefined || to > lastInstant ? lastInstant + 1n : to;
+    if (first >= end || terms.slots.length === 0) return;
+    let starting = this.#stretches.get(first);
     if (!starting) {
       starting = new Map();
-      this.#stretches.set(from, starting);
+      this.#stretches.set(first, starting);
     }
-    let stretch = starting.get(to);
+    let stretch = starting.get(end);
     if (!stretch) {
-      stretch = { from, to, uses: new Map() };
-      starting.set(to, stretch);
+      stretch = { from: first, to: end, size: 0, uses: [] };
+      starting.set(end, stretch);
     }
-    const uses = stretch.uses.get(dpu);
-    if (uses) uses.push({ total, times });
-    else stretch.uses.set(dpu, [{ total, times }]);
+    stretch.size += terms.slots.length;
+    stretch.uses.push({ total, terms });
   }
 
   /** Asks for all of them. `totals` is added to; returns where the figures come from, undefined when there are none. */
@@ -55,42 +71,79 @@ export class Totals {
     totals: number[],
   ): Promise<Origin | undefined> {
     const stretches = [...this.#stretches.values()].flatMap((starting) => [...starting.values()]);
-    for (let attempt = 1; ; attempt++) {
-      const answers = await Promise.all(
-        stretches.map((stretch) => asked(tallybook, stretch, measure, knownAt)),
-      );
-      const batches = new Set(answers.map(({ as_of }) => as_of.batch));
-      if (batches.size > 1 && attempt < attempts) continue;
-      for (const [index, { rows }] of answers.entries()) {
-        const { uses } = stretches[index]!;
-        for (const [dpu, sum] of rows)
-          for (const { total, times } of uses.get(dpu as string) ?? []) totals[total]! += times * Number(sum);
-      }
-      return answers[0] && { from: answers[0].from, as_of: answers[0].as_of };
+    if (stretches.length === 0) return undefined;
+    const ofMany = stretches.filter(({ size }) => size > sensorsNamed);
+    const ofFew = stretches.filter(({ size }) => size <= sensorsNamed);
+    const slices = slicesOf(ofMany);
+    const named = ofFew.map((stretch) => ({ ...timesOf(stretch), keys: this.#idsOf(stretch) }));
+    const answer = await tallybook.sums(passagesStream.name, {
+      measure,
+      by: 'dpu_id',
+      knownAt,
+      stretches: [...slices.map(timesOf), ...named],
+    });
+    this.#addSlices(slices, answer.stretches.slice(0, slices.length), ofMany, totals);
+    this.#addNamed(ofFew, answer.stretches.slice(slices.length), totals);
+    return { from: answer.from, as_of: answer.as_of };
+  }
+
+  #addSlices(slices: Slice[], sums: KeySums[], stretches: Stretch[], totals: number[]): void {
+    // Up to each cut, by slot; a stretch is the difference of two.
+    let level = new Float64Array(this.#sensors.ids.length);
+    const levels = new Map(slices.slice(0, 1).map(({ from }) => [from, level]));
+    for (const [index, { to }] of slices.entries()) {
+      level = level.slice();
+      this.#addTo(level, sums[index]!);
+      levels.set(to, level);
     }
+    for (const { from, to, uses } of stretches) {
+      const [before, after] = [levels.get(from)!, levels.get(to)!];
+      for (const { total, terms } of uses)
+        totals[total]! += weighed(terms, (slot) => after[slot]! - before[slot]!);
+    }
+  }
+
+  #addNamed(stretches: Stretch[], sums: KeySums[], totals: number[]): void {
+    const values = new Float64Array(stretches.length > 0 ? this.#sensors.ids.length : 0);
+    for (const [index, { uses }] of stretches.entries()) {
+      this.#addTo(values, sums[index]!);
+      for (const { total, terms } of uses) totals[total]! += weighed(terms, (slot) => values[slot]!);
+      for (const { terms } of uses) for (const slot of terms.slots) values[slot] = 0;
+    }
+  }
+
+  /** Adds sums by key to values by slot. Counts of passages are far within what a number holds exactly. */
+  #addTo(values: Float64Array, { keys, sums }: KeySums): void {
+    const keyWords = new Int32Array(keys.buffer);
+    const sumWords = new Int32Array(sums.buffer);
+    for (let i = 0; i < keyWords.length; i += 2) {
+      const slot = this.#sensors.slotOf(keyWords[i]!, keyWords[i + 1]!);
+      if (slot >= 0) values[slot]! += sumWords[i + 1]! * 2 ** 32 + (sumWords[i]! >>> 0);
+    }
+  }
+
+  #idsOf({ uses }: Stretch): string[] {
+    const slots = new Set<number>();
+    for (const { terms } of uses) for (const slot of terms.slots) slots.add(slot);
+    return [...slots].map((slot) => this.#sensors.ids[slot]!);
   }
 }
 
-function asked(
-  tallybook: Tallybook,
-  { from, to, uses }: Stretch,
-  measure: string,
-  knownAt: Micros | undefined,
-) {
-  return tallybook.ask(passagesStream.name, {
-    measures: [measure],
-    by: ['dpu_id'],
-    ...(uses.size > sensorsNamed ? {} : { where: { dpu_id: [...uses.keys()] } }),
-    ...timesOf(from, to),
-    ...(knownAt === undefined ? {} : { known_at: formatTimestamp(knownAt) }),
-    limit: limits.answer_rows,
-  });
+type Slice = Pick<Stretch, 'from' | 'to'>;
+
+/** From each instant at which one begins or ends to the next. */
+function slicesOf(stretches: readonly Slice[]): Slice[] {
+  const cuts = [...new Set(stretches.flatMap(({ from, to }) => [from, to]))].sort((a, b) => (a < b ? -1 : 1));
+  return cuts.slice(1).map((to, index) => ({ from: cuts[index]!, to }));
 }
 
-/** A stretch as a question has it. Nothing lies beyond the last instant. */
-export function timesOf(from: Micros | undefined, to: Micros | undefined): { from?: string; to?: string } {
-  return {
-    ...(from === undefined ? {} : { from: formatTimestamp(from) }),
-    ...(to === undefined || to > lastInstant ? {} : { to: formatTimestamp(to) }),
-  };
+function weighed({ slots, times }: Terms, sumOf: (slot: number) => number): number {
+  let sum = 0;
+  for (let i = 0; i < slots.length; i++) sum += times[i]! * sumOf(slots[i]!);
+  return sum;
+}
+
+/** A stretch as it is asked. What begins with the first instant, or ends beyond the last one, has no such bound. */
+function timesOf({ from, to }: Slice): { from: Micros | undefined; to: Micros | undefined } {
+  return { from: from <= firstInstant ? undefined : from, to: to > lastInstant ? undefined : to };
 }

@@ -5,7 +5,6 @@ import { limits } from '../../engine/limits.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import { type Building, grouped, type Space, type Span, stepsOf } from './building.ts';
 import { passagesStream } from './streams.ts';
-import { timesOf } from './totals.ts';
 
 export interface Steps {
   at: Micros;
@@ -39,7 +38,9 @@ export async function* stepsBetween(
     const { rows, more } = await tallybook.ask(passagesStream.name, {
       by: ['timestamp', 'dpu_id', 'direction'],
       where: { dpu_id: [...bySensor.keys()] },
-      ...timesOf(start, end),
+      from: formatTimestamp(start),
+      // Nothing lies beyond the last instant.
+      ...(end > lastInstant ? {} : { to: formatTimestamp(end) }),
       ...(knownAt === undefined ? {} : { known_at: formatTimestamp(knownAt) }),
       limit: passagesAtOnce,
     });

@@ -1,0 +1,72 @@
+/**
+ * Sums over stretches of time: of every key, over each of several stretches, all of one snapshot of the ledger. For what
+ * is put together from many thousands of sums, such as how many people are in every space of a building: as rows of
+ * texts they would take longer to write and read than to add up, so they come as columns of whole numbers.
+ */
+import { formatTimestamp, type Micros } from './calendar.ts';
+import { TallybookError } from './errors.ts';
+import { type Plan, planQuestion } from './plan.ts';
+import { type AskedQuestion, checkQuestion } from './question.ts';
+import type { AsOf, StreamState } from './store.ts';
+import type { Stream } from './stream.ts';
+
+export interface AskedStretch {
+  /** Inclusive; undefined: from the beginning. */
+  from: Micros | undefined;
+  /** Exclusive; undefined: to the end. */
+  to: Micros | undefined;
+  /** Only of these keys; of all when undefined. */
+  keys?: readonly string[];
+}
+
+export interface AskedSums {
+  /** `count`, or the sum of an integer that is required. */
+  measure: string;
+  /** The field whose values are the keys: an integer that is required. */
+  by: string;
+  /** At least one. */
+  stretches: readonly AskedStretch[];
+  knownAt: Micros | undefined;
+}
+
+/** Of one stretch. A key may stand there several times: its sums add up. One whose sum is 0 may be missing. */
+export interface KeySums {
+  keys: BigInt64Array;
+  sums: BigInt64Array;
+}
+
+export interface Sums {
+  /** In the order in which they were asked. */
+  stretches: KeySums[];
+  from: string;
+  as_of: AsOf;
+}
+
+/** A plan for each stretch. Throws `bad_question`. */
+export function planSums(
+  stream: Stream,
+  { measure, by, stretches, knownAt }: AskedSums,
+  state: StreamState,
+): Plan[] {
+  const asked = (more: AskedQuestion) => checkQuestion(stream, { measures: [measure], by: [by], ...more });
+  const { measures, by: dimensions } = asked({});
+  const [{ name, field }] = measures as [(typeof measures)[0]];
+  const plain = (of: typeof field) => of?.type === 'integer' && of.required === true;
+  if (!plain(dimensions[0]!.field) || (name !== 'count' && !(name === 'sum' && plain(field))))
+    throw new TallybookError(
+      'bad_question',
+      `${measure} by ${by}: expected count or the sum of a required integer, by a required integer`,
+    );
+  return stretches.map(({ from, to, keys }) =>
+    planQuestion(
+      stream,
+      asked({
+        ...(keys ? { where: { [by]: [...keys] } } : {}),
+        ...(from === undefined ? {} : { from: formatTimestamp(from) }),
+        ...(to === undefined ? {} : { to: formatTimestamp(to) }),
+        ...(knownAt === undefined ? {} : { known_at: formatTimestamp(knownAt) }),
+      }),
+      state,
+    ),
+  );
+}

@@ -1,0 +1,102 @@
+/** Chapter: sums of keys over stretches of time, in columns. Each is compared with the same question in rows. */
+import { describe, expect } from 'vitest';
+import { formatTimestamp } from '../../src/engine/calendar.ts';
+import { defineStream } from '../../src/engine/stream.ts';
+import type { AskedStretch } from '../../src/engine/sums.ts';
+import { planSums } from '../../src/engine/sums.ts';
+import { instant, onFreshStore, rule, type StoreUnderTest, type Trial } from './harness.ts';
+
+const steps = defineStream('steps', {
+  id: 'id',
+  time: 'at',
+  fields: {
+    id: { type: 'text', required: true },
+    at: { type: 'timestamp', required: true },
+    sensor: { type: 'integer', required: true },
+    people: { type: 'integer', required: true },
+    maybe: { type: 'integer' },
+  },
+  rollups: {
+    daily: { every: 'day', by: ['sensor'], sum: ['people'] },
+    hourly: { every: 'hour', by: ['sensor'], sum: ['people'] },
+  },
+});
+
+const step = (n: number, people: number) => ({
+  id: `s${n}`,
+  at: formatTimestamp(instant('2026-10-01T00:00:00Z') + BigInt(n) * 1_234_567_891n),
+  sensor: n % 7 === 0 ? '-9223372036854775807' : String(n % 5),
+  people,
+});
+const stretch = (from?: string, to?: string, keys?: string[]): AskedStretch => ({
+  from: from === undefined ? undefined : instant(from),
+  to: to === undefined ? undefined : instant(to),
+  ...(keys ? { keys } : {}),
+});
+/** Whole days, whole hours, neither, nothing, everything. */
+const stretches = [
+  stretch(),
+  stretch('2026-10-01T00:00:00Z', '2026-10-02T00:00:00Z'),
+  stretch('2026-10-01T03:00:00Z', '2026-10-02T05:00:00Z'),
+  stretch('2026-10-01T03:20:34.567890Z', '2026-10-02T05:00:00.000001Z', ['1', '4', '99']),
+  stretch(undefined, '2026-10-02T17:31:00Z'),
+  stretch('2030-01-01T00:00:00Z'),
+];
+
+async function agree(trial: Trial, measure: string, knownAt?: bigint): Promise<void> {
+  const plans = planSums(steps, { measure, by: 'sensor', stretches, knownAt }, trial.states.get('steps')!);
+  const { stretches: found } = await trial.store.sums(plans);
+  for (const [index, { from, to, keys }] of stretches.entries()) {
+    const rows = await trial.rows(steps, {
+      measures: [measure],
+      by: ['sensor'],
+      ...(from === undefined ? {} : { from: formatTimestamp(from) }),
+      ...(to === undefined ? {} : { to: formatTimestamp(to) }),
+      ...(keys ? { where: { sensor: [...keys] } } : {}),
+      ...(knownAt === undefined ? {} : { known_at: formatTimestamp(knownAt) }),
+    });
+    const added = new Map<string, bigint>();
+    for (const [i, key] of found[index]!.keys.entries())
+      added.set(String(key), (added.get(String(key)) ?? 0n) + found[index]!.sums[i]!);
+    const nonzero = (entries: Iterable<[unknown, unknown]>) =>
+      [...entries]
+        .map(([k, v]) => `${k} ${v}`)
+        .filter((text) => !text.endsWith(' 0'))
+        .sort();
+    expect(nonzero(added), `${measure} of stretch ${index}`).toEqual(
+      nonzero(rows.map(([key, sum]) => [key, sum])),
+    );
+  }
+}
+
+export function sumsChapter(under: StoreUnderTest): void {
+  describe('sums over stretches', () => {
+    rule(under, 'every stretch equals the question in rows, whatever the rollups give', () =>
+      onFreshStore(under, [steps], async (trial) => {
+        await trial.insert(steps, ...Array.from({ length: 200 }, (_, n) => step(n, (n % 11) - 3)));
+        await agree(trial, 'sum(people)');
+        const before = trial.now;
+        await trial.upsert(steps, step(10, 1_000_000), { ...step(11, 5), sensor: 99 });
+        await trial.retract(steps, 's20', 's21');
+        await agree(trial, 'sum(people)');
+        await agree(trial, 'count');
+        await agree(trial, 'sum(people)', before);
+        await trial.store.tend({ drop: [], compact: true });
+        await trial.insert(steps, step(500, 7));
+        await agree(trial, 'sum(people)');
+      }),
+    );
+    rule(under, 'what may be missing or has a point is refused', async () => {
+      const state = { droppedBefore: undefined, rollupsCompleteFrom: new Map() };
+      for (const [measure, by] of [
+        ['sum(maybe)', 'sensor'],
+        ['max(people)', 'sensor'],
+        ['sum(people)', 'maybe'],
+        ['sum(people)', 'id'],
+      ])
+        expect(() =>
+          planSums(steps, { measure: measure!, by: by!, stretches, knownAt: undefined }, state),
+        ).toThrow('required integer');
+    });
+  });
+}

@@ -1,0 +1,89 @@
+/** Compaction beside questions: no answer shows that it happens. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { builtInStreams } from '../../src/engine/built-in-streams.ts';
+import { planQuestion } from '../../src/engine/plan.ts';
+import { checkQuestion } from '../../src/engine/question.ts';
+import { defineStream } from '../../src/engine/stream.ts';
+import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+
+const passed = defineStream('passed', {
+  id: 'id',
+  time: 'at',
+  fields: {
+    id: { type: 'text', required: true },
+    at: { type: 'timestamp', required: true },
+    sensor: { type: 'integer', required: true },
+  },
+  rollups: {
+    daily: { every: 'day', by: ['sensor'], sum: [] },
+    hourly: { every: 'hour', by: ['sensor'], sum: [] },
+  },
+});
+const count = 200_000;
+
+test('questions beside compactions see every record once', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tallybook-compaction-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const store = await openDuckDBStore({ directory, memoryLimit: '512MB', threads: 2 });
+  const states = await store.prepare([...builtInStreams, passed]);
+  const path = join(directory, 'passed.csv');
+  const start = Date.UTC(2026, 9, 1);
+  const lines = Array.from(
+    { length: count },
+    (_, n) => `p${n},${new Date(start + n * 10_000).toISOString()},${(n * 7_919) % 100_003}\n`,
+  );
+  writeFileSync(path, `id,at,sensor\n${lines.join('')}`);
+  const content = {
+    kind: 'file',
+    path,
+    format: 'csv',
+    compression: 'none',
+    idPrefix: 'f',
+    import: undefined,
+    onProgress: () => undefined,
+    signal: undefined,
+    alongside: undefined,
+  } as const;
+  const delivery = { stream: passed, mode: 'insert', source: 'test', reason: undefined, content } as const;
+  await store.publish([{ ...delivery, allVerdicts: false }]);
+  const found = new Set<unknown>();
+  let done = false;
+  const ask = async () => {
+    while (!done) {
+      for (const rollup of ['daily', 'hourly'] as const) {
+        const asked = { measures: ['count'], ...(rollup === 'hourly' ? { to: '2027-01-01T01:00:00Z' } : {}) };
+        const plan = planQuestion(passed, checkQuestion(passed, asked), states.get('passed')!);
+        found.add((await store.ask(plan)).rows[0]![0]);
+      }
+    }
+  };
+  const asking = Promise.all([ask(), ask()]);
+  for (let n = 0; n < 6; n++) {
+    // A record of each of some days, so that their hours are put together again.
+    const texts = Array.from({ length: 30 }, (_, day) =>
+      JSON.stringify({
+        id: `p${day * 8_640}`,
+        at: new Date(start + day * 86_400_000).toISOString(),
+        sensor: -n,
+      }),
+    );
+    await store.publish([
+      {
+        ...delivery,
+        mode: 'upsert',
+        content: { kind: 'texts', texts, fallbackIds: texts.map(() => '') },
+        allVerdicts: false,
+      },
+    ]);
+    await store.tend({ drop: [], compact: true });
+  }
+  done = true;
+  await asking;
+  expect((await store.verify()).filter(({ ok }) => !ok)).toEqual([]);
+  await store.close();
+  // The days beyond the last record are new.
+  expect([...found].map(Number).filter((one) => one !== count && one !== count + 6)).toEqual([]);
+}, 120_000);
