@@ -5,9 +5,10 @@
  */
 import { formatTimestamp, type Micros } from './calendar.ts';
 import { TallybookError } from './errors.ts';
+import { limits } from './limits.ts';
 import { type Plan, planQuestion } from './plan.ts';
 import { type AskedQuestion, checkQuestion } from './question.ts';
-import type { AsOf, StreamState } from './store.ts';
+import type { Answer, AsOf, StreamState } from './store.ts';
 import type { Stream } from './stream.ts';
 
 export interface AskedStretch {
@@ -48,7 +49,8 @@ export function planSums(
   { measure, by, stretches, knownAt }: AskedSums,
   state: StreamState,
 ): Plan[] {
-  const asked = (more: AskedQuestion) => checkQuestion(stream, { measures: [measure], by: [by], ...more });
+  const asked = (more: AskedQuestion) =>
+    checkQuestion(stream, { measures: [measure], by: [by], limit: limits.answer_rows, ...more });
   const { measures, by: dimensions } = asked({});
   const [{ name, field }] = measures as [(typeof measures)[0]];
   const plain = (of: typeof field) => of?.type === 'integer' && of.required === true;
@@ -69,4 +71,18 @@ export function planSums(
       state,
     ),
   );
+}
+
+/** Sums from the answers to their plans, which must be of one snapshot. Throws `bad_question` when rows are missing. */
+export function sumsOf(answers: readonly Answer[]): Sums {
+  if (answers.some(({ more }) => more))
+    throw new TallybookError('bad_question', `there are more than ${limits.answer_rows} keys`);
+  return {
+    stretches: answers.map(({ rows }) => ({
+      keys: BigInt64Array.from(rows, ([key]) => BigInt(key as string)),
+      sums: BigInt64Array.from(rows, ([, sum]) => BigInt(sum as string | number)),
+    })),
+    from: [...new Set(answers.flatMap(({ from }) => from.split(', ')))].join(', '),
+    as_of: answers[0]!.as_of,
+  };
 }

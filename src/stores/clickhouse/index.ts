@@ -21,6 +21,7 @@ import type {
   StreamState,
 } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
+import type { Sums } from '../../engine/sums.ts';
 import { noCounts, type Receipt, type VerdictCounts } from '../../engine/verdicts.ts';
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
@@ -32,6 +33,7 @@ import { type FileDelivery, publishFile } from './publish-file.ts';
 import { addSums, boundsOf, declarationOf } from './rollups.ts';
 import { addColumn, commitTables, rollupTables, streamTables } from './schema.ts';
 import { seen } from './standing.ts';
+import { askSums } from './sums.ts';
 import { dropRecords, freeDropped, verifyStream } from './tend.ts';
 
 export interface ClickHouseStoreOptions {
@@ -107,6 +109,10 @@ class ClickHouseStore implements Store, SharesLedger {
 
   ask(plan: Plan): Promise<Answer> {
     return this.#read(() => ask(this.#connection, this.#state, plan));
+  }
+
+  sums(plans: readonly Plan[]): Promise<Sums> {
+    return this.#read(() => askSums(this.#connection, this.#state, plans));
   }
 
   entries(request: EntriesRequest): Promise<Entry[]> {
