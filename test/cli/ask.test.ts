@@ -29,7 +29,7 @@ describe('query', () => {
       data,
     ]);
     expect(said).toMatch(
-      /^customer {2}sum\(amount\) {2}count\nc6 +3 +2\nc5 +3 +2\n\n2 rows in [\d.]+ ms, from rollup daily, as of batch \d+ \(20.*Z\)\n$/,
+      /^customer {2}sum\(amount\) {2}count\nc6 +3 +2\nc5 +3 +2\n\n2 rows in [\d.]+ m?s, from rollup daily, as of batch \d+ \(20.*Z\)\n$/,
     );
   });
 
