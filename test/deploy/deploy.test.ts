@@ -44,8 +44,7 @@ test('every YAML file can be read', () => {
 });
 
 test('variables are settings of serve', () => {
-  // The ClickHouse store brings its option.
-  const known = new Set([...options.keys(), 'TALLYBOOK_STORE']);
+  const known = new Set(options.keys());
   const found = files.flatMap((path) => read(path).match(/TALLYBOOK_[A-Z_]+/g) ?? []);
   expect(found.length).toBeGreaterThan(8);
   expect(found.filter((name) => !known.has(name))).toEqual([]);
