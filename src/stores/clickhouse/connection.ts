@@ -20,6 +20,9 @@ const settings = {
   insert_deduplicate: 1,
   // A lookup of thousands of ids is one statement.
   max_query_size: '67108864',
+  // The greatest of two sums was once the smaller one, when its expression had been used often enough to be compiled.
+  compile_expressions: 0,
+  compile_aggregate_expressions: 0,
   // What a cluster must do so that a node sees what any other has published.
   insert_quorum: 'auto',
   insert_quorum_parallel: 0,
