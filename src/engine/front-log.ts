@@ -8,7 +8,7 @@
  *
  * What does not fit a message (a file, an import) goes to the ledger itself, after what the log held before it.
  */
-import type { Delivery, Texts } from './store.ts';
+import type { TextDelivery } from './store.ts';
 import type { Receipt } from './verdicts.ts';
 
 /** What was accepted for later. */
@@ -34,10 +34,7 @@ export interface FrontLog {
   /**
    * Writes a delivery to the log. Undefined when it does not fit a message. Throws `log_unavailable` or `overloaded`.
    */
-  append(
-    delivery: Delivery & { content: Texts },
-    idempotencyKey: string | undefined,
-  ): Promise<Logged | undefined>;
+  append(delivery: TextDelivery, idempotencyKey: string | undefined): Promise<Logged | undefined>;
   /** Resolves when all that the log holds now has been committed. Throws `log_unavailable` or `overloaded`. */
   settled(): Promise<void>;
   readonly state: FrontLogState;

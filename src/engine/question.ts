@@ -549,3 +549,14 @@ function conditionsFromParameters(
   }
   return conditions;
 }
+
+/** What a measure is made of that can be added up. */
+export function addable(measure: Measure): Measure[] {
+  if (measure.name === 'greatest') return measure.parts.flatMap(addable);
+  if (measure.name !== 'avg') return [measure];
+  // The values of a field that a rollup can average are never null, so that records can be counted.
+  return [
+    { ...measure, name: 'sum' },
+    { ...countMeasure, only: measure.only },
+  ];
+}

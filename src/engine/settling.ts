@@ -44,7 +44,9 @@ export function groupsOf<T extends Delivery>(deliveries: readonly T[]): T[][] {
   for (const delivery of deliveries) {
     const { stream, form, mode, source, reason } = delivery;
     const key = JSON.stringify([stream.name, form?.form, mode, source, reason]);
-    groups.set(key, [...(groups.get(key) ?? []), delivery]);
+    const group = groups.get(key);
+    if (group) group.push(delivery);
+    else groups.set(key, [delivery]);
   }
   return [...groups.values()];
 }

@@ -46,6 +46,9 @@ export interface Texts {
   replays?: string[];
 }
 
+/** A delivery of records in memory. */
+export type TextDelivery = Delivery & { content: Texts };
+
 /** A file of records. It becomes visible whole or not at all, and others are served meanwhile. */
 export interface File {
   kind: 'file';
@@ -78,6 +81,9 @@ export interface StandingOfImport {
   signal: AbortSignal | undefined;
   alongside: ((receipt: Receipt) => Delivery[]) | undefined;
 }
+
+/** A delivery that travels alone. */
+export type FileDelivery = Delivery & { content: File | StandingOfImport };
 
 /** The delivery that takes back what an import brought which is replaced by the file of another delivery. */
 export function takingBack(

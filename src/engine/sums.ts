@@ -73,6 +73,11 @@ export function planSums(
   );
 }
 
+/** Where several answers come from, each told once. */
+export function originsTogether(origins: readonly string[]): string {
+  return [...new Set(origins.flatMap((origin) => origin.split(', ')))].join(', ');
+}
+
 /** Sums from the answers to their plans, which must be of one snapshot. Throws `bad_question` when rows are missing. */
 export function sumsOf(answers: readonly Answer[]): Sums {
   if (answers.some(({ more }) => more))
@@ -82,7 +87,7 @@ export function sumsOf(answers: readonly Answer[]): Sums {
       keys: BigInt64Array.from(rows, ([key]) => BigInt(key as string)),
       sums: BigInt64Array.from(rows, ([, sum]) => BigInt(sum as string | number)),
     })),
-    from: [...new Set(answers.flatMap(({ from }) => from.split(', ')))].join(', '),
+    from: originsTogether(answers.map(({ from }) => from)),
     as_of: answers[0]!.as_of,
   };
 }

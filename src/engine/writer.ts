@@ -11,10 +11,8 @@
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { RecordCheck } from './record-check.ts';
-import type { Delivery, Store, Texts } from './store.ts';
+import type { Delivery, Store, TextDelivery, Texts } from './store.ts';
 import { countOfVerdict, noCounts, type Receipt, type VerdictCounts } from './verdicts.ts';
-
-type TextDelivery = Delivery & { content: Texts };
 
 /** One commit, for whoever counts them. */
 export interface BatchEvent {

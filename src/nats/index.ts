@@ -10,7 +10,7 @@ import type { StreamState } from '@nats-io/jetstream';
 import { TallybookError } from '../engine/errors.ts';
 import type { FrontLog, FrontLogState, Logged } from '../engine/front-log.ts';
 import { limits } from '../engine/limits.ts';
-import type { Delivery, Texts } from '../engine/store.ts';
+import type { TextDelivery } from '../engine/store.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
 import { type LogAddress, logAddress } from './address.ts';
 import { type Credentials, connectTo, credentialsOf, findLog, type JetStream } from './jetstream.ts';
@@ -79,10 +79,7 @@ class NatsLog implements FrontLog {
     this.#opened().publisher.refuseWhenFull();
   }
 
-  async append(
-    delivery: Delivery & { content: Texts },
-    idempotencyKey: string | undefined,
-  ): Promise<Logged | undefined> {
+  async append(delivery: TextDelivery, idempotencyKey: string | undefined): Promise<Logged | undefined> {
     return this.#opened().publisher.append(delivery, idempotencyKey);
   }
 

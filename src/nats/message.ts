@@ -5,25 +5,19 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { limits } from '../engine/limits.ts';
-import type { Delivery, Mode, Texts } from '../engine/store.ts';
+import { type NamedDelivery, namedDelivery } from '../engine/named-delivery.ts';
+import type { TextDelivery } from '../engine/store.ts';
 
 /** A newer one, of a newer Tallybook, is not understood. */
 const version = 1;
 
-/** What a message says: a delivery with the names of its stream and form. */
-export interface Message {
-  stream: string;
-  form: string | null;
-  mode: Mode;
-  source: string;
-  reason: string | null;
-  texts: string[];
-  fallbackIds: string[];
+/** What a message says. */
+export interface Message extends NamedDelivery {
   undecodable: Map<number, string>;
 }
 
 /** Known by the log: the same for the same request with the same idempotency key, and for each of our attempts. */
-export function messageId(delivery: Delivery & { content: Texts }, key: string | undefined): string {
+export function messageId(delivery: TextDelivery, key: string | undefined): string {
   if (key === undefined) return randomUUID();
   const { stream, form, mode, source, reason, content } = delivery;
   const undecodable = [...(content.undecodable ?? [])];
@@ -32,20 +26,15 @@ export function messageId(delivery: Delivery & { content: Texts }, key: string |
 }
 
 /** Undefined when it is larger than the log takes, packed too. */
-export function encodeMessage(delivery: Delivery & { content: Texts }, most: number): Buffer | undefined {
-  const { stream, form, mode, source, reason, content } = delivery;
-  const { texts, fallbackIds, undecodable } = content;
+export function encodeMessage(delivery: TextDelivery, most: number): Buffer | undefined {
+  const { texts, fallbackIds, ...names } = namedDelivery([delivery]);
   const bytes = Buffer.from(
     JSON.stringify({
       v: version,
-      stream: stream.name,
-      form: form?.form ?? null,
-      mode,
-      source,
-      reason: reason ?? null,
+      ...names,
       ids: prefixOf(fallbackIds) ?? fallbackIds,
       texts,
-      undecodable: [...(undecodable ?? [])],
+      undecodable: [...(delivery.content.undecodable ?? [])],
     }),
   );
   if (bytes.length <= most) return bytes;

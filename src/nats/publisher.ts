@@ -10,7 +10,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import { TallybookError } from '../engine/errors.ts';
 import type { AppendedEvent, Logged } from '../engine/front-log.ts';
 import { limits } from '../engine/limits.ts';
-import type { Delivery, Texts } from '../engine/store.ts';
+import type { TextDelivery } from '../engine/store.ts';
 import { isFull, type JetStream, subjectOf } from './jetstream.ts';
 import { encodeMessage, messageId } from './message.ts';
 
@@ -56,10 +56,7 @@ export class Publisher {
     if (this.#bytes >= limits.log_publishing_bytes) throw this.#tooMuch();
   }
 
-  async append(
-    delivery: Delivery & { content: Texts },
-    idempotencyKey: string | undefined,
-  ): Promise<Logged | undefined> {
+  async append(delivery: TextDelivery, idempotencyKey: string | undefined): Promise<Logged | undefined> {
     // While a connection is made again, the server's word of before holds.
     this.#largest = this.#jetStream.connection.info?.max_payload ?? this.#largest;
     const bytes = encodeMessage(delivery, this.#largest - headBytes);

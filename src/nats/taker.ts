@@ -24,8 +24,9 @@ import { Doorbell } from '../engine/doorbell.ts';
 import { TallybookError } from '../engine/errors.ts';
 import { findForm } from '../engine/forms.ts';
 import { limits } from '../engine/limits.ts';
+import { deliveryNamed } from '../engine/named-delivery.ts';
 import { bookDelivery } from '../engine/own-books.ts';
-import type { Delivery, Texts } from '../engine/store.ts';
+import type { TextDelivery } from '../engine/store.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
 import type { LogAddress } from './address.ts';
 import { groupLength } from './group.ts';
@@ -362,7 +363,7 @@ class Session {
       this.end();
       return;
     }
-    const deliveries: (Delivery & { content: Texts })[] = [];
+    const deliveries: TextDelivery[] = [];
     const letters = [...dead];
     for (const arrived of group) {
       const delivery = this.#deliveryOf(arrived);
@@ -381,20 +382,19 @@ class Session {
   }
 
   /** As it came through the door, or why it cannot be made of the message. */
-  #deliveryOf({ message, fault }: Arrived): (Delivery & { content: Texts }) | string {
+  #deliveryOf({ message, fault }: Arrived): TextDelivery | string {
     if (!message) return fault;
-    const { mode, source, reason, texts, fallbackIds, undecodable } = message;
     const stream = this.#tallybook.streams.find(message.stream);
     if (!stream) return `there is no stream ${message.stream}; declare it, and replay this`;
-    let form: Delivery['form'];
+    let form: TextDelivery['form'];
     try {
       form = message.form === null ? undefined : findForm(stream, message.form);
     } catch (error) {
       return (error as Error).message;
     }
-    const content: Texts = { kind: 'texts', texts, fallbackIds };
-    if (undecodable.size > 0) content.undecodable = undecodable;
-    return { stream, form, mode, source, reason: reason ?? undefined, content, allVerdicts: false };
+    const delivery = deliveryNamed(message, stream, form);
+    if (message.undecodable.size > 0) delivery.content.undecodable = message.undecodable;
+    return delivery;
   }
 }
 
@@ -418,8 +418,8 @@ function arrivedOf({ seq, subject, data }: JsMsg | StoredMsg, given: JsMsg | und
   }
 }
 
-function textsForBook(book: typeof logMarksStream, texts: string[]): Delivery & { content: Texts } {
-  return bookDelivery(book, 'insert', texts) as Delivery & { content: Texts };
+function textsForBook(book: typeof logMarksStream, texts: string[]): TextDelivery {
+  return bookDelivery(book, 'insert', texts) as TextDelivery;
 }
 
 function markText(log: string, sequence: number, messages: number): string {

@@ -16,7 +16,7 @@ import {
 import { averageExtraScale, fromScaled, toScaled } from '../../engine/decimal.ts';
 import type { Field } from '../../engine/field-types.ts';
 import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
-import { countMeasure, type Having, type Measure, type Question } from '../../engine/question.ts';
+import { addable, type Having, type Measure, type Question } from '../../engine/question.ts';
 import { unitsNeeded } from '../../engine/share.ts';
 import type { Answer } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
@@ -139,17 +139,6 @@ function piecesGrouping(
     measures: question.measures.map(measureOf),
     records: 'sum(_e.r)',
   };
-}
-
-/** What a measure is made of that can be added up. */
-function addable(measure: Measure): Measure[] {
-  if (measure.name === 'greatest') return measure.parts.flatMap(addable);
-  if (measure.name !== 'avg') return [measure];
-  // The values of a field that a rollup can average are never null, so that records can be counted.
-  return [
-    { ...measure, name: 'sum' },
-    { ...countMeasure, only: measure.only },
-  ];
 }
 
 function ledgerGrouping(

@@ -16,9 +16,11 @@ import type {
   EntriesRequest,
   Entry,
   Fate,
+  FileDelivery,
   SharesLedger,
   Store,
   StreamState,
+  TextDelivery,
 } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import type { Sums } from '../../engine/sums.ts';
@@ -28,8 +30,8 @@ import { Connection } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
 import { type CommitLine, LedgerState } from './ledger-state.ts';
 import { entriesTable, rollupTable, storedFields } from './names.ts';
-import { attemptsMax, publishTexts, type TextDelivery, tooBusy } from './publish.ts';
-import { type FileDelivery, publishFile } from './publish-file.ts';
+import { attemptsMax, publishTexts, tooBusy } from './publish.ts';
+import { publishFile } from './publish-file.ts';
 import { addSums, boundsOf, declarationOf } from './rollups.ts';
 import { addColumn, commitTables, rollupTables, streamTables } from './schema.ts';
 import { seen } from './standing.ts';

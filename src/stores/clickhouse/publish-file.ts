@@ -17,13 +17,7 @@ import type { Lock } from '../../engine/lock.ts';
 import { type Row, readTexts } from '../../engine/rows.ts';
 import { notesDelivery, stageRows, WarningCounts } from '../../engine/settling.ts';
 import { boundsOf } from '../../engine/stage-record.ts';
-import {
-  type Delivery,
-  type File,
-  type Progress,
-  type StandingOfImport,
-  takingBack,
-} from '../../engine/store.ts';
+import { type File, type FileDelivery, type Progress, takingBack } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { unpackFile } from '../../engine/unpack.ts';
 import { noCounts, type Receipt, type Verdict } from '../../engine/verdicts.ts';
@@ -35,8 +29,6 @@ import { parquetRows } from './parquet.ts';
 import { attemptsMax, settleTexts, tooBusy, writeDraft, writeSums } from './publish.ts';
 import { settle } from './settle.ts';
 import { seen, standingConditions } from './standing.ts';
-
-export type FileDelivery = Delivery & { content: File | StandingOfImport };
 
 export interface FilePublishing {
   connection: Connection;

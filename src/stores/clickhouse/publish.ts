@@ -8,7 +8,7 @@ import { limits } from '../../engine/limits.ts';
 import { readTexts } from '../../engine/rows.ts';
 import { groupsOf, notesDelivery, stageRows } from '../../engine/settling.ts';
 import { boundsOf } from '../../engine/stage-record.ts';
-import type { Delivery, Texts } from '../../engine/store.ts';
+import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { countOfVerdict, noCounts, type Receipt, type Verdict } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
@@ -16,8 +16,6 @@ import { Draft, partLine } from './draft.ts';
 import type { Committed, LedgerState, Stamp } from './ledger-state.ts';
 import { addSums, keptRollups } from './rollups.ts';
 import { settle } from './settle.ts';
-
-export type TextDelivery = Delivery & { content: Texts };
 
 /** A batch that lost so often has writers beside it that no waiting room keeps up with. */
 export const attemptsMax = 50;

@@ -1,5 +1,6 @@
 /** Housekeeping: retention and verification. None of it changes an answer. */
 import type { Micros } from '../../engine/calendar.ts';
+import { StreamChecks } from '../../engine/checks.ts';
 import type { Check } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { Connection } from './connection.ts';
@@ -58,23 +59,16 @@ export async function verifyStream(
   const conditions = seen(stream, state, '');
   const where = conditions.join(' and ');
   const number = async (sql: string): Promise<number> => Number((await connection.rows(sql))[0]![0] ?? 0);
-  const checks: Check[] = [];
-  const check = (name: string, bad: number, what: string) =>
-    checks.push({
-      check: name,
-      stream: stream.name,
-      ok: bad === 0,
-      detail: bad === 0 ? 'ok' : `${bad} ${what}`,
-    });
+  const checks = new StreamChecks(stream);
 
-  check(
+  checks.add(
     'an id has at most one standing record',
     await number(
       `select count() from (select _id from ${entries} _e where ${standingConditions(stream, conditions).join(' and ')} group by _hash, _id having count() > 1)`,
     ),
     'ids with more than one',
   );
-  check(
+  checks.add(
     'every entry of sign -1 takes back one record of the same id',
     (await number(
       `select countIf((assumeNotNull(_e._reverses), _e._id) not in (select (_e._seq, _e._id) from ${entries} _e where ${where} and _e._sign = 1))
@@ -85,12 +79,12 @@ export async function verifyStream(
       )),
     'that do not',
   );
-  check(
+  checks.add(
     'seqs are unique',
     await number(`select count() - uniqExact(_seq) from ${entries} _e where ${where}`),
     'used twice',
   );
-  check(
+  checks.add(
     'hashes match ids',
     await number(
       `select countIf(_hash != reinterpretAsUInt64(reverse(substring(MD5(_id), 1, 8)))) from ${entries} _e where ${where}`,
@@ -98,7 +92,7 @@ export async function verifyStream(
     'that do not',
   );
   for (const rollup of keptRollups(stream, state))
-    check(
+    checks.add(
       `rollup ${rollup.name} equals the ledger`,
       await differences(connection, stream, rollup, state, conditions),
       'keys that differ',
@@ -110,7 +104,7 @@ export async function verifyStream(
     );
     const [added, taken, repeated] = row!.map(Number) as [number, number, number];
     const difference = async (sql: string, expected: number) => Math.abs((await number(sql)) - expected);
-    check(
+    checks.add(
       'receipts add up to the entries',
       (await difference(`select countIf(_sign = 1) from ${entries} _e where ${where}`, added)) +
         (await difference(`select countIf(_sign = -1) from ${entries} _e where ${where}`, taken)) +
@@ -118,5 +112,5 @@ export async function verifyStream(
       'more or fewer',
     );
   }
-  return checks;
+  return checks.checks;
 }

@@ -4,7 +4,7 @@ import { formatBucket } from '../../engine/calendar.ts';
 import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
 import type { Field } from '../../engine/field-types.ts';
 import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
-import { countMeasure, type Measure, type Question } from '../../engine/question.ts';
+import { addable, type Measure, type Question } from '../../engine/question.ts';
 import type { Answer } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
@@ -143,17 +143,6 @@ async function piecesGrouping(
     measures: question.measures.map(measureOf),
     records: 'sum(e.r)',
   };
-}
-
-/** What a measure is made of that can be added up. */
-function addable(measure: Measure): Measure[] {
-  if (measure.name === 'greatest') return measure.parts.flatMap(addable);
-  if (measure.name !== 'avg') return [measure];
-  // The values of a field that a rollup can average are never null, so that records can be counted.
-  return [
-    { ...measure, name: 'sum' },
-    { ...countMeasure, only: measure.only },
-  ];
 }
 
 function ledgerGrouping(

@@ -21,8 +21,10 @@ import type {
   EntriesRequest,
   Entry,
   Fate,
+  FileDelivery,
   Store,
   StreamState,
+  TextDelivery,
 } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import type { Sums } from '../../engine/sums.ts';
@@ -34,12 +36,12 @@ import { fateOf, listEntries } from './entries.ts';
 import { IdFilter, type SeqRange } from './id-filter.ts';
 import { Intake, type IntakeContext } from './intake.ts';
 import { type Frame, Journal } from './journal.ts';
-import { LedgerState } from './ledger-state.ts';
+import { type JournaledBatch, LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
 import { entriesOf, literal, quote, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
 import { publishJournaled, publishTexts } from './publish.ts';
-import { type FileDelivery, publishFile } from './publish-file.ts';
+import { publishFile } from './publish-file.ts';
 import { ReadGate } from './read-gate.ts';
 import { ReadPool } from './read-pool.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
@@ -47,7 +49,6 @@ import { seqsPerRow } from './stage.ts';
 import { agrees } from './string-hash.ts';
 import { askSums } from './sums.ts';
 import { backUp, compactDays, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
-import type { JournaledBatch, TextDelivery } from './text-deliveries.ts';
 import { ThreadCount } from './thread-count.ts';
 
 export interface DuckDBStoreOptions {

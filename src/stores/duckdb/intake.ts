@@ -18,13 +18,15 @@
 import { formatTimestamp } from '../../engine/calendar.ts';
 import { limits } from '../../engine/limits.ts';
 import { Lock } from '../../engine/lock.ts';
+import { deliveryNamed, namedDelivery } from '../../engine/named-delivery.ts';
 import { readTexts } from '../../engine/rows.ts';
+import { groupsOf } from '../../engine/settling.ts';
 import { boundsOf, judge, stageRecord } from '../../engine/stage-record.ts';
+import type { TextDelivery } from '../../engine/store.ts';
 import { noCounts, type Receipt, type Verdict } from '../../engine/verdicts.ts';
 import type { Frame, Journal } from './journal.ts';
-import type { LedgerState } from './ledger-state.ts';
+import type { JournaledBatch, LedgerState } from './ledger-state.ts';
 import { hashOf } from './string-hash.ts';
-import { type JournaledBatch, partsOf, type TextDelivery } from './text-deliveries.ts';
 
 /** Batches that are in the journal and not in the database. */
 interface Run {
@@ -151,12 +153,11 @@ export class Intake {
   /** Undefined when a stream or form is not there yet. */
   #recovered({ batch, recordedAt, deliveries }: Frame): JournaledBatch | undefined {
     const found: TextDelivery[] = [];
-    for (const { stream: name, form: formName, mode, source, reason, texts, fallbackIds } of deliveries) {
-      const stream = this.#context.state.streams.get(name)?.stream;
-      const form = formName === null ? undefined : stream?.forms.get(formName);
-      if (!stream || (formName !== null && !form)) return undefined;
-      const content = { kind: 'texts' as const, texts, fallbackIds };
-      found.push({ stream, form, mode, source, reason: reason ?? undefined, content, allVerdicts: false });
+    for (const named of deliveries) {
+      const stream = this.#context.state.streams.get(named.stream)?.stream;
+      const form = named.form === null ? undefined : stream?.forms.get(named.form);
+      if (!stream || (named.form !== null && !form)) return undefined;
+      found.push(deliveryNamed(named, stream, form));
     }
     return { batch, recordedAt: BigInt(recordedAt), deliveries: found };
   }
@@ -262,8 +263,7 @@ function isSmall(deliveries: readonly TextDelivery[]): boolean {
   let records = 0;
   for (const { stream, mode, content } of deliveries) {
     records += content.texts.length;
-    if (mode === 'retract' || content.undecodable || content.replays || stream.name.startsWith('_'))
-      return false;
+    if (mode === 'retract' || content.undecodable || content.replays || stream.builtIn) return false;
   }
   return records > 0 && records <= smallRecords;
 }
@@ -273,18 +273,7 @@ function frameOf({ batch, recordedAt, deliveries }: JournaledBatch, run: number)
     run,
     batch,
     recordedAt: String(recordedAt),
-    deliveries: partsOf(deliveries).map((part) => {
-      const { stream, form, mode, source, reason } = part[0]!;
-      return {
-        stream: stream.name,
-        form: form?.form ?? null,
-        mode,
-        source,
-        reason: reason ?? null,
-        texts: part.flatMap(({ content }) => content.texts),
-        fallbackIds: part.flatMap(({ content }) => content.fallbackIds),
-      };
-    }),
+    deliveries: groupsOf(deliveries).map(namedDelivery),
   };
 }
 

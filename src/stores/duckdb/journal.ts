@@ -10,17 +10,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { TallybookError } from '../../engine/errors.ts';
-import type { Mode } from '../../engine/store.ts';
-
-export interface DeliveryText {
-  stream: string;
-  form: string | null;
-  mode: Mode;
-  source: string;
-  reason: string | null;
-  texts: string[];
-  fallbackIds: string[];
-}
+import type { NamedDelivery } from '../../engine/named-delivery.ts';
 
 /** A batch, as it stands in the journal. */
 export interface Frame {
@@ -29,7 +19,7 @@ export interface Frame {
   batch: number;
   /** Microseconds since 1970, in decimal. */
   recordedAt: string;
-  deliveries: DeliveryText[];
+  deliveries: NamedDelivery[];
 }
 
 const headBytes = 8;

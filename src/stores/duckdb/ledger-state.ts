@@ -4,6 +4,7 @@
  */
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import type { Micros } from '../../engine/calendar.ts';
+import type { TextDelivery } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { IdFilter, SeqRange } from './id-filter.ts';
 import type { LookupFilter } from './lookup-filter.ts';
@@ -28,6 +29,13 @@ export interface BatchStamp {
   parts: { stream: Stream; part: number }[];
   /** Gathers the rejects that it has written. */
   rejects: SeqRange[];
+}
+
+/** A batch that was acknowledged, and is not in the database yet (see intake.ts). */
+export interface JournaledBatch {
+  batch: number;
+  recordedAt: Micros;
+  deliveries: TextDelivery[];
 }
 
 export class LedgerState {

@@ -8,7 +8,9 @@ import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { firstInstant, formatTimestamp, lastInstant, type Micros } from '../../engine/calendar.ts';
 import { limits } from '../../engine/limits.ts';
 import { isConcerned, type Refused } from '../../engine/record-check.ts';
-import type { Delivery, Texts } from '../../engine/store.ts';
+import { groupsOf } from '../../engine/settling.ts';
+import { boundsOf } from '../../engine/stage-record.ts';
+import type { Delivery, TextDelivery, Texts } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import {
   countOfVerdict,
@@ -34,7 +36,7 @@ import type { Connection, Row } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import { type Held, holdAgainst, refusedText } from './held-against.ts';
 import type { SeqRange } from './id-filter.ts';
-import type { BatchStamp, LedgerState } from './ledger-state.ts';
+import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
 import { entriesOf, quote, storedFields } from './names.ts';
 import { knownSelect, knownTable, type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { retractedId } from './retracted-id.ts';
@@ -49,19 +51,12 @@ import {
   stageTextsSql,
   undecodableMark,
 } from './stage.ts';
-import { type JournaledBatch, partsOf, type TextDelivery } from './text-deliveries.ts';
 
 /** The bounds of a record's time at this moment, in microseconds. */
 export function timeBounds(stream: Stream, state: LedgerState): { horizon: Micros; latest: Micros } {
-  const now = state.now();
   const { droppedBefore } = state.books(stream);
-  const kept = stream.retention === undefined ? undefined : now - stream.retention;
-  const horizon =
-    kept === undefined || (droppedBefore !== undefined && droppedBefore > kept) ? droppedBefore : kept;
-  return {
-    horizon: horizon ?? firstInstant,
-    latest: stream.futureTolerance === undefined ? lastInstant : now + stream.futureTolerance,
-  };
+  const { horizon = firstInstant, latest = lastInstant } = boundsOf(stream, state.now(), droppedBefore);
+  return { horizon, latest };
 }
 
 /** Writes parts over one connection, whose temporary tables it keeps. */
@@ -182,11 +177,11 @@ export class PartWriter {
     const lines: PartLine[] = [];
     const staged = new Map<Stream, { deliveries: TextDelivery[]; parts: number[] }>();
     batches.forEach(({ deliveries }, i) => {
-      for (const ofPart of partsOf(deliveries)) {
+      for (const ofPart of groupsOf(deliveries)) {
         const { stream, form = stream } = ofPart[0]!;
         const part = this.#state.reservePart();
         stamps[i]!.parts.push({ stream, part });
-        const counts = { ...noCounts(), accepted: 0 };
+        const counts = noCounts();
         const together = staged.get(form) ?? { deliveries: [], parts: [] };
         staged.set(form, together);
         for (const delivery of ofPart) {

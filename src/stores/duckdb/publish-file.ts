@@ -22,8 +22,8 @@ import { isConcerned } from '../../engine/record-check.ts';
 import {
   type Delivery,
   type File,
+  type FileDelivery,
   type Progress,
-  type StandingOfImport,
   takingBack,
 } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
@@ -60,8 +60,6 @@ import {
   stageTextsSql,
 } from './stage.ts';
 import { standingEntries } from './standing.ts';
-
-export type FileDelivery = Delivery & { content: File | StandingOfImport };
 
 export interface FilePublishing {
   connect(): Promise<Connection>;

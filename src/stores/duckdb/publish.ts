@@ -4,12 +4,12 @@
  * And publishing what came by way of the journal.
  */
 import { formatTimestamp } from '../../engine/calendar.ts';
-import type { Delivery } from '../../engine/store.ts';
+import { groupsOf } from '../../engine/settling.ts';
+import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
-import type { BatchStamp, LedgerState } from './ledger-state.ts';
+import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
 import type { PartWriter } from './part.ts';
-import { type JournaledBatch, partsOf, type TextDelivery } from './text-deliveries.ts';
 
 /**
  * The caller holds the writer's lock, and has nothing in the journal but what it publishes.
@@ -40,7 +40,7 @@ export async function publishTexts(
       verdicts: [],
     });
   }
-  const parts = partsOf(deliveries.filter((delivery) => !receipts.has(delivery)));
+  const parts = groupsOf(deliveries.filter((delivery) => !receipts.has(delivery)));
   if (parts.length > 0) {
     const checks = deliveries.flatMap(({ check }) => check ?? []);
     await writer.prepare(

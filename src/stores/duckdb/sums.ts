@@ -1,6 +1,6 @@
 /** Sums of keys over stretches of time (engine/sums.ts): a statement for each stretch, all in one snapshot. */
 import { originOf, type Plan } from '../../engine/plan.ts';
-import type { KeySums, Sums } from '../../engine/sums.ts';
+import { type KeySums, originsTogether, type Sums } from '../../engine/sums.ts';
 import { piecesSql } from './ask.ts';
 import { Parameters } from './conditions.ts';
 import type { Connection } from './connection.ts';
@@ -23,7 +23,6 @@ export async function askSums(
       const [keys, sums] = await connection.integers(sql, parameters.values, 2);
       stretches.push({ keys: keys!, sums: sums! });
     }
-    const origins = new Set(plans.flatMap((plan) => originOf(plan).split(', ')));
-    return { stretches, from: [...origins].join(', '), as_of: await asOf(connection, knownAt) };
+    return { stretches, from: originsTogether(plans.map(originOf)), as_of: await asOf(connection, knownAt) };
   });
 }

@@ -1,7 +1,9 @@
 /** Housekeeping: retention, compaction, verification and backup. None of it changes an answer. */
+
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Micros } from '../../engine/calendar.ts';
+import { StreamChecks } from '../../engine/checks.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Check } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
@@ -138,23 +140,16 @@ export async function verifyStream(
 ): Promise<Check[]> {
   const entries = entriesOf(stream);
   const number = async (sql: string): Promise<number> => Number((await connection.askOnce(sql))[0]![0] ?? 0);
-  const checks: Check[] = [];
-  const check = (name: string, bad: number, what: string) =>
-    checks.push({
-      check: name,
-      stream: stream.name,
-      ok: bad === 0,
-      detail: bad === 0 ? 'ok' : `${bad} ${what}`,
-    });
+  const checks = new StreamChecks(stream);
 
-  check(
+  checks.add(
     'an id has at most one standing record',
     await number(
       `select count(*)::double from (select _id from ${standingEntries(stream, '')} group by _hash, _id having count(*) > 1)`,
     ),
     'ids with more than one',
   );
-  check(
+  checks.add(
     'every entry of sign -1 takes back one record of the same id',
     (await number(
       `select count(*)::double from ${entries} r left join ${entries} e on e._seq = r._reverses and e._sign = 1 and e._id = r._id where r._sign = -1 and e._seq is null`,
@@ -164,18 +159,18 @@ export async function verifyStream(
       )),
     'that do not',
   );
-  check(
+  checks.add(
     'seqs are unique',
     await number(`select (count(*) - count(distinct _seq))::double from ${entries}`),
     'used twice',
   );
-  check(
+  checks.add(
     'hashes match ids',
     await number(`select count(*)::double from ${entries} where _hash <> hash(_id)`),
     'that do not',
   );
   for (const rollup of stream.rollups) {
-    check(
+    checks.add(
       `rollup ${rollup.name} equals the ledger`,
       await number(rollupDifferences(stream, rollup)),
       'keys that differ',
@@ -190,7 +185,7 @@ export async function verifyStream(
       )
     )[0] as [number, number, number];
     const difference = async (sql: string, expected: number) => Math.abs((await number(sql)) - expected);
-    check(
+    checks.add(
       'receipts add up to the entries',
       (await difference(`select count(*)::double from ${entries} where _sign = 1`, added)) +
         (await difference(`select count(*)::double from ${entries} where _sign = -1`, taken)) +
@@ -198,7 +193,7 @@ export async function verifyStream(
       'more or fewer',
     );
   }
-  return checks;
+  return checks.checks;
 }
 
 /** Copies the database into an empty directory, as of one moment, while it is used. */
