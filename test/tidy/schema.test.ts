@@ -1,6 +1,6 @@
 /**
  * The tables as text: `docs/schema.sql` is what the DuckDB store makes for the stream of docs/examples/usage.json.
- * `npx vitest run -u test/tidy/schema.test.ts` writes it anew.
+ * `npx vitest run test/tidy/schema.test.ts --update` writes it anew.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
