@@ -7,9 +7,10 @@
  * seen, never the other way round. Exactness does not depend on it.
  *
  * It is a chain of blocked Bloom filters: a segment covers a run of entries, knows the range of their seqs, and
- * holds up to 2^20 hashes (the first ones fewer, so that a small stream stays small) with 32 bits for each. All bits of a hash lie in one block of 64 bytes, so a look-up is
- * one cache miss a segment. At 8 bits a hash, a segment says 'perhaps' wrongly about twice in 100,000. A
- * 'perhaps' names the seqs to look at, so that the scan reads one segment's entries instead of all.
+ * holds up to 2^20 hashes (the first ones fewer, so that a small stream stays small) with 32 bits for each. All bits of a
+ * hash lie in one block of 64 bytes, so a look-up is one cache miss a segment. At 8 bits a hash, a segment says
+ * 'perhaps' wrongly about once in 100,000; one bit in each of 8 words would be set in 0.6 of the time, and wrong four
+ * times as often. A 'perhaps' names the seqs to look at, so that the scan reads one segment's entries instead of all.
  *
  * Entries that are not in it yet (after a start or an import) are listed as uncovered ranges, which are always
  * scanned; `cover` works them off in the background.
@@ -93,7 +94,7 @@ export class IdFilter {
             segment.to = part.to;
             segments.push(segment);
           }
-          add(segment, pairs[i]!, pairs[i + 1]!, part.from);
+          addHash(segment, pairs[i]!, pairs[i + 1]!);
         }
         // Not after every chunk: under load a turn of the loop takes a millisecond, and there are 500 chunks in a million.
         if (performance.now() - resumed < turnMilliseconds) continue;
@@ -109,8 +110,10 @@ export class IdFilter {
   }
 }
 
+/** @param wanted how many hashes it should hold; it has room for a power of two, so that a block is found by its bits */
 export function newSegment(seq: bigint, wanted: number): Segment {
-  const capacity = Math.min(Math.max(wanted, segmentHashesMin), segmentHashesMax);
+  const least = Math.min(Math.max(wanted, segmentHashesMin), segmentHashesMax);
+  const capacity = 2 ** Math.ceil(Math.log2(least));
   const blocks = capacity / blockWords; // 16 hashes with 32 bits each fill a block of 512 bits
   return { words: new Uint32Array(blocks * blockWords), blocks, hashes: 0, capacity, from: seq, to: seq };
 }
@@ -123,22 +126,23 @@ function add(segment: Segment, low: number, high: number, seq: bigint): void {
 
 /** The low word chooses the block, the high word the bits: each next bit by a multiplicative step. */
 export function addHash(segment: Segment, low: number, high: number): void {
-  const block = ((low >>> 0) % segment.blocks) * blockWords;
+  const { words, blocks } = segment;
+  const block = (low & (blocks - 1)) * blockWords;
   let bits = high | 0;
   for (let i = 0; i < bitsPerHash; i++) {
     const bit = bits >>> 23;
-    segment.words[block + (bit >>> 5)]! |= 1 << (bit & 31);
+    words[block + (bit >>> 5)]! |= 1 << (bit & 31);
     bits = (Math.imul(bits, 0x9e3779b1) + 0x7f4a7c15) | 0;
   }
   segment.hashes++;
 }
 
-export function holdsHash(segment: Segment, low: number, high: number): boolean {
-  const block = ((low >>> 0) % segment.blocks) * blockWords;
+export function holdsHash({ words, blocks }: Segment, low: number, high: number): boolean {
+  const block = (low & (blocks - 1)) * blockWords;
   let bits = high | 0;
   for (let i = 0; i < bitsPerHash; i++) {
     const bit = bits >>> 23;
-    if ((segment.words[block + (bit >>> 5)]! & (1 << (bit & 31))) === 0) return false;
+    if ((words[block + (bit >>> 5)]! & (1 << (bit & 31))) === 0) return false;
     bits = (Math.imul(bits, 0x9e3779b1) + 0x7f4a7c15) | 0;
   }
   return true;
