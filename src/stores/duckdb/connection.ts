@@ -19,6 +19,7 @@ import type {
 } from '@duckdb/node-api';
 import { TallybookError } from '../../engine/errors.ts';
 import { stagingMacros } from './casts.ts';
+import type { ReadGate } from './read-gate.ts';
 
 export type Parameter = string | number | bigint | boolean | null | undefined;
 export type Row = (string | number | bigint | boolean | null)[];
@@ -42,12 +43,16 @@ export class Connection {
   readonly #connection: DuckDBConnection;
   readonly #prepared = new Map<string, DuckDBPreparedStatement>();
 
-  private constructor(connection: DuckDBConnection) {
+  readonly #gate: ReadGate | undefined;
+
+  private constructor(connection: DuckDBConnection, gate: ReadGate | undefined) {
     this.#connection = connection;
+    this.#gate = gate;
   }
 
-  static async open(instance: DuckDBInstance): Promise<Connection> {
-    const connection = new Connection(await instance.connect());
+  /** @param gate for a connection that only reads: the statements whose rows it reads go through it */
+  static async open(instance: DuckDBInstance, gate?: ReadGate): Promise<Connection> {
+    const connection = new Connection(await instance.connect(), gate);
     await connection.execute("set timezone = 'UTC'");
     for (const macro of stagingMacros) await connection.execute(macro);
     await connection.execute(incomingTable);
@@ -80,8 +85,7 @@ export class Connection {
 
   /** Runs a statement that is kept, and reads all its rows. Columns must be of types that JavaScript has. */
   async rows(sql: string, ...parameters: Parameter[]): Promise<Row[]> {
-    const result = await this.result(sql, parameters);
-    return (await result.getRows()) as Row[];
+    return this.#read(async () => (await (await this.result(sql, parameters)).getRows()) as Row[]);
   }
 
   async result(sql: string, parameters: readonly Parameter[]): Promise<DuckDBResult> {
@@ -98,7 +102,7 @@ export class Connection {
 
   /** Runs a statement once, with parameters, and reads its rows. */
   async askOnce(sql: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
-    return this.#guard(async () => {
+    return this.#read(async () => {
       const statement = await this.#connection.prepare(sql);
       try {
         bind(statement, parameters);
@@ -115,7 +119,7 @@ export class Connection {
     parameters: readonly Parameter[],
     columnCount: number,
   ): Promise<BigInt64Array[]> {
-    return this.#guard(async () => {
+    return this.#read(async () => {
       const statement = await this.#connection.prepare(sql);
       try {
         bind(statement, parameters);
@@ -139,7 +143,7 @@ export class Connection {
 
   /** Runs a statement once, for its chunks. A streaming result would hold the database open until it is collected. */
   async chunks(sql: string): Promise<DuckDBDataChunk[]> {
-    return this.#guard(async () => (await this.#connection.run(sql)).fetchAllChunks());
+    return this.#read(async () => (await this.#connection.run(sql)).fetchAllChunks());
   }
 
   /** Forgets the kept statements: after a change of tables they would have to be planned again. */
@@ -177,6 +181,10 @@ export class Connection {
   close(): void {
     this.forget();
     this.#connection.closeSync();
+  }
+
+  async #read<T>(work: () => Promise<T>): Promise<T> {
+    return this.#guard(() => (this.#gate ? this.#gate.read(work) : work()));
   }
 
   async #guard<T>(work: () => Promise<T>): Promise<T> {

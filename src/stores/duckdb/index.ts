@@ -263,7 +263,7 @@ class DuckDBStore implements Store, BacksUp {
     this.#spill = spill;
     this.#state = state;
     this.#parts = new PartWriter(writer, state);
-    this.#readers = new ReadPool(() => Connection.open(instance));
+    this.#readers = new ReadPool(() => Connection.open(instance, this.#gate));
     const foldIn = (batches: JournaledBatch[]) => this.#foldIn(batches);
     this.#intake = new Intake({ ...intake, state, lock: this.#lock, foldIn });
   }
@@ -291,7 +291,7 @@ class DuckDBStore implements Store, BacksUp {
     const taken = await this.#intake.take(texts);
     if (taken) return taken;
     const receipts = await this.#intake.exclusively(() =>
-      publishTexts(this.#writer, this.#parts, this.#state, texts),
+      publishTexts(this.#writer, this.#parts, this.#state, texts, { gate: this.#gate }),
     );
     this.#afterCommit(texts);
     return receipts;
@@ -317,6 +317,7 @@ class DuckDBStore implements Store, BacksUp {
           connect: () => Connection.open(this.#instance),
           writer: this.#writer,
           exclusively: (work) => this.#intake.exclusively(work),
+          gate: this.#gate,
           state: this.#state,
           nextNumber: () => ++this.#fileNumber,
           spillDirectory: this.#spill,
@@ -338,26 +339,26 @@ class DuckDBStore implements Store, BacksUp {
   async ask(plan: Plan): Promise<Answer> {
     this.#checkOpen();
     await this.#intake.settled();
-    return this.#askRead((connection) => ask(connection, plan, this.#state.books(plan.stream)));
+    return this.#read((connection) => ask(connection, plan, this.#state.books(plan.stream)));
   }
 
   async sums(plans: readonly Plan[]): Promise<Sums> {
     this.#checkOpen();
     await this.#intake.settled();
-    return this.#askRead((connection) => askSums(connection, plans, this.#state.books(plans[0]!.stream)));
+    return this.#read((connection) => askSums(connection, plans, this.#state.books(plans[0]!.stream)));
   }
 
   async entries(request: EntriesRequest): Promise<Entry[]> {
     this.#checkOpen();
     await this.#intake.settled();
     const books = this.#state.books(request.stream);
-    return this.#heavyRead((connection) => listEntries(connection, request, books));
+    return this.#read((connection) => listEntries(connection, request, books));
   }
 
   async fate(stream: Stream, id: string): Promise<Fate> {
     this.#checkOpen();
     await this.#intake.settled();
-    return this.#heavyRead((connection) => fateOf(connection, stream, id));
+    return this.#read((connection) => fateOf(connection, stream, id));
   }
 
   tend(work: { drop: { stream: Stream; before: Micros }[]; compact: boolean }): Promise<{ dropped: number }> {
@@ -388,9 +389,9 @@ class DuckDBStore implements Store, BacksUp {
     this.#checkOpen();
     await this.#intake.settled();
     const streams = [...this.#state.streams.values()];
-    // Nothing is compacted meanwhile: see read-gate.ts.
+    // Not beside a compaction: each needs much memory.
     return this.#tending.run(() =>
-      this.#heavyRead((connection) =>
+      this.#read((connection) =>
         connection.transaction(async () => {
           const checks: Check[] = [];
           for (const { stream, droppedBefore } of streams)
@@ -404,7 +405,9 @@ class DuckDBStore implements Store, BacksUp {
   async backup(directory: string): Promise<void> {
     this.#checkOpen();
     await this.#intake.settled();
-    return this.#tending.run(() => this.#heavyRead((connection) => backUp(connection, database, directory)));
+    return this.#tending.run(() =>
+      this.#read((connection) => backUp(connection, database, directory, this.#gate)),
+    );
   }
 
   async close(): Promise<void> {
@@ -427,14 +430,7 @@ class DuckDBStore implements Store, BacksUp {
     });
   }
 
-  /** Reads what may be compacted meanwhile. */
-  #askRead<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    return this.#threads.during(() =>
-      this.#readers.use((connection) => this.#gate.read(() => work(connection))),
-    );
-  }
-
-  #heavyRead<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  #read<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     return this.#threads.during(() => this.#readers.use(work));
   }
 

@@ -49,6 +49,7 @@ import { withoutLongLines } from './long-lines.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
 import { book, countsOf, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
 import { type FileSource, fileSource } from './read-file.ts';
+import type { ReadGate } from './read-gate.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import {
   needsFallback,
@@ -67,6 +68,7 @@ export interface FilePublishing {
   writer: Connection;
   /** Works under the writer's lock, with everything in the database that was acknowledged. */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
+  gate: ReadGate;
   state: LedgerState;
   nextNumber(): number;
   /** For temporary files. */
@@ -353,11 +355,12 @@ class FileWork {
 
   /** Undefined when another batch has touched an id of this file meanwhile: then it must be done again. */
   async #publish(locked: boolean): Promise<Receipt | undefined> {
-    const { state, exclusively } = this.#context;
+    const { state, exclusively, gate } = this.#context;
     const works = this.#replaced ? [this, this.#replaced] : [this];
     const watch = state.watch();
     try {
-      for (const work of works) work.#resolved = await work.#following('comparing', () => work.#compare());
+      for (const work of works)
+        work.#resolved = await work.#following('comparing', () => gate.read(() => work.#compare()));
       const batch = state.reserveBatch();
       for (const work of works) {
         work.#part = state.reservePart();
@@ -380,7 +383,9 @@ class FileWork {
           if (this.#replaced) await this.#replaced.#conclude(stamp);
           await this.#writeBeside(alongside?.(receipt) ?? [], stamp, partWriter);
           await partWriter.note(this.#delivery, await this.#takenIn(this.#noted, this.#resolved), stamp);
-          await this.#connection.run('commit');
+          await gate.commit(async () => {
+            await this.#connection.run('commit');
+          });
           for (const work of works) work.#leaveUncovered();
           state.committed(stamp);
           return receipt;

@@ -10,17 +10,19 @@ import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
 import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
 import type { PartWriter } from './part.ts';
+import { gatedRows, type ReadGate } from './read-gate.ts';
 
 /**
  * The caller holds the writer's lock, and has nothing in the journal but what it publishes.
- * @param journaled the number and time of a batch that was acknowledged before
+ * @param options.journaled the number and time of a batch that was acknowledged before
+ * @param options.gate needed when there may be many records
  */
 export async function publishTexts(
   connection: Connection,
   writer: PartWriter,
   state: LedgerState,
   deliveries: readonly TextDelivery[],
-  journaled?: JournaledBatch,
+  { journaled, gate }: { journaled?: JournaledBatch; gate?: ReadGate },
 ): Promise<Receipt[]> {
   const stamp: BatchStamp = {
     batch: journaled?.batch ?? state.reserveBatch(),
@@ -46,6 +48,10 @@ export async function publishTexts(
     await writer.prepare(
       new Set([...deliveries.map(({ stream }) => stream), ...checks.map(({ notes }) => notes)]),
     );
+    const records = deliveries.reduce((sum, { content }) => sum + content.texts.length, 0);
+    // A correction appends two entries.
+    const committing =
+      gate && 2 * records >= gatedRows ? (commit: () => Promise<void>) => gate.commit(commit) : undefined;
     await connection.transaction(async () => {
       for (const part of parts) {
         const written = await writer.write(part, stamp);
@@ -53,7 +59,7 @@ export async function publishTexts(
           receipts.set(delivery, written[i]!);
         });
       }
-    });
+    }, committing);
     state.committed(stamp);
   }
   return deliveries.map((delivery) => receipts.get(delivery)!);
@@ -81,7 +87,8 @@ export async function publishJournaled(
     });
   } catch (error) {
     if (!(error instanceof NotAccepted)) throw error;
-    for (const batch of batches) await publishTexts(connection, writer, state, batch.deliveries, batch);
+    for (const batch of batches)
+      await publishTexts(connection, writer, state, batch.deliveries, { journaled: batch });
     return false;
   }
   for (const stamp of stamps) state.committed(stamp);

@@ -44,7 +44,7 @@ export async function dropRecords(
         await connection.askOnce('delete from book where key = $1::varchar', [compactedKey(stream, rollup)]);
       return rows[0]![0] as number;
     },
-    (commit) => gate.alone(commit),
+    (commit) => gate.commit(commit),
   );
 }
 
@@ -77,7 +77,7 @@ export async function compactRollup(
       const [[left] = []] = await connection.askOnce(`select count(*) from ${table}`);
       await setBook(connection, key, String(left));
     },
-    (commit) => gate.alone(commit),
+    (commit) => gate.commit(commit),
   );
 }
 
@@ -126,7 +126,7 @@ export async function compactDays(
     const where = `where ${bucketDay} in (${chosen.join(', ')})`;
     await connection.transaction(
       () => mergeRows(connection, stream, rollup, where),
-      (commit) => gate.alone(commit),
+      (commit) => gate.commit(commit),
     );
     [rows, chosen] = [0, []];
   }
@@ -197,7 +197,12 @@ export async function verifyStream(
 }
 
 /** Copies the database into an empty directory, as of one moment, while it is used. */
-export async function backUp(connection: Connection, database: string, directory: string): Promise<void> {
+export async function backUp(
+  connection: Connection,
+  database: string,
+  directory: string,
+  gate: ReadGate,
+): Promise<void> {
   await mkdir(directory, { recursive: true });
   if ((await readdir(directory)).length > 0) {
     throw new TallybookError(
@@ -206,7 +211,8 @@ export async function backUp(connection: Connection, database: string, directory
     );
   }
   const unfinished = join(directory, 'unfinished.duckdb');
-  try {
+  const copy = async () => {
+    await rm(unfinished, { force: true });
     await connection.execute(`attach ${literal(unfinished)} as backup`);
     try {
       await connection.execute(`copy from database ${quote(database)} to backup`);
@@ -214,6 +220,9 @@ export async function backUp(connection: Connection, database: string, directory
     } finally {
       await connection.execute('detach backup');
     }
+  };
+  try {
+    await gate.read(copy);
     await rename(unfinished, join(directory, `${database}.duckdb`));
   } catch (error) {
     await rm(unfinished, { force: true });
