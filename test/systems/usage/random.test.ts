@@ -180,5 +180,5 @@ describe.each(storeKinds)('random usage, %s', (kind) => {
     expect((await usage.tallybook.verify()).filter(({ ok }) => !ok)).toEqual([]);
     await usage.tallybook.compact();
     await work.check();
-  }, 60_000);
+  }, 180_000);
 });
