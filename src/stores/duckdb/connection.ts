@@ -54,6 +54,12 @@ export class Connection {
   static async open(instance: DuckDBInstance, gate?: ReadGate): Promise<Connection> {
     const connection = new Connection(await instance.connect(), gate);
     await connection.execute("set timezone = 'UTC'");
+    return connection;
+  }
+
+  /** With what takes records in needs beside: making it takes 30 ms. */
+  static async openForStaging(instance: DuckDBInstance): Promise<Connection> {
+    const connection = await Connection.open(instance);
     for (const macro of stagingMacros) await connection.execute(macro);
     await connection.execute(incomingTable);
     return connection;

@@ -5,10 +5,12 @@
  * connections read. What is acknowledged is in DuckDB's log and synced; or, when it came in a small batch of new
  * records, in a journal beside it for a moment (see intake.ts), and whoever asks waits until it is in the database.
  */
+
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
+import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { type Micros, nowMicros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { Lock } from '../../engine/lock.ts';
@@ -38,7 +40,7 @@ import { Intake, type IntakeContext } from './intake.ts';
 import { type Frame, Journal } from './journal.ts';
 import { type JournaledBatch, LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
-import { entriesOf, literal, quote, schemaOf, sqlType, storedFields } from './names.ts';
+import { entriesOf, literal, quote, rollupOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
 import { publishJournaled, publishTexts } from './publish.ts';
 import { publishFile } from './publish-file.ts';
@@ -107,7 +109,7 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     disabled_optimizers: disabledOptimizers.join(','),
   });
   try {
-    const writer = await Connection.open(instance);
+    const writer = await Connection.openForStaging(instance);
     await writer.execute('pragma disable_checkpoint_on_shutdown');
     await checkVersion(writer, directory);
     await writer.execute(bookTables);
@@ -188,12 +190,7 @@ async function checkVersion(connection: Connection, directory: string): Promise<
     await setBook(connection, 'hash_of_tallybook', await hashOfTallybook(connection));
     return;
   }
-  const book = new Map(
-    (await connection.rows('select key, value from book')).map(([key, value]) => [
-      key as string,
-      value as string,
-    ]),
-  );
+  const book = await readBook(connection);
   const version = Number(book.get('schema_version'));
   if (version > schemaVersion) {
     throw new TallybookError(
@@ -270,10 +267,14 @@ class DuckDBStore implements Store, BacksUp {
 
   prepare(streams: Stream[]): Promise<Map<string, StreamState>> {
     return this.#exclusively(async () => {
+      const existing = await columnsOfTables(this.#writer);
+      for (const stream of streams) await this.#createTables(stream, existing);
+      const book = await readBook(this.#writer);
       const states = new Map<string, StreamState>();
-      for (const stream of streams) states.set(stream.name, await this.#prepareStream(stream));
+      for (const stream of streams) states.set(stream.name, await this.#stateOf(stream, book));
       this.#writer.forget();
-      await this.#parts.prepare(streams);
+      // What is replayed leaves it in the commit of others, whose own tables are made by then.
+      await this.#parts.prepare([rejectsStream]);
       await this.#intake.recover();
       this.#coverSoon();
       return states;
@@ -314,7 +315,7 @@ class DuckDBStore implements Store, BacksUp {
     const { working } = await this.#lock.run(async () => {
       const publishing = publishFile(
         {
-          connect: () => Connection.open(this.#instance),
+          connect: () => Connection.openForStaging(this.#instance),
           writer: this.#writer,
           exclusively: (work) => this.#intake.exclusively(work),
           gate: this.#gate,
@@ -449,29 +450,19 @@ class DuckDBStore implements Store, BacksUp {
     }
   }
 
-  async #prepareStream(stream: Stream): Promise<StreamState> {
-    const connection = this.#writer;
+  /** Tables, columns and rollups that are not there yet; what is new is filled in the same commit. */
+  async #createTables(stream: Stream, existing: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
     const entries = entriesOf(stream);
+    const columns = existing.get(unquoted(entries));
+    const fields = columns ? storedFields(stream).filter(({ name }) => !columns.has(name)) : [];
+    const rollups = stream.rollups.filter((rollup) => !existing.has(unquoted(rollupOf(stream, rollup))));
+    if (columns && fields.length === 0 && rollups.length === 0) return;
+    const connection = this.#writer;
     await connection.transaction(async () => {
       await connection.execute(streamTables(stream));
-      const schema = schemaOf(stream).slice(1, -1);
-      const existing = await connection.askOnce(
-        'select column_name from duckdb_columns() where schema_name = $1 and table_name = $2',
-        [schema, 'entries'],
-      );
-      const columns = new Set(existing.map(([name]) => name as string));
-      for (const field of storedFields(stream)) {
-        if (!columns.has(field.name))
-          await connection.execute(
-            `alter table ${entries} add column ${quote(field.name)} ${sqlType(field)}`,
-          );
-      }
-      for (const rollup of stream.rollups) {
-        const table = await connection.askOnce(
-          'select 1 from duckdb_tables() where schema_name = $1 and table_name = $2',
-          [schema, `rollup_${rollup.name}`],
-        );
-        if (table.length > 0) continue;
+      for (const field of fields)
+        await connection.execute(`alter table ${entries} add column ${quote(field.name)} ${sqlType(field)}`);
+      for (const rollup of rollups) {
         await connection.execute(rollupTable(stream, rollup));
         await connection.execute(appendRollup(stream, rollup, entries, '', 'false'));
         const dropped = this.#state.streams.get(stream.name)?.droppedBefore;
@@ -479,12 +470,9 @@ class DuckDBStore implements Store, BacksUp {
           await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, String(dropped));
       }
     });
-    const book = new Map(
-      (await connection.rows('select key, value from book')).map(([key, value]) => [
-        key as string,
-        value as string,
-      ]),
-    );
+  }
+
+  async #stateOf(stream: Stream, book: ReadonlyMap<string, string>): Promise<StreamState> {
     const before = book.get(`dropped_before ${stream.name}`);
     const known = this.#state.streams.get(stream.name);
     if (known) {
@@ -628,6 +616,29 @@ class DuckDBStore implements Store, BacksUp {
       connection.close();
     }
   }
+}
+
+async function readBook(connection: Connection): Promise<Map<string, string>> {
+  const rows = await connection.rows('select key, value from book');
+  return new Map(rows.map(([key, value]) => [key as string, value as string]));
+}
+
+/** The columns of each table, by schema and table. Asked for the table of one stream, it takes as long as for all. */
+async function columnsOfTables(connection: Connection): Promise<Map<string, Set<string>>> {
+  const tables = new Map<string, Set<string>>();
+  const rows = await connection.askOnce(
+    'select schema_name, table_name, column_name from duckdb_columns() where database_name = current_database()',
+  );
+  for (const [schema, table, column] of rows as string[][]) {
+    const name = `${schema}.${table}`;
+    tables.set(name, (tables.get(name) ?? new Set()).add(column!));
+  }
+  return tables;
+}
+
+/** Names of streams and rollups hold no quotes. */
+function unquoted(name: string): string {
+  return name.replaceAll('"', '');
 }
 
 async function* readHashes(
