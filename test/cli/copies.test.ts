@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -94,6 +94,9 @@ describe('backup and restore', () => {
     const { directory, data } = await filled(500);
     const backup = join(directory, 'backup');
     expect(await done(['backup', backup, '--data', data])).toContain(`Backed up into ${backup}`);
+    // It holds secrets.
+    expect(statSync(backup).mode & 0o077).toBe(0);
+    for (const name of readdirSync(backup)) expect(statSync(join(backup, name)).mode & 0o077, name).toBe(0);
     expect(await failure(['backup', backup, '--data', data])).toMatchObject({
       exit: 1,
       code: 'directory_unusable',

@@ -1,6 +1,6 @@
 /** Housekeeping: retention, compaction, verification and backup. None of it changes an answer. */
 
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Micros } from '../../engine/calendar.ts';
 import { StreamChecks } from '../../engine/checks.ts';
@@ -203,7 +203,8 @@ export async function backUp(
   directory: string,
   gate: ReadGate,
 ): Promise<void> {
-  await mkdir(directory, { recursive: true });
+  // It holds the secrets of webhooks.
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   if ((await readdir(directory)).length > 0) {
     throw new TallybookError(
       'directory_unusable',
@@ -223,6 +224,7 @@ export async function backUp(
   };
   try {
     await gate.read(copy);
+    await chmod(unfinished, 0o600);
     await rename(unfinished, join(directory, `${database}.duckdb`));
   } catch (error) {
     await rm(unfinished, { force: true });
