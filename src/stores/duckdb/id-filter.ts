@@ -76,6 +76,28 @@ export class IdFilter {
     this.#uncovered.push(range);
   }
 
+  /** How many hashes it holds. */
+  get hashes(): number {
+    return this.#segments.reduce((sum, { hashes }) => sum + hashes, 0);
+  }
+
+  /** What it holds at this moment, and what it does not. */
+  get state(): { segments: Segment[]; uncovered: SeqRange[] } {
+    return { segments: [...this.#segments], uncovered: this.#uncovered.map((range) => ({ ...range })) };
+  }
+
+  /** Takes over segments, instead of learning a range of which they hold all but some ranges. */
+  takeOver(range: SeqRange, segments: readonly Segment[], uncovered: readonly SeqRange[]): void {
+    this.#segments.push(...segments);
+    this.#uncovered = [...uncovered, ...this.#uncovered.filter((other) => other !== range)];
+  }
+
+  /** Every entry before a seq has been dropped. */
+  forgetBefore(seq: bigint): void {
+    this.#segments = this.#segments.filter((segment) => segment.to >= seq || segment === this.#open);
+    this.#uncovered = this.#uncovered.filter(({ to }) => to >= seq);
+  }
+
   /**
    * Adds the hashes of uncovered ranges, a chunk at a time, letting others run in between. `read` gives the
    * hashes of a range in pairs of 32-bit words (low, high). Ends when nothing is uncovered, or `stopped` says so.

@@ -6,9 +6,10 @@
  * records, in a journal beside it for a moment (see intake.ts), and whoever asks waits until it is in the database.
  */
 
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { type Micros, nowMicros } from '../../engine/calendar.ts';
@@ -38,6 +39,7 @@ import { fateOf, listEntries } from './entries.ts';
 import { IdFilter, type SeqRange } from './id-filter.ts';
 import { Intake, type IntakeContext } from './intake.ts';
 import { type Frame, Journal } from './journal.ts';
+import { type KeptIds, readKeptIds, writeKeptIds } from './kept-ids.ts';
 import { type JournaledBatch, LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
 import { entriesOf, literal, quote, rollupOf, sqlType, storedFields } from './names.ts';
@@ -50,7 +52,7 @@ import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.t
 import { seqsPerRow } from './stage.ts';
 import { agrees } from './string-hash.ts';
 import { askSums } from './sums.ts';
-import { backUp, compactDays, compactRollup, dropRecords, setBook, verifyStream } from './tend.ts';
+import { backUp, compactDays, compactRollup, dropRecords, idsKey, setBook, verifyStream } from './tend.ts';
 import { ThreadCount } from './thread-count.ts';
 
 export interface DuckDBStoreOptions {
@@ -62,6 +64,8 @@ export interface DuckDBStoreOptions {
   threads?: number;
   /** How long small batches may wait in the journal; for tests. */
   foldAfterMilliseconds?: number;
+  /** By how many ids a stream's filter grows at least before it is kept on disk again; for tests. */
+  keepIdsAfter?: number;
 }
 
 const database = 'tallybook';
@@ -81,6 +85,7 @@ const compactAfterRecords = 200_000;
 /** The same of rollups that are compacted a day at a time. */
 const compactDaysAfterRecords = 1_000_000;
 const coverAfterMilliseconds = 1_000;
+const keepIdsAfterDefault = 1 << 20;
 
 export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp> {
   const { directory } = options;
@@ -136,7 +141,15 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     const threadCount = new ThreadCount(await Connection.open(instance), threads);
     const knowsHashes = await agrees(writer);
     return new DuckDBStore(
-      { instance, writer, state, threads: threadCount, path, spill },
+      {
+        instance,
+        writer,
+        state,
+        threads: threadCount,
+        path,
+        spill,
+        keepIdsAfter: options.keepIdsAfter ?? keepIdsAfterDefault,
+      },
       { journal, unfinished, knowsHashes, foldAfterMilliseconds: options.foldAfterMilliseconds },
     );
   } catch (error) {
@@ -206,6 +219,7 @@ async function checkVersion(connection: Connection, directory: string): Promise<
     )) {
       await connection.execute(`update ${quote(schema as string)}.entries set _hash = hash(_id)`);
     }
+    await connection.execute("delete from book where starts_with(key, 'ids ')");
     await setBook(connection, 'hash_of_tallybook', hash);
   }
 }
@@ -222,6 +236,7 @@ interface Opened {
   path: string;
   /** A directory for temporary files. */
   spill: string;
+  keepIdsAfter: number;
 }
 
 class DuckDBStore implements Store, BacksUp {
@@ -244,14 +259,19 @@ class DuckDBStore implements Store, BacksUp {
   #covering: Promise<void> | undefined;
   #coveringLookups: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
+  #keeping: Promise<void> | undefined;
+  readonly #keepIdsAfter: number;
+  /** How many ids of a stream are kept on disk, as far as somebody has looked. */
+  readonly #keptHashes = new Map<string, number>();
   /** Records that came in small batches since. */
   readonly #sinceCompaction = new Map<Rollup, number>();
   #closed = false;
 
   constructor(
-    { instance, writer, state, threads, path, spill }: Opened,
+    { instance, writer, state, threads, path, spill, keepIdsAfter }: Opened,
     intake: Omit<IntakeContext, 'state' | 'lock' | 'foldIn'>,
   ) {
+    this.#keepIdsAfter = keepIdsAfter;
     this.#threads = threads;
     threads.calm();
     this.#instance = instance;
@@ -308,6 +328,7 @@ class DuckDBStore implements Store, BacksUp {
     this.#coverFilters(deliveries.map(({ stream }) => stream));
     this.#compactLater(deliveries);
     this.#coverLookups();
+    this.#keepIdsLater(deliveries.map(({ stream }) => stream));
   }
 
   async #publishFile(delivery: FileDelivery): Promise<Receipt> {
@@ -372,7 +393,7 @@ class DuckDBStore implements Store, BacksUp {
           if (droppedBefore !== undefined && before <= droppedBefore) continue;
           dropped += await this.#exclusively(async () => {
             const rows = await dropRecords(this.#writer, stream, before, this.#gate);
-            this.#state.books(stream).droppedBefore = before;
+            await this.#forgetDropped(stream, before);
             return rows;
           });
         }
@@ -384,6 +405,16 @@ class DuckDBStore implements Store, BacksUp {
         return { dropped };
       }),
     );
+  }
+
+  /** Filters would grow for ever. */
+  async #forgetDropped(stream: Stream, before: Micros): Promise<void> {
+    const books = this.#state.books(stream);
+    books.droppedBefore = before;
+    this.#keptHashes.set(stream.name, 0);
+    const [[first] = []] = await this.#writer.askOnce(`select min(_seq) from ${entriesOf(stream)}`);
+    for (const filter of [books.filter, ...books.lookups.values()])
+      filter.forgetBefore((first as bigint | null) ?? books.nextSeq);
   }
 
   async verify(): Promise<Check[]> {
@@ -415,9 +446,20 @@ class DuckDBStore implements Store, BacksUp {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#coverTimer);
-    await Promise.all([...this.#files, this.#covering, this.#coveringLookups, this.#compacting]);
+    await Promise.all([
+      ...this.#files,
+      this.#covering,
+      this.#coveringLookups,
+      this.#compacting,
+      this.#keeping,
+    ]);
     await this.#tending.run(async () => undefined);
     await this.#intake.settled().catch(() => undefined); // it is in the journal, for the next start
+    await this.#keepIds(
+      [...this.#state.streams.values()]
+        .map(({ stream }) => stream)
+        .filter((stream) => this.#areIdsDue(stream)),
+    );
     await this.#lock.run(async () => {
       await this.#intake.close();
       await this.#readers.close();
@@ -527,6 +569,7 @@ class DuckDBStore implements Store, BacksUp {
     this.#covering = this.#readers
       .use(async (connection) => {
         for (const { stream, filter } of behind) {
+          await this.#takeOverIds(connection, stream);
           await filter.cover(
             (range) => readHashes(connection, stream, range),
             () => this.#closed,
@@ -536,7 +579,76 @@ class DuckDBStore implements Store, BacksUp {
       .catch(() => undefined) // exactness does not depend on it; the next publish tries again
       .finally(() => {
         this.#covering = undefined;
+        this.#keepIdsLater(streams);
       });
+  }
+
+  /** Reads what a run before this one has kept of a filter, once. */
+  async #takeOverIds(connection: Connection, stream: Stream): Promise<void> {
+    const { filter } = this.#state.books(stream);
+    if (this.#keptHashes.has(stream.name)) return;
+    this.#keptHashes.set(stream.name, 0);
+    const range = filter.uncovered[0]!;
+    if (range.from > 0n) return;
+    const [[mark] = []] = await connection.askOnce('select value from book where key = $1::varchar', [
+      idsKey(stream),
+    ]);
+    const kept = mark === undefined ? undefined : await readKeptIds(this.#idsPath(stream), mark as string);
+    if (!kept || kept.upTo > range.to) return;
+    const later = kept.upTo < range.to ? [{ from: kept.upTo + 1n, to: range.to }] : [];
+    filter.takeOver(range, kept.segments, [...kept.uncovered, ...later]);
+    this.#keptHashes.set(stream.name, filter.hashes);
+    const [[first] = []] = await connection.askOnce(`select min(_seq) from ${entriesOf(stream)}`);
+    filter.forgetBefore((first as bigint | null) ?? 0n);
+  }
+
+  #keepIdsLater(streams: Stream[]): void {
+    if (this.#keeping || this.#closed) return;
+    const due = [...new Set(streams)].filter((stream) => this.#areIdsDue(stream));
+    if (due.length === 0) return;
+    this.#keeping = this.#keepIds(due).finally(() => {
+      this.#keeping = undefined;
+    });
+  }
+
+  /** When it has grown by a quarter: so each id is written four times at most, however many there are. */
+  #areIdsDue(stream: Stream): boolean {
+    const kept = this.#keptHashes.get(stream.name) ?? 0;
+    return this.#state.books(stream).filter.hashes - kept >= Math.max(this.#keepIdsAfter, kept / 4);
+  }
+
+  async #keepIds(streams: Stream[]): Promise<void> {
+    for (const stream of streams) {
+      const books = this.#state.books(stream);
+      const { filter, droppedBefore } = books;
+      const path = this.#idsPath(stream);
+      const mark = randomUUID();
+      try {
+        const ids = await this.#lock.run(async (): Promise<KeptIds | undefined> => {
+          // What a file on its way has reserved is committed later.
+          if (this.#files.size > 0) return undefined;
+          // Seqs that were reserved after that, and not used, are given again after a start.
+          const last = `select coalesce(max(_seq), 0) from ${entriesOf(stream)}`;
+          const [[upTo] = []] = await this.#writer.askOnce(last);
+          return { ...filter.state, upTo: upTo as bigint };
+        });
+        if (!ids) continue;
+        const hashes = ids.segments.reduce((sum, segment) => sum + segment.hashes, 0);
+        await writeKeptIds(`${path}.unfinished`, mark, ids);
+        await this.#lock.run(async () => {
+          if (books.droppedBefore !== droppedBefore) return;
+          await rename(`${path}.unfinished`, path);
+          await this.#writer.transaction(() => setBook(this.#writer, idsKey(stream), mark));
+          this.#keptHashes.set(stream.name, hashes);
+        });
+      } catch {
+        // They are learned again at the next start.
+      }
+    }
+  }
+
+  #idsPath(stream: Stream): string {
+    return join(dirname(this.#path), `ids-${stream.name}`);
   }
 
   /**

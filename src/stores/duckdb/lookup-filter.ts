@@ -22,7 +22,7 @@ const valuesMost = 10;
 const lastSeq = (1n << 63n) - 1n;
 
 export class LookupFilter {
-  readonly #runs: Segment[] = [];
+  #runs: Segment[] = [];
   #coveredTo = -1n;
 
   /** The next run that can be covered when all entries before `nextSeq` are committed; undefined: it is not full yet. */
@@ -38,6 +38,11 @@ export class LookupFilter {
     segment.to = run.to;
     this.#runs.push(segment);
     this.#coveredTo = run.to;
+  }
+
+  /** Every entry before a seq has been dropped. */
+  forgetBefore(seq: bigint): void {
+    this.#runs = this.#runs.filter((run) => run.to >= seq);
   }
 
   /** Where any of some hashes may stand, in order. */

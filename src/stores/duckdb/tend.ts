@@ -42,11 +42,16 @@ export async function dropRecords(
       // Days of which records went have more rows now, and no entries that would tell.
       for (const rollup of stream.rollups)
         await connection.askOnce('delete from book where key = $1::varchar', [compactedKey(stream, rollup)]);
+      // If these were the last, their seqs are given again after a start.
+      await connection.askOnce('delete from book where key = $1::varchar', [idsKey(stream)]);
       return rows[0]![0] as number;
     },
     (commit) => gate.commit(commit),
   );
 }
+
+/** In the book: the mark of the ids that are kept on disk (kept-ids.ts). */
+export const idsKey = ({ name }: Stream): string => `ids ${name}`;
 
 export async function setBook(connection: Connection, key: string, value: string): Promise<void> {
   await connection.askOnce('delete from book where key = $1::varchar', [key]);
