@@ -52,7 +52,15 @@ import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.t
 import { seqsPerRow } from './stage.ts';
 import { agrees } from './string-hash.ts';
 import { askSums } from './sums.ts';
-import { backUp, compactDays, compactRollup, dropRecords, idsKey, setBook, verifyStream } from './tend.ts';
+import {
+  backUp,
+  compactDays,
+  compactRollup,
+  dropRecords,
+  lastSeqKey,
+  setBook,
+  verifyStream,
+} from './tend.ts';
 import { ThreadCount } from './thread-count.ts';
 
 export interface DuckDBStoreOptions {
@@ -411,7 +419,6 @@ class DuckDBStore implements Store, BacksUp {
   async #forgetDropped(stream: Stream, before: Micros): Promise<void> {
     const books = this.#state.books(stream);
     books.droppedBefore = before;
-    this.#keptHashes.set(stream.name, 0);
     const [[first] = []] = await this.#writer.askOnce(`select min(_seq) from ${entriesOf(stream)}`);
     for (const filter of [books.filter, ...books.lookups.values()])
       filter.forgetBefore((first as bigint | null) ?? books.nextSeq);
@@ -521,7 +528,10 @@ class DuckDBStore implements Store, BacksUp {
       known.stream = stream;
       for (const [name, filter] of lookupsOf(stream.lookups))
         if (!known.lookups.has(name)) known.lookups.set(name, filter);
-    } else await this.#readBooks(stream, before === undefined ? undefined : BigInt(before));
+    } else {
+      const lastSeq = BigInt(book.get(lastSeqKey(stream)) ?? 0);
+      await this.#readBooks(stream, before === undefined ? undefined : BigInt(before), lastSeq);
+    }
     const complete = stream.rollups.flatMap((rollup) => {
       const from = book.get(`complete_from ${stream.name} ${rollup.name}`);
       return from === undefined ? [] : [[rollup.name, BigInt(from)] as const];
@@ -529,11 +539,11 @@ class DuckDBStore implements Store, BacksUp {
     return { droppedBefore: this.#state.books(stream).droppedBefore, rollupsCompleteFrom: new Map(complete) };
   }
 
-  async #readBooks(stream: Stream, droppedBefore: Micros | undefined): Promise<void> {
+  async #readBooks(stream: Stream, droppedBefore: Micros | undefined, lastSeq: bigint): Promise<void> {
     const [row] = await this.#writer.askOnce(
       `select coalesce(max(_seq), 0), coalesce(min(_sign), 1)::integer from ${entriesOf(stream)}`,
     );
-    const last = BigInt(row![0] as bigint);
+    const last = [BigInt(row![0] as bigint), lastSeq].reduce((a, b) => (a > b ? a : b));
     const filter = new IdFilter();
     if (last > 0n) filter.leaveUncovered({ from: 0n, to: last });
     this.#state.streams.set(stream.name, {
@@ -619,8 +629,7 @@ class DuckDBStore implements Store, BacksUp {
 
   async #keepIds(streams: Stream[]): Promise<void> {
     for (const stream of streams) {
-      const books = this.#state.books(stream);
-      const { filter, droppedBefore } = books;
+      const { filter } = this.#state.books(stream);
       const path = this.#idsPath(stream);
       const mark = randomUUID();
       try {
@@ -636,7 +645,6 @@ class DuckDBStore implements Store, BacksUp {
         const hashes = ids.segments.reduce((sum, segment) => sum + segment.hashes, 0);
         await writeKeptIds(`${path}.unfinished`, mark, ids);
         await this.#lock.run(async () => {
-          if (books.droppedBefore !== droppedBefore) return;
           await rename(`${path}.unfinished`, path);
           await this.#writer.transaction(() => setBook(this.#writer, idsKey(stream), mark));
           this.#keptHashes.set(stream.name, hashes);
@@ -729,6 +737,9 @@ class DuckDBStore implements Store, BacksUp {
     }
   }
 }
+
+/** In the book: the mark of the ids that are kept on disk (kept-ids.ts). */
+const idsKey = ({ name }: Stream): string => `ids ${name}`;
 
 async function readBook(connection: Connection): Promise<Map<string, string>> {
   const rows = await connection.rows('select key, value from book');

@@ -37,21 +37,22 @@ export async function dropRecords(
         `delete from ${duplicatesOf(stream)} where _seq in (select _seq from ${entries} where ${old})`,
       );
       const rows = await connection.askOnce(`select count(*)::double from ${entries} where ${old}`);
+      // If these were the last, a start must know which seqs were given.
+      const [[last] = []] = await connection.askOnce(`select max(_seq)::varchar from ${entries}`);
+      if (typeof last === 'string') await setBook(connection, lastSeqKey(stream), last);
       await connection.execute(`delete from ${entries} where ${old}`);
       await setBook(connection, `dropped_before ${stream.name}`, String(before));
       // Days of which records went have more rows now, and no entries that would tell.
       for (const rollup of stream.rollups)
         await connection.askOnce('delete from book where key = $1::varchar', [compactedKey(stream, rollup)]);
-      // If these were the last, their seqs are given again after a start.
-      await connection.askOnce('delete from book where key = $1::varchar', [idsKey(stream)]);
       return rows[0]![0] as number;
     },
     (commit) => gate.commit(commit),
   );
 }
 
-/** In the book: the mark of the ids that are kept on disk (kept-ids.ts). */
-export const idsKey = ({ name }: Stream): string => `ids ${name}`;
+/** In the book: the last seq before records were dropped. */
+export const lastSeqKey = ({ name }: Stream): string => `last_seq ${name}`;
 
 export async function setBook(connection: Connection, key: string, value: string): Promise<void> {
   await connection.askOnce('delete from book where key = $1::varchar', [key]);
