@@ -19,9 +19,10 @@ export async function publishTexts(
   connection: Connection,
   writer: PartWriter,
   state: LedgerState,
-  deliveries: readonly TextDelivery[],
+  given: readonly TextDelivery[],
   journaled?: JournaledBatch,
 ): Promise<Receipt[]> {
+  const deliveries = given.map((delivery) => state.upToDate(delivery));
   const stamp: BatchStamp = {
     batch: journaled?.batch ?? state.reserveBatch(),
     recordedAt: journaled?.recordedAt ?? state.nextInstant(),
