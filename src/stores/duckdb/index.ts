@@ -456,6 +456,10 @@ class DuckDBStore implements Store, BacksUp {
   async #prepareStream(stream: Stream): Promise<StreamState> {
     const connection = this.#writer;
     const entries = entriesOf(stream);
+    const known = this.#state.streams.get(stream.name);
+    const [[dropped] = []] = await connection.askOnce('select value from book where key = $1::varchar', [
+      `dropped_before ${stream.name}`,
+    ]);
     await connection.transaction(async () => {
       await connection.execute(streamTables(stream));
       const schema = schemaOf(stream).slice(1, -1);
@@ -465,22 +469,36 @@ class DuckDBStore implements Store, BacksUp {
       );
       const columns = new Set(existing.map(([name]) => name as string));
       for (const field of storedFields(stream)) {
+        const column = quote(field.name);
+        // A change that was cut off has left it, maybe with another type.
+        const leftOver = known && !known.stream.field(field.name) && columns.has(field.name);
+        if (leftOver && !(await this.#hasValues(entries, column))) {
+          await connection.execute(`alter table ${entries} drop column ${column}`);
+          columns.delete(field.name);
+        }
         if (!columns.has(field.name))
-          await connection.execute(
-            `alter table ${entries} add column ${quote(field.name)} ${sqlType(field)}`,
-          );
+          await connection.execute(`alter table ${entries} add column ${column} ${sqlType(field)}`);
+      }
+      const kept = new Set(
+        stream.rollups.filter((rollup) => !known || sameRollup(known.stream, stream, rollup)).map(rollupName),
+      );
+      const tables = await connection.askOnce(
+        "select table_name from duckdb_tables() where schema_name = $1 and starts_with(table_name, 'rollup_')",
+        [schema],
+      );
+      const filled = new Set(tables.map(([name]) => name as string));
+      // A change that was cut off has left it, and it has not been kept since.
+      for (const name of filled) {
+        if (kept.has(name)) continue;
+        await connection.execute(`drop table ${schemaOf(stream)}.${quote(name)}`);
+        filled.delete(name);
       }
       for (const rollup of stream.rollups) {
-        const table = await connection.askOnce(
-          'select 1 from duckdb_tables() where schema_name = $1 and table_name = $2',
-          [schema, `rollup_${rollup.name}`],
-        );
-        if (table.length > 0) continue;
+        if (filled.has(rollupName(rollup))) continue;
         await connection.execute(rollupTable(stream, rollup));
         await connection.execute(appendRollup(stream, rollup, entries, '', 'false'));
-        const dropped = this.#state.streams.get(stream.name)?.droppedBefore;
         if (dropped !== undefined)
-          await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, String(dropped));
+          await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, dropped as string);
       }
     });
     const book = new Map(
@@ -489,18 +507,22 @@ class DuckDBStore implements Store, BacksUp {
         value as string,
       ]),
     );
-    const before = book.get(`dropped_before ${stream.name}`);
-    const known = this.#state.streams.get(stream.name);
     if (known) {
       known.stream = stream;
       for (const [name, filter] of lookupsOf(stream.lookups))
         if (!known.lookups.has(name)) known.lookups.set(name, filter);
-    } else await this.#readBooks(stream, before === undefined ? undefined : BigInt(before));
+    } else await this.#readBooks(stream, dropped === undefined ? undefined : BigInt(dropped as string));
     const complete = stream.rollups.flatMap((rollup) => {
       const from = book.get(`complete_from ${stream.name} ${rollup.name}`);
       return from === undefined ? [] : [[rollup.name, BigInt(from)] as const];
     });
     return { droppedBefore: this.#state.books(stream).droppedBefore, rollupsCompleteFrom: new Map(complete) };
+  }
+
+  async #hasValues(table: string, column: string): Promise<boolean> {
+    return (
+      (await this.#writer.askOnce(`select 1 from ${table} where ${column} is not null limit 1`)).length > 0
+    );
   }
 
   async #readBooks(stream: Stream, droppedBefore: Micros | undefined): Promise<void> {
@@ -632,6 +654,13 @@ class DuckDBStore implements Store, BacksUp {
       connection.close();
     }
   }
+}
+
+const rollupName = ({ name }: Rollup): string => `rollup_${name}`;
+
+function sameRollup(before: Stream, now: Stream, { name }: Rollup): boolean {
+  const declared = ({ declaration }: Stream) => JSON.stringify(declaration.rollups?.[name]);
+  return declared(before) === declared(now);
 }
 
 async function* readHashes(
