@@ -5,9 +5,8 @@
  * connections read. What is acknowledged is in DuckDB's log and synced; or, when it came in a small batch of new
  * records, in a journal beside it for a moment (see intake.ts), and whoever asks waits until it is in the database.
  */
-
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
@@ -25,6 +24,7 @@ import type {
   Entry,
   Fate,
   FileDelivery,
+  MayFail,
   Store,
   StreamState,
   TextDelivery,
@@ -34,7 +34,8 @@ import type { Sums } from '../../engine/sums.ts';
 import type { Receipt } from '../../engine/verdicts.ts';
 import { appendRollup, isFine } from './append.ts';
 import { ask } from './ask.ts';
-import { Connection } from './connection.ts';
+import { checkpoint, isLogLong, logBytes } from './checkpoint.ts';
+import { Connection, whenFailed } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
 import { IdFilter, type SeqRange } from './id-filter.ts';
 import { Intake, type IntakeContext } from './intake.ts';
@@ -42,7 +43,7 @@ import { type Frame, Journal } from './journal.ts';
 import { type KeptIds, readKeptIds, writeKeptIds } from './kept-ids.ts';
 import { type JournaledBatch, LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
-import { entriesOf, literal, quote, rollupOf, sqlType, storedFields } from './names.ts';
+import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
 import { publishJournaled, publishTexts } from './publish.ts';
 import { publishFile } from './publish-file.ts';
@@ -56,6 +57,7 @@ import {
   backUp,
   compactDays,
   compactRollup,
+  droppedBeforeKey,
   dropRecords,
   lastSeqKey,
   setBook,
@@ -95,7 +97,7 @@ const compactDaysAfterRecords = 1_000_000;
 const coverAfterMilliseconds = 1_000;
 const keepIdsAfterDefault = 1 << 20;
 
-export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp> {
+export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp & MayFail> {
   const { directory } = options;
   const spill = join(directory, 'tmp');
   const threads = options.threads ?? availableParallelism();
@@ -115,10 +117,8 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     temp_directory: spill,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
-    // DuckDB writes its log into the database when it has grown this long, and whoever commits then waits: for
-    // 0.1 to 0.5 s. At the default of 16 MB that is every few seconds of a busy day; replaying 256 MB at a start
-    // takes about 2 s.
-    checkpoint_threshold: '256MB',
+    // Never by itself: see checkpoint.ts.
+    checkpoint_threshold: '1TB',
     disabled_optimizers: disabledOptimizers.join(','),
   });
   try {
@@ -205,8 +205,8 @@ async function checkVersion(connection: Connection, directory: string): Promise<
   const tables = await connection.rows(
     "select 1 from duckdb_tables() where table_name = 'book' and schema_name = 'main'",
   );
-  await connection.execute(bookTables);
   if (tables.length === 0) {
+    await connection.execute(bookTables);
     await setBook(connection, 'schema_version', String(schemaVersion));
     await setBook(connection, 'hash_of_tallybook', await hashOfTallybook(connection));
     return;
@@ -247,7 +247,7 @@ interface Opened {
   keepIdsAfter: number;
 }
 
-class DuckDBStore implements Store, BacksUp {
+class DuckDBStore implements Store, BacksUp, MayFail {
   readonly backsUpToDirectory = true;
   readonly #instance: DuckDBInstance;
   readonly #writer: Connection;
@@ -271,6 +271,7 @@ class DuckDBStore implements Store, BacksUp {
   readonly #keepIdsAfter: number;
   /** How many ids of a stream are kept on disk, as far as somebody has looked. */
   readonly #keptHashes = new Map<string, number>();
+  #checkpointing: Promise<unknown> | undefined;
   /** Records that came in small batches since. */
   readonly #sinceCompaction = new Map<Rollup, number>();
   #closed = false;
@@ -296,7 +297,8 @@ class DuckDBStore implements Store, BacksUp {
   prepare(streams: Stream[]): Promise<Map<string, StreamState>> {
     return this.#exclusively(async () => {
       const existing = await columnsOfTables(this.#writer);
-      for (const stream of streams) await this.#createTables(stream, existing);
+      const before = await readBook(this.#writer);
+      for (const stream of streams) await this.#createTables(stream, existing, before);
       const book = await readBook(this.#writer);
       const states = new Map<string, StreamState>();
       for (const stream of streams) states.set(stream.name, await this.#stateOf(stream, book));
@@ -337,6 +339,17 @@ class DuckDBStore implements Store, BacksUp {
     this.#compactLater(deliveries);
     this.#coverLookups();
     this.#keepIdsLater(deliveries.map(({ stream }) => stream));
+    this.#checkpointWhenLong();
+  }
+
+  #checkpointWhenLong(): void {
+    if (this.#checkpointing || this.#closed) return;
+    this.#checkpointing = isLogLong(this.#path)
+      .then((long) => long && this.#lock.run(() => checkpoint(this.#writer, this.#path)))
+      .catch(() => undefined) // nothing is lost: it is tried again after the next commit
+      .finally(() => {
+        this.#checkpointing = undefined;
+      });
   }
 
   async #publishFile(delivery: FileDelivery): Promise<Receipt> {
@@ -352,13 +365,14 @@ class DuckDBStore implements Store, BacksUp {
           nextNumber: () => ++this.#fileNumber,
           spillDirectory: this.#spill,
         },
-        delivery,
+        this.#state.upToDate(delivery),
       );
       const settled: Promise<unknown> = publishing
         .catch(() => undefined)
         .finally(() => {
           this.#files.delete(settled);
           this.#coverLookups();
+          this.#checkpointWhenLong();
         });
       this.#files.add(settled);
       return { working: publishing };
@@ -408,7 +422,7 @@ class DuckDBStore implements Store, BacksUp {
         if (work.compact) {
           for (const { stream } of [...this.#state.streams.values()])
             await this.#compact(stream, stream.rollups);
-          await this.#lock.run(() => this.#writer.execute('checkpoint'));
+          await this.#lock.run(() => checkpoint(this.#writer, this.#path));
         }
         return { dropped };
       }),
@@ -441,6 +455,10 @@ class DuckDBStore implements Store, BacksUp {
     );
   }
 
+  whenFailed(listener: (error: TallybookError) => void): void {
+    whenFailed(this.#instance, listener);
+  }
+
   async backup(directory: string): Promise<void> {
     this.#checkOpen();
     await this.#intake.settled();
@@ -459,6 +477,7 @@ class DuckDBStore implements Store, BacksUp {
       this.#coveringLookups,
       this.#compacting,
       this.#keeping,
+      this.#checkpointing,
     ]);
     await this.#tending.run(async () => undefined);
     await this.#intake.settled().catch(() => undefined); // it is in the journal, for the next start
@@ -473,8 +492,8 @@ class DuckDBStore implements Store, BacksUp {
       await this.#threads.close();
       // A long log is folded in now, rather than replayed at the next start. A short one, as an import leaves it, is
       // not worth the 2 s that this takes after 5 million records.
-      const log = await stat(`${this.#path}.wal`).catch(() => undefined);
-      if (log && log.size > logBytesLeft) await this.#writer.execute('checkpoint').catch(() => undefined);
+      if ((await logBytes(this.#path)) > logBytesLeft)
+        await checkpoint(this.#writer, this.#path).catch(() => undefined);
       this.#writer.close();
       this.#instance.closeSync();
     });
@@ -500,29 +519,54 @@ class DuckDBStore implements Store, BacksUp {
   }
 
   /** Tables, columns and rollups that are not there yet; what is new is filled in the same commit. */
-  async #createTables(stream: Stream, existing: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
+  async #createTables(
+    stream: Stream,
+    existing: ReadonlyMap<string, ReadonlySet<string>>,
+    book: ReadonlyMap<string, string>,
+  ): Promise<void> {
     const entries = entriesOf(stream);
     const columns = existing.get(unquoted(entries));
-    const fields = columns ? storedFields(stream).filter(({ name }) => !columns.has(name)) : [];
-    const rollups = stream.rollups.filter((rollup) => !existing.has(unquoted(rollupOf(stream, rollup))));
-    if (columns && fields.length === 0 && rollups.length === 0) return;
+    const known = this.#state.streams.get(stream.name);
+    const added = storedFields(stream).filter(({ name }) => columns && !columns.has(name));
+    // What a change that was cut off has left: a field maybe with another type, a rollup that was not kept since.
+    const leftFields = storedFields(stream).filter(
+      ({ name }) => known && !known.stream.field(name) && columns?.has(name),
+    );
+    const kept = new Set(
+      stream.rollups
+        .filter((rollup) => !known || sameRollup(known.stream, stream, rollup))
+        .map((rollup) => unquoted(rollupOf(stream, rollup)))
+        .filter((name) => existing.has(name)),
+    );
+    const rollups = stream.rollups.filter((rollup) => !kept.has(unquoted(rollupOf(stream, rollup))));
+    const leftRollups = [...existing.keys()].filter(
+      (name) => name.startsWith(unquoted(`${schemaOf(stream)}.rollup_`)) && !kept.has(name),
+    );
+    if (columns && [added, leftFields, rollups, leftRollups].every(({ length }) => length === 0)) return;
     const connection = this.#writer;
     await connection.transaction(async () => {
       await connection.execute(streamTables(stream));
-      for (const field of fields)
+      for (const field of leftFields) {
+        if (await this.#hasValues(entries, quote(field.name))) continue;
+        await connection.execute(`alter table ${entries} drop column ${quote(field.name)}`);
+        added.push(field);
+      }
+      for (const field of added)
         await connection.execute(`alter table ${entries} add column ${quote(field.name)} ${sqlType(field)}`);
+      for (const name of leftRollups)
+        await connection.execute(`drop table ${name.split('.').map(quote).join('.')}`);
       for (const rollup of rollups) {
         await connection.execute(rollupTable(stream, rollup));
         await connection.execute(appendRollup(stream, rollup, entries, '', 'false'));
-        const dropped = this.#state.streams.get(stream.name)?.droppedBefore;
+        const dropped = book.get(droppedBeforeKey(stream));
         if (dropped !== undefined)
-          await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, String(dropped));
+          await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, dropped);
       }
     });
   }
 
   async #stateOf(stream: Stream, book: ReadonlyMap<string, string>): Promise<StreamState> {
-    const before = book.get(`dropped_before ${stream.name}`);
+    const before = book.get(droppedBeforeKey(stream));
     const known = this.#state.streams.get(stream.name);
     if (known) {
       known.stream = stream;
@@ -537,6 +581,12 @@ class DuckDBStore implements Store, BacksUp {
       return from === undefined ? [] : [[rollup.name, BigInt(from)] as const];
     });
     return { droppedBefore: this.#state.books(stream).droppedBefore, rollupsCompleteFrom: new Map(complete) };
+  }
+
+  async #hasValues(table: string, column: string): Promise<boolean> {
+    return (
+      (await this.#writer.askOnce(`select 1 from ${table} where ${column} is not null limit 1`)).length > 0
+    );
   }
 
   async #readBooks(stream: Stream, droppedBefore: Micros | undefined, lastSeq: bigint): Promise<void> {
@@ -762,6 +812,11 @@ async function columnsOfTables(connection: Connection): Promise<Map<string, Set<
 /** Names of streams and rollups hold no quotes. */
 function unquoted(name: string): string {
   return name.replaceAll('"', '');
+}
+
+function sameRollup(before: Stream, now: Stream, { name }: Rollup): boolean {
+  const declared = ({ declaration }: Stream) => JSON.stringify(declaration.rollups?.[name]);
+  return declared(before) === declared(now);
 }
 
 async function* readHashes(

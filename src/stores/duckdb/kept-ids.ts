@@ -6,7 +6,8 @@
  * claims to cover what it does not hold. So it names the last seq that was committed when it was taken, and the mark that
  * the ledger was given with it: beside a ledger that was put back to another state, it counts for nothing.
  */
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { newSegment, type Segment, type SeqRange } from './id-filter.ts';
 
@@ -34,15 +35,19 @@ interface Head {
 }
 
 const lengthBytes = 4;
+const roomFactor = 4;
 /** No head is longer, however many ranges are uncovered. */
 const headBytesMost = 1024 * 1024;
 
-/** Writes a file anew. Segments may get further hashes meanwhile, which does no harm. */
+/** Writes a file anew; not where that could take the room that records need. Segments may get further hashes meanwhile, which does no harm. */
 export async function writeKeptIds(
   path: string,
   mark: string,
   { segments, upTo, uncovered }: KeptIds,
 ): Promise<void> {
+  const bytes = segments.reduce((sum, { words }) => sum + words.byteLength, 0);
+  const { bavail, bsize } = await statfs(dirname(path));
+  if (bavail * bsize < roomFactor * bytes) throw new Error('there is too little room on the disk');
   const handle = await open(path, 'w', 0o600);
   try {
     const head: Head = {
@@ -55,9 +60,9 @@ export async function writeKeptIds(
     await writeHead(handle, head);
     for (const { words, from, to, hashes, capacity } of segments) {
       // A copy, so that its sum is that of what is written.
-      const bytes = Buffer.from(words.slice().buffer);
-      await writeHead(handle, { from: String(from), to: String(to), hashes, capacity, crc: crc32(bytes) });
-      await handle.writeFile(bytes);
+      const copy = Buffer.from(words.slice().buffer);
+      await writeHead(handle, { from: String(from), to: String(to), hashes, capacity, crc: crc32(copy) });
+      await handle.writeFile(copy);
     }
     await handle.sync();
   } catch (error) {

@@ -41,7 +41,7 @@ export async function dropRecords(
       const [[last] = []] = await connection.askOnce(`select max(_seq)::varchar from ${entries}`);
       if (typeof last === 'string') await setBook(connection, lastSeqKey(stream), last);
       await connection.execute(`delete from ${entries} where ${old}`);
-      await setBook(connection, `dropped_before ${stream.name}`, String(before));
+      await setBook(connection, droppedBeforeKey(stream), String(before));
       // Days of which records went have more rows now, and no entries that would tell.
       for (const rollup of stream.rollups)
         await connection.askOnce('delete from book where key = $1::varchar', [compactedKey(stream, rollup)]);
@@ -50,6 +50,9 @@ export async function dropRecords(
     (commit) => gate.commit(commit),
   );
 }
+
+/** In the book: up to when records were dropped, in microseconds. */
+export const droppedBeforeKey = ({ name }: Stream): string => `dropped_before ${name}`;
 
 /** In the book: the last seq before records were dropped. */
 export const lastSeqKey = ({ name }: Stream): string => `last_seq ${name}`;
