@@ -18,6 +18,8 @@ export const limits = {
   text_characters: 65_536,
   /** Length of a json field. */
   json_characters: 1_048_576,
+  /** Matching the text of a declaration, such as a default, with the pattern of its field. */
+  pattern_milliseconds: 100,
   /** Values in a text field's `one_of`. */
   one_of_values: 1_000,
   /** Length of the value quoted in a reject. */
@@ -59,6 +61,7 @@ export const limits = {
   question_dimensions: 20,
   question_conditions: 50,
   question_condition_values: 10_000,
+  like_characters: 1_000,
   page_rows_default: 100,
   page_rows: 1_000,
   /** Of a space over time: the intervals, and the passages that are read for them. */
@@ -101,8 +104,9 @@ export const limits = {
   /** Between two attempts at most; and the age at which a notification that cannot be posted is given up. */
   webhook_delay_seconds: 3_600,
   webhook_give_up_seconds: 259_200,
-  /** A JSON body of any other request: a question, a declaration, a choice of rejects. */
+  /** A JSON body of any other request: a question, a declaration, a choice of rejects; and how deep it may be. */
   control_body_bytes: 16_777_216,
+  control_body_levels: 100,
   /** Headers of a request, its address included. */
   header_bytes: 32_768,
   /** A request's headers must have come after this long, and so must a body that is read into memory. */

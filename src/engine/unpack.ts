@@ -48,20 +48,36 @@ export function unpacker(compression: Exclude<Compression, 'none'>): Transform {
   return compression === 'gzip' ? createGunzip({ chunkSize: 65_536 }) : zstdUnpacker();
 }
 
-/** Node 20 has no zstd of its own. */
+/**
+ * Node 20 has no zstd of its own. What is pushed into this one is unpacked at once, all of it, and four bytes can stand
+ * for 128 KB: so it is pushed in small slices, each checked before the next.
+ */
 function zstdUnpacker(): Transform {
   const unpacking = new Decompress();
+  let packed = 0;
+  let unpacked = 0;
   const stream = new Transform({
     transform(chunk: Buffer, _, done) {
-      attempt(() => unpacking.push(chunk), done);
+      attempt(() => {
+        for (let at = 0; at < chunk.length; at += zstdSliceBytes) {
+          const slice = chunk.subarray(at, at + zstdSliceBytes);
+          packed += slice.length;
+          unpacking.push(slice);
+          checkRatio(packed, unpacked);
+        }
+      }, done);
     },
     flush(done) {
       attempt(() => unpacking.push(new Uint8Array(0), true), done);
     },
   });
-  unpacking.ondata = (data) => stream.push(data);
+  unpacking.ondata = (data) => {
+    unpacked += data.length;
+    stream.push(data);
+  };
   return stream;
 }
+const zstdSliceBytes = 512;
 
 function attempt(work: () => void, done: (error?: Error) => void): void {
   try {

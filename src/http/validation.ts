@@ -7,7 +7,7 @@
 import { Ajv, type ValidateFunction } from 'ajv';
 import type { FastifyInstance } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
-import { parseStrictJson } from '../engine/exact-json.ts';
+import { jsonLevels, parseStrictJson, quoteLongNumbers } from '../engine/exact-json.ts';
 import { limits } from '../engine/limits.ts';
 
 export function validateRequests(app: FastifyInstance): void {
@@ -47,9 +47,6 @@ declare module 'fastify' {
 
 const jsonTypes = /^application\/([\w.+-]+\+)?json/;
 
-/** A number of more digits than a double keeps, outside of strings. */
-const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g;
-
 /**
  * Reads the JSON bodies of requests that bring no records: questions, declarations, choices. A number that is
  * written with more than 15 characters arrives as a string of just those: so no digit of it is lost, and
@@ -67,21 +64,34 @@ export function readJsonBodies(app: FastifyInstance): void {
         done(null, undefined);
         return;
       }
-      if (!parseStrictJson(text)) {
-        done(new TallybookError('unreadable_body', `the body is no valid JSON${reason(text)}`));
-        return;
+      try {
+        done(null, controlBody(text));
+      } catch (error) {
+        done(error as Error);
       }
-      const safe = text.replace(stringOrNumber, (token) =>
-        token.length > 15 && !token.startsWith('"') ? `"${token}"` : token,
-      );
-      done(null, JSON.parse(safe, withoutPrototypes));
     },
   );
 }
 
-/** A key that would reach into JavaScript's own objects is left out, as if it had not been sent. */
-function withoutPrototypes(this: unknown, key: string, value: unknown): unknown {
-  return key === '__proto__' ? undefined : value;
+/** Throws `unreadable_body`, or `bad_request` for what is JSON and cannot be meant. */
+function controlBody(text: string): unknown {
+  // Looked at first: what reads or checks it goes down as deep as it does.
+  const levels = jsonLevels(text);
+  if (levels > limits.control_body_levels)
+    throw new TallybookError(
+      'bad_request',
+      `the body has ${levels} levels of lists and objects; at most ${limits.control_body_levels} are read`,
+    );
+  if (!parseStrictJson(text))
+    throw new TallybookError('unreadable_body', `the body is no valid JSON${reason(text)}`);
+  return JSON.parse(quoteLongNumbers(text, 15), refusePrototypes);
+}
+
+/** A key that would reach into JavaScript's own objects is the name of nothing that can be asked for or declared. */
+function refusePrototypes(key: string, value: unknown): unknown {
+  if (key === '__proto__')
+    throw new TallybookError('bad_request', 'the body holds the name __proto__, which nothing can have here');
+  return value;
 }
 
 function reason(text: string): string {

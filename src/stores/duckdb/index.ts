@@ -42,6 +42,7 @@ import { type JournaledBatch, LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
 import { entriesOf, literal, quote, rollupOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
+import { checkPatterns } from './patterns.ts';
 import { publishJournaled, publishTexts } from './publish.ts';
 import { publishFile } from './publish-file.ts';
 import { ReadGate } from './read-gate.ts';
@@ -454,6 +455,9 @@ class DuckDBStore implements Store, BacksUp {
   async #createTables(stream: Stream, existing: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
     const entries = entriesOf(stream);
     const columns = existing.get(unquoted(entries));
+    const known = this.#state.streams.get(stream.name)?.stream;
+    // Not of a ledger that is opened.
+    if (!columns || known) await checkPatterns(this.#writer, stream, known);
     const fields = columns ? storedFields(stream).filter(({ name }) => !columns.has(name)) : [];
     const rollups = stream.rollups.filter((rollup) => !existing.has(unquoted(rollupOf(stream, rollup))));
     if (columns && fields.length === 0 && rollups.length === 0) return;

@@ -5,8 +5,8 @@
  * else. `format` is told to people and not checked, as the standard has it.
  */
 import { createRequire } from 'node:module';
-import { createContext, Script } from 'node:vm';
 import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import { endsInTime } from '../../engine/ends-in-time.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { jsonLevels } from '../../engine/exact-json.ts';
 import { limits } from '../../engine/limits.ts';
@@ -67,7 +67,7 @@ export class DataSchema {
         while (found.length < data.length) found.push(this.#violation(data[found.length]!));
       };
       // One that uses up all of the time by itself is refused; one that only came last has another turn.
-      if (!endsInTime(work) && found.length === first)
+      if (!endsInTime(work, limits.schema_check_milliseconds) && found.length === first)
         found.push({
           field: 'data',
           message: `${uncheckable}: it takes longer than ${limits.schema_check_milliseconds} ms`,
@@ -89,23 +89,6 @@ export class DataSchema {
 }
 
 const uncheckable = 'data cannot be held against the schema';
-
-const sandbox = createContext({ work: undefined as unknown });
-const runWork = new Script('work()');
-
-/** Runs work that may never end; false when it was cut off. */
-function endsInTime(work: () => void): boolean {
-  sandbox.work = work;
-  try {
-    runWork.runInContext(sandbox, { timeout: limits.schema_check_milliseconds });
-    return true;
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return false;
-    throw error;
-  } finally {
-    sandbox.work = undefined;
-  }
-}
 
 function violationOf({ instancePath, keyword, params, message }: ErrorObject): Violation {
   const parts = instancePath.split('/').slice(1).map(unescapePointer);
