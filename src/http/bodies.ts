@@ -55,6 +55,24 @@ export function readBody(
   }
 }
 
+/** The same for a body that must fit into memory. */
+export function readIntoMemory(
+  request: FastifyRequest,
+  payload: Readable,
+  options: { spoolPath: () => string; most: number },
+  done: (error: Error | null, bytes?: Buffer) => void,
+): void {
+  readBody(request, payload, { ...options, toFile: false }, (error, body) => {
+    if (error) done(error);
+    else if (body!.kind === 'memory') done(null, body!.bytes);
+    else {
+      const { path, compression } = body as Body & { kind: 'file' };
+      const detail = `this server cannot unpack ${compression} here; send it plain, or as gzip`;
+      rm(path, { force: true }).then(() => done(new TallybookError('unsupported_format', detail)), done);
+    }
+  });
+}
+
 /** A plain body whose length is known and fits into memory. */
 function readWhole(
   payload: Readable,

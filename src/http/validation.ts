@@ -4,11 +4,13 @@
  * or left out. What a schema does not know is refused, not ignored: a filter that is misspelt would give
  * a wrong figure.
  */
+import { isUtf8 } from 'node:buffer';
 import { Ajv, type ValidateFunction } from 'ajv';
 import type { FastifyInstance } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import { jsonLevels, parseStrictJson, quoteLongNumbers } from '../engine/exact-json.ts';
 import { limits } from '../engine/limits.ts';
+import { readIntoMemory } from './bodies.ts';
 
 export function validateRequests(app: FastifyInstance): void {
   const shared = { allErrors: false, strict: false, removeAdditional: false, useDefaults: false } as const;
@@ -52,25 +54,28 @@ const jsonTypes = /^application\/([\w.+-]+\+)?json/;
  * written with more than 15 characters arrives as a string of just those: so no digit of it is lost, and
  * every place that takes a long number takes it as text too.
  */
-export function readJsonBodies(app: FastifyInstance): void {
+export function readJsonBodies(app: FastifyInstance, spoolPath: () => string): void {
   app.decorateRequest('bodyText', '');
-  app.removeContentTypeParser('application/json');
-  app.addContentTypeParser(
-    jsonTypes,
-    { parseAs: 'string', bodyLimit: limits.control_body_bytes },
-    (request, text: string, done) => {
-      request.bodyText = text;
-      if (text.trim() === '') {
-        done(null, undefined);
-        return;
-      }
+  // Fastify's own would wait for a body for ever.
+  app.removeAllContentTypeParsers();
+  const most = limits.control_body_bytes;
+  app.addContentTypeParser(jsonTypes, (request, payload, done) => {
+    readIntoMemory(request, payload, { spoolPath, most }, (error, bytes) => {
+      if (error) return done(error);
       try {
-        done(null, controlBody(text));
+        request.bodyText = textOf(bytes!);
+        done(null, request.bodyText.trim() === '' ? undefined : controlBody(request.bodyText));
       } catch (error) {
         done(error as Error);
       }
-    },
-  );
+    });
+  });
+}
+
+function textOf(bytes: Buffer): string {
+  if (!isUtf8(bytes))
+    throw new TallybookError('unreadable_body', 'the body is no valid JSON: it is no UTF-8');
+  return bytes.toString();
 }
 
 /** Throws `unreadable_body`, or `bad_request` for what is JSON and cannot be meant. */

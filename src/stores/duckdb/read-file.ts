@@ -45,8 +45,10 @@ export async function fileSource(
     };
   }
   if (format === 'parquet') {
-    const columns = await connection.askOnce(
-      `select column_name, column_type from (describe select * from read_parquet(${literal(path)}))`,
+    const columns = await readingParquet(() =>
+      connection.askOnce(
+        `select column_name, column_type from (describe select * from read_parquet(${literal(path)}))`,
+      ),
     );
     const types = new Map(columns.map(([name, type]) => [String(name), String(type)]));
     const positions = checkHeader(stream, [...types.keys()], 'the Parquet file');
@@ -70,6 +72,24 @@ export async function fileSource(
     rejectsTable,
     headerLines: 1,
   };
+}
+
+/** Runs what reads a Parquet file; what DuckDB says of a damaged one is told to its sender, without our paths. */
+export async function readingParquet<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const [, why] =
+      /^(?:Invalid Input|Invalid|IO|Conversion|Serialization|Not implemented|Out of Range) Error: (.*)/.exec(
+        (error as Error).message,
+      ) ?? [];
+    if (error instanceof TallybookError || why === undefined) throw error;
+    throw new TallybookError(
+      'unreadable_body',
+      `the Parquet file is truncated or damaged (${why.replace(/\s*'?\/\S+/g, '')}); write it again`,
+      { cause: error },
+    );
+  }
 }
 
 function parquetText(name: string, type: string): string {
