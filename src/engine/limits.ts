@@ -82,6 +82,8 @@ export const limits = {
   schema_characters: 65_536,
   schema_levels: 30,
   schema_check_milliseconds: 100,
+  /** What the checks of events that come together may take, beside 0.1 ms for each: nothing else is done meanwhile. */
+  schema_checks_milliseconds: 1_000,
   /** Events that a dry run looks at, or from which a schema is inferred. */
   dry_run_events: 1_000,
   /** Events of a session that are put in order. */

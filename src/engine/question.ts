@@ -178,8 +178,7 @@ function bad(detail: string): TallybookError {
 
 /** Checks a question against its stream. Throws `bad_question` with what was expected. */
 export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
-  const tz = asked.tz ?? 'UTC';
-  if (!isTimeZone(tz)) throw bad(`tz is ${tz}; expected a time zone such as Europe/Madrid or UTC`);
+  const tz = checkZone(asked.tz);
   const every = asked.every ?? 'all';
   if (every !== 'all' && !stream.time)
     throw bad(`every=${every}: the stream ${stream.name} declares no "time"`);
@@ -227,12 +226,17 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
   return { ...question, share };
 }
 
+function checkZone(tz = 'UTC'): string {
+  if (!isTimeZone(tz)) throw bad(`tz is ${tz}; expected a time zone such as Europe/Madrid or UTC`);
+  return tz;
+}
+
 /** The part of a question that selects entries. */
 export function checkSelection(
   stream: Stream,
   asked: Pick<AskedQuestion, 'where' | 'from' | 'to' | 'known_at' | 'tz'>,
 ): Selection {
-  const tz = asked.tz ?? 'UTC';
+  const tz = checkZone(asked.tz);
   if ((asked.from !== undefined || asked.to !== undefined) && !stream.time) {
     throw bad(`from and to: the stream ${stream.name} declares no "time"`);
   }

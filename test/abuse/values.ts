@@ -38,7 +38,7 @@ const words: Record<string, readonly string[]> = {
   type_of_usage: ['data', 'voice'], view: ['explore', 'rejects'], file: ['page-a1.js'],
   pattern: ['[a-z]+', '(a+)+$', 'a{1000}', '\\p{L}', '^a$', '('],
   url: ['https://example.com/hook', 'http://127.0.0.1/', 'ftp://x'],
-  currency: ['EUR', 'USD', 'XXX'], territory: ['ES', 'NO'], carrier: ['att', 'sprint'], status: ['new', 'active'],
+  currency: ['EUR', 'USD', 'ZZZ'], territory: ['ES', 'NO'], carrier: ['att', 'sprint'], status: ['new', 'active'],
   page_size: ['1', '10', '1000', '1001', '0'], limit: ['10', '10.00', '0', '1'], wait: ['0', '1', '301'], number: ['10', '100', '0', '101'],
   share: ['{"of":"sum(amount)","percent":10}'], weights: ['{"by":"customer","of":{"a":"0.5"}}'],
 };

@@ -6,11 +6,12 @@
  * and reason, and they become rejects like all others. TSV has no quotes: a quote is a plain character in it.
  */
 import { isUtf8 } from 'node:buffer';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { FileFormat } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
+import { checkRatio } from '../../engine/unpack.ts';
 import type { RawKind } from './casts.ts';
 import type { Connection } from './connection.ts';
 import { literal, quote } from './names.ts';
@@ -50,6 +51,7 @@ export async function fileSource(
         `select column_name, column_type from (describe select * from read_parquet(${literal(path)}))`,
       ),
     );
+    await readingParquet(() => checkSize(connection, path));
     const types = new Map(columns.map(([name, type]) => [String(name), String(type)]));
     const positions = checkHeader(stream, [...types.keys()], 'the Parquet file');
     return {
@@ -72,6 +74,15 @@ export async function fileSource(
     rejectsTable,
     headerLines: 1,
   };
+}
+
+/** Values that are all the same take next to nothing in a Parquet file: it tells how many there are. */
+async function checkSize(connection: Connection, path: string): Promise<void> {
+  const [row] = await connection.askOnce(
+    `select coalesce(sum(num_values), 0)::varchar, coalesce(sum(total_uncompressed_size), 0)::varchar from parquet_metadata(${literal(path)})`,
+  );
+  const [values, bytes] = row!.map(Number) as [number, number];
+  checkRatio((await stat(path)).size, Math.max(values, bytes));
 }
 
 /** Runs what reads a Parquet file; what DuckDB says of a damaged one is told to its sender, without our paths. */
