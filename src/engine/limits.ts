@@ -107,7 +107,7 @@ export const limits = {
   webhook_delay_seconds: 3_600,
   webhook_give_up_seconds: 259_200,
   /** A JSON body of any other request: a question, a declaration, a choice of rejects; and how deep it may be. */
-  control_body_bytes: 8_388_608,
+  control_body_bytes: 16_777_216,
   control_body_levels: 100,
   /** Headers of a request, its address included. */
   header_bytes: 32_768,
