@@ -31,6 +31,8 @@ export const limits = {
   /** What a body or file may unpack to, as a multiple of its packed size (checked beyond `bomb_free_bytes`). */
   unpack_ratio: 1_000,
   bomb_free_bytes: 67_108_864,
+  /** The window of a zstd: as much as the zstd command takes unless it is told to take more. */
+  zstd_window_bytes: 134_217_728,
   /** A body up to this size is published from memory, beside others; a larger one by way of a file. */
   memory_body_bytes: 8_388_608,
   /** A body that brings its key with it: it is read before anybody knows from whom it comes. */

@@ -5,11 +5,13 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 import { Decompress } from 'fzstd';
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Compression } from './store.ts';
+import { ZstdFrames } from './zstd-frames.ts';
 
 /** Unpacks a file into another. Throws `unreadable_body` or `too_large`; what was written by then must be removed. */
 export async function unpackFile(
@@ -54,18 +56,26 @@ export function unpacker(compression: Exclude<Compression, 'none'>): Transform {
  */
 function zstdUnpacker(): Transform {
   const unpacking = new Decompress();
+  const frames = new ZstdFrames();
   let packed = 0;
   let unpacked = 0;
+  const unpack = async (chunk: Buffer): Promise<void> => {
+    let since = performance.now();
+    for (let at = 0; at < chunk.length; at += zstdSliceBytes) {
+      const slice = chunk.subarray(at, at + zstdSliceBytes);
+      frames.take(slice, unpacked);
+      packed += slice.length;
+      unpacking.push(slice);
+      checkRatio(packed, unpacked);
+      // Others are served meanwhile.
+      if (performance.now() - since < zstdTurnMilliseconds) continue;
+      await setImmediate();
+      since = performance.now();
+    }
+  };
   const stream = new Transform({
     transform(chunk: Buffer, _, done) {
-      attempt(() => {
-        for (let at = 0; at < chunk.length; at += zstdSliceBytes) {
-          const slice = chunk.subarray(at, at + zstdSliceBytes);
-          packed += slice.length;
-          unpacking.push(slice);
-          checkRatio(packed, unpacked);
-        }
-      }, done);
+      unpack(chunk).then(() => done(), done);
     },
     flush(done) {
       attempt(() => unpacking.push(new Uint8Array(0), true), done);
@@ -78,6 +88,7 @@ function zstdUnpacker(): Transform {
   return stream;
 }
 const zstdSliceBytes = 512;
+const zstdTurnMilliseconds = 20;
 
 function attempt(work: () => void, done: (error?: Error) => void): void {
   try {

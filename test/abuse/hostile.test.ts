@@ -2,7 +2,7 @@
  * What was made to take for ever, to be read as something else, or to reach what is inside: each is answered, with what
  * to change. What takes for ever fails here by the time that a test has.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { limits } from '../../src/engine/limits.ts';
@@ -149,4 +149,31 @@ test('a zstd bomb is refused before it is unpacked', async () => {
   ).toBe(413);
   expect((await send('POST', '/v1/streams/sales/records', lines([sale('a')]), ndjson)).status).toBe(200);
   expect(await tallybook.rejects.count({})).toBe(0);
+});
+
+test('a zstd that asks for a huge window, or moves a large one with each byte, is refused at once', async () => {
+  const directory = makeDirectory();
+  const [path, into] = [join(directory, 'a.zst'), join(directory, 'a')];
+  const unpacked = (bytes: Buffer) => {
+    writeFileSync(path, bytes);
+    return unpackFile(path, into, 'zstd').then(() => readFileSync(into));
+  };
+  const frame = (window: number, blocks: number[][]) =>
+    Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, window, ...blocks.flat()]);
+  const once = [(1 << 3) | 2, 0, 0, 0x41];
+  const last = [(1 << 3) | 3, 0, 0, 0x41];
+  const largest = 17 << 3; // 2 ** (10 + 17)
+  expect(String(await unpacked(frame(0, [once, once, last])))).toBe('AAA');
+  expect(String(await unpacked(frame(largest, [once, last])))).toBe('AA');
+  const skipped = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+  const two = Buffer.concat([frame(0, [last]), skipped, frame(largest, [last])]);
+  expect(String(await unpacked(two))).toBe('AA');
+  const refused = { code: 'too_large', message: expect.stringContaining('window') };
+  await expect(unpacked(frame(largest + 1, [last]))).rejects.toMatchObject(refused);
+  await expect(unpacked(frame(0xa0, [last]))).rejects.toMatchObject(refused);
+  await expect(unpacked(Buffer.concat([two, frame(0xa0, [last])]))).rejects.toMatchObject(refused);
+  await expect(unpacked(frame(largest, [...Array<number[]>(50_000).fill(once), last]))).rejects.toMatchObject(
+    refused,
+  );
+  await expect(unpacked(frame(0, [once]))).rejects.toMatchObject({ code: 'unreadable_body' });
 });

@@ -8,10 +8,7 @@ import type { Stream } from '../../engine/stream.ts';
 import type { Connection } from './connection.ts';
 import { literal } from './names.ts';
 
-/**
- * Tries the patterns that were not there before. Throws
- * `bad_declaration`.
- */
+/** Tries the patterns that were not there before. Throws `bad_declaration`. */
 export async function checkPatterns(
   connection: Connection,
   stream: Stream,
