@@ -46,6 +46,22 @@ function fewestEscapes(string: string): string {
   );
 }
 
+/** Puts numbers of more than so many characters in quotes. The text must be valid JSON. */
+export function quoteLongNumbers(text: string, characters: number): string {
+  const scan = /"|-?[0-9][0-9.eE+-]*/g;
+  let out = '';
+  let from = 0;
+  for (let match = scan.exec(text); match; match = scan.exec(text)) {
+    const [token] = match;
+    if (token === '"') scan.lastIndex = stringEnd(text, match.index);
+    else if (token.length > characters) {
+      out += `${text.slice(from, match.index)}"${token}"`;
+      from = scan.lastIndex;
+    }
+  }
+  return out + text.slice(from);
+}
+
 /** How deep arrays and objects lie in each other: 0 for a string or a number. The text must be valid JSON. */
 export function jsonLevels(text: string): number {
   let depth = 0;

@@ -17,6 +17,7 @@ import {
   timestampGrammar,
 } from './calendar.ts';
 import { compareNumbers, numberGrammar, plainNumber } from './decimal.ts';
+import { endsInTime } from './ends-in-time.ts';
 import { jsonLevels, minifyJson, parseStrictJson } from './exact-json.ts';
 import { limits } from './limits.ts';
 
@@ -194,8 +195,16 @@ function checkText(field: Exclude<Field, { type: 'json' }>, text: string): Check
 /** A whole number in its plain form, too short to be out of range. */
 const shortInteger = /^(?:0|-?[1-9][0-9]{0,17})$/;
 
+/**
+ * Whether a text matches a pattern as a whole. JavaScript's expressions can backtrack for ever, where RE2, by which
+ * stores match records, cannot: one that does not end in time matches nothing.
+ */
 export function matchesWhole(pattern: string, text: string): boolean {
-  return new RegExp(`^(?:${pattern})$`, 'u').test(text);
+  let matches = false;
+  endsInTime(() => {
+    matches = new RegExp(`^(?:${pattern})$`, 'u').test(text);
+  }, limits.pattern_milliseconds);
+  return matches;
 }
 
 /** A code as it is kept: without hyphens, the letters A to Z in upper case. */

@@ -18,6 +18,8 @@ export const limits = {
   text_characters: 65_536,
   /** Length of a json field. */
   json_characters: 1_048_576,
+  /** Matching the text of a declaration, such as a default, with the pattern of its field. */
+  pattern_milliseconds: 100,
   /** Values in a text field's `one_of`. */
   one_of_values: 1_000,
   /** Length of the value quoted in a reject. */
@@ -29,6 +31,8 @@ export const limits = {
   /** What a body or file may unpack to, as a multiple of its packed size (checked beyond `bomb_free_bytes`). */
   unpack_ratio: 1_000,
   bomb_free_bytes: 67_108_864,
+  /** The window of a zstd: as much as the zstd command takes unless it is told to take more. */
+  zstd_window_bytes: 134_217_728,
   /** A body up to this size is published from memory, beside others; a larger one by way of a file. */
   memory_body_bytes: 8_388_608,
   /** A body that brings its key with it: it is read before anybody knows from whom it comes. */
@@ -59,6 +63,7 @@ export const limits = {
   question_dimensions: 20,
   question_conditions: 50,
   question_condition_values: 10_000,
+  like_characters: 1_000,
   page_rows_default: 100,
   page_rows: 1_000,
   /** Of a space over time: the intervals, and the passages that are read for them. */
@@ -79,6 +84,8 @@ export const limits = {
   schema_characters: 65_536,
   schema_levels: 30,
   schema_check_milliseconds: 100,
+  /** What the checks of events that come together may take, beside 0.1 ms for each: nothing else is done meanwhile. */
+  schema_checks_milliseconds: 1_000,
   /** Events that a dry run looks at, or from which a schema is inferred. */
   dry_run_events: 1_000,
   /** Events of a session that are put in order. */
@@ -101,8 +108,9 @@ export const limits = {
   /** Between two attempts at most; and the age at which a notification that cannot be posted is given up. */
   webhook_delay_seconds: 3_600,
   webhook_give_up_seconds: 259_200,
-  /** A JSON body of any other request: a question, a declaration, a choice of rejects. */
+  /** A JSON body of any other request: a question, a declaration, a choice of rejects; and how deep it may be. */
   control_body_bytes: 16_777_216,
+  control_body_levels: 100,
   /** Headers of a request, its address included. */
   header_bytes: 32_768,
   /** A request's headers must have come after this long, and so must a body that is read into memory. */

@@ -63,7 +63,12 @@ export const QuestionSchema = Type.Object(
     to: Type.Optional(Type.String({ description: 'exclusive' })),
     where: Type.Optional(Type.Record(Type.String(), Comparison)),
     having: Type.Optional(Type.Record(Type.String(), Comparison)),
-    order: Type.Optional(Type.Array(Type.String(), { description: 'columns, -column for descending' })),
+    order: Type.Optional(
+      Type.Array(Type.String(), {
+        maxItems: 2 * (limits.question_dimensions + limits.question_measures),
+        description: 'columns, -column for descending',
+      }),
+    ),
     after: Type.Optional(
       Type.Array(Scalar, {
         maxItems: limits.question_dimensions + limits.question_measures,
@@ -173,8 +178,7 @@ function bad(detail: string): TallybookError {
 
 /** Checks a question against its stream. Throws `bad_question` with what was expected. */
 export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
-  const tz = asked.tz ?? 'UTC';
-  if (!isTimeZone(tz)) throw bad(`tz is ${tz}; expected a time zone such as Europe/Madrid or UTC`);
+  const tz = checkZone(asked.tz);
   const every = asked.every ?? 'all';
   if (every !== 'all' && !stream.time)
     throw bad(`every=${every}: the stream ${stream.name} declares no "time"`);
@@ -222,12 +226,17 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
   return { ...question, share };
 }
 
+function checkZone(tz = 'UTC'): string {
+  if (!isTimeZone(tz)) throw bad(`tz is ${tz}; expected a time zone such as Europe/Madrid or UTC`);
+  return tz;
+}
+
 /** The part of a question that selects entries. */
 export function checkSelection(
   stream: Stream,
   asked: Pick<AskedQuestion, 'where' | 'from' | 'to' | 'known_at' | 'tz'>,
 ): Selection {
-  const tz = asked.tz ?? 'UTC';
+  const tz = checkZone(asked.tz);
   if ((asked.from !== undefined || asked.to !== undefined) && !stream.time) {
     throw bad(`from and to: the stream ${stream.name} declares no "time"`);
   }
@@ -252,10 +261,14 @@ export function checkSelection(
   };
 }
 
+/** No instant is longer; what looks behind itself takes too long on a long text. */
+const instantCharacters = 100;
+
 /** An instant of a question: a timestamp (with no offset: UTC), or a date (midnight in the time zone). */
 export function checkInstant(name: string, text: string, tz: string): Micros {
   // A plus sign of an offset arrives as a space when a client forgets to encode it: 2026-10-05T00:00:00 02:00
-  const mended = text.replace(/(?<=T.*:\d\d(\.\d+)?) (?=\d\d:?\d\d$)/, '+');
+  const mended =
+    text.length > instantCharacters ? text : text.replace(/(?<=T.*:\d\d(\.\d+)?) (?=\d\d:?\d\d$)/, '+');
   const instant = parseTimestamp(mended);
   if (instant !== undefined) return instant;
   const days = parseDate(text);
@@ -307,7 +320,11 @@ function checkWeighted(stream: Stream, text: string, of: string, weights: Weight
 
 /** The largest of several sums of a row: of a measure split by a dimension, without a row for each of its values. */
 function checkGreatest(stream: Stream, text: string, inside: string): Measure {
-  const parts = splitOutside(inside).map((part) => checkMeasure(stream, part));
+  const texts = splitOutside(inside);
+  if (texts.length > limits.question_measures)
+    throw bad(`greatest has ${texts.length} parts; expected at most ${limits.question_measures}`);
+  if (texts.some((part) => part.startsWith('greatest('))) throw bad(`${text}: expected sums, no greatest`);
+  const parts = texts.map((part) => checkMeasure(stream, part));
   const decimals = ({ field }: Measure) => (field?.type === 'decimal' ? field.scale : 0);
   const alike = (part: Measure) => part.name === 'sum' && decimals(part) === decimals(parts[0]!);
   if (parts.length === 0 || !parts.every(alike))
@@ -400,6 +417,8 @@ function checkCondition(dimension: Dimension, operator: string, values: unknown[
   if (values.includes(null)) throw bad(`${text}: null cannot stand in a list`);
   if (operator === 'like' && field.type !== 'text' && path.length === 0)
     throw bad(`${text}: like needs a text field`);
+  if (operator === 'like' && values.some((value) => String(value).length > limits.like_characters))
+    throw bad(`${text}: like takes at most ${limits.like_characters} characters`);
   if (field.type === 'boolean' && !['eq', 'ne', 'in'].includes(operator))
     throw bad(`${text}: booleans have no order`);
   const asField: Field =
@@ -439,9 +458,53 @@ function checkHaving(measures: Measure[], asked: Record<string, unknown>): Havin
 
 // --- the same as query parameters -------------------------------------------------------------------------
 
-const wherePattern =
-  /^([a-z][^\s=!<>]*)\s*(>=|<=|!=|=|>|<|\s+in\s+|\s+like\s+|\s+is null$|\s+is not null$)\s*(.*)$/s;
-const havingPattern = /^([a-z_]+(?:\(.*\))?(?: if .*?=.*?)?)\s*(>=|<=|!=|=|>|<)\s*(.*)$/;
+/**
+ * A condition is cut into what is compared, the comparison and the value. No expression here looks at a character more
+ * than a few times, whatever is sent: conditions come from everybody who may read.
+ */
+interface CutCondition {
+  name: string;
+  sign: string;
+  value: string;
+}
+
+const nameThenRest = /^([a-z][^\s=!<>]*)(.*)$/s;
+const signThenValue = /^(>=|<=|!=|=|>|<)(.*)$/s;
+const wordThenValue = /^(?:(in|like)\s(.*)|(is null|is not null))$/s;
+
+function cutWhere(text: string): CutCondition | undefined {
+  const [, name = '', rest = ''] = nameThenRest.exec(text) ?? [];
+  const comparison = rest.trimStart();
+  const [, sign, value = ''] = signThenValue.exec(comparison) ?? [];
+  if (sign !== undefined) return { name, sign, value: value.trimStart() };
+  // A word is one only with a blank before it.
+  const [, word, words = '', isNull] = (comparison !== rest && wordThenValue.exec(comparison)) || [];
+  return word === undefined && isNull === undefined
+    ? undefined
+    : { name, sign: word ?? isNull!, value: words.trimStart() };
+}
+
+/** A measure may hold signs itself: `count if type=data`. */
+function cutHaving(measures: readonly string[]): (text: string) => CutCondition | undefined {
+  const longestFirst = [...measures].sort((a, b) => b.length - a.length);
+  return (text) => {
+    const measure = longestFirst.find((known) => text.startsWith(known) && signOf(text.slice(known.length)));
+    if (measure !== undefined) {
+      const { sign, value } = signOf(text.slice(measure.length))!;
+      return { name: measure, sign, value };
+    }
+    // None that is asked for: what it is called is told in the refusal.
+    const [, name = '', rest = ''] = /^([^=!<>]*)(.*)$/s.exec(text) ?? [];
+    const found = signOf(rest);
+    return found && { name: name.trimEnd(), ...found };
+  };
+}
+
+function signOf(text: string): { sign: string; value: string } | undefined {
+  const [, sign, value = ''] = signThenValue.exec(text.trimStart()) ?? [];
+  return sign === undefined ? undefined : { sign, value: value.trimStart() };
+}
+
 const operatorOfSign: Record<string, string> = {
   '=': 'eq',
   '!=': 'ne',
@@ -492,9 +555,10 @@ export function questionFromParameters(
   }
   const limit = one('limit');
   if (limit !== undefined) asked['limit'] = wholeNumber('limit', limit, limits.answer_rows);
-  const where = conditionsFromParameters(parameters['where'], wherePattern, 'where=type=data');
+  const where = conditionsFromParameters(parameters['where'], cutWhere, 'where=type=data');
   if (where) asked['where'] = where;
-  const having = conditionsFromParameters(parameters['having'], havingPattern, 'having=sum(price)>10');
+  const cut = cutHaving((asked['measures'] as string[] | undefined) ?? ['count']);
+  const having = conditionsFromParameters(parameters['having'], cut, 'having=sum(price)>10');
   if (having) asked['having'] = having;
   return asked as AskedQuestion;
 }
@@ -522,17 +586,18 @@ export function wholeNumber(name: string, text: string, max: number): number {
 
 function conditionsFromParameters(
   given: string | string[] | undefined,
-  pattern: RegExp,
+  cut: (text: string) => CutCondition | undefined,
   example: string,
 ): Record<string, Record<string, unknown>> | undefined {
   if (given === undefined) return undefined;
-  const conditions: Record<string, Record<string, unknown>> = {};
+  // With no prototype: a field may be called `constructor`.
+  const conditions: Record<string, Record<string, unknown>> = Object.create(null);
   for (const text of Array.isArray(given) ? given : [given]) {
     if (text === '') continue;
-    const match = pattern.exec(text);
-    if (!match) throw bad(`"${text}" is no condition; expected one such as ${example}`);
-    const [, name = '', sign = '', value = ''] = match;
-    const operator = operatorOfSign[sign] ?? sign.trim();
+    const found = cut(text);
+    if (!found) throw bad(`"${text}" is no condition; expected one such as ${example}`);
+    const { name, sign, value } = found;
+    const operator = operatorOfSign[sign] ?? sign;
     conditions[name] ??= {};
     const target = conditions[name];
     const [key, parsed] =

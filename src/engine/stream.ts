@@ -216,6 +216,10 @@ function relationFaults(declaration: StreamDeclaration): string[] {
     Object.create(null),
     declaration.fields,
   );
+  for (const [what, given] of Object.entries({ rollup: rollups, form: forms }))
+    for (const name of Object.keys(given))
+      if (!new RegExp(identifierPattern).test(name))
+        faults.push(`${what} "${name}": a name must match ${identifierPattern}`);
   if (names.length === 0) faults.push('"fields" must declare at least one field');
   if (names.length > limits.stream_fields_max) faults.push(`at most ${limits.stream_fields_max} fields`);
   const idField = id === undefined ? undefined : fields[id];

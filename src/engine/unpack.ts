@@ -5,11 +5,13 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
 import { Decompress } from 'fzstd';
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Compression } from './store.ts';
+import { ZstdFrames } from './zstd-frames.ts';
 
 /** Unpacks a file into another. Throws `unreadable_body` or `too_large`; what was written by then must be removed. */
 export async function unpackFile(
@@ -48,20 +50,45 @@ export function unpacker(compression: Exclude<Compression, 'none'>): Transform {
   return compression === 'gzip' ? createGunzip({ chunkSize: 65_536 }) : zstdUnpacker();
 }
 
-/** Node 20 has no zstd of its own. */
+/**
+ * Node 20 has no zstd of its own. What is pushed into this one is unpacked at once, all of it, and four bytes can stand
+ * for 128 KB: so it is pushed in small slices, each checked before the next.
+ */
 function zstdUnpacker(): Transform {
   const unpacking = new Decompress();
+  const frames = new ZstdFrames();
+  let packed = 0;
+  let unpacked = 0;
+  const unpack = async (chunk: Buffer): Promise<void> => {
+    let since = performance.now();
+    for (let at = 0; at < chunk.length; at += zstdSliceBytes) {
+      const slice = chunk.subarray(at, at + zstdSliceBytes);
+      frames.take(slice, unpacked);
+      packed += slice.length;
+      unpacking.push(slice);
+      checkRatio(packed, unpacked);
+      // Others are served meanwhile.
+      if (performance.now() - since < zstdTurnMilliseconds) continue;
+      await setImmediate();
+      since = performance.now();
+    }
+  };
   const stream = new Transform({
     transform(chunk: Buffer, _, done) {
-      attempt(() => unpacking.push(chunk), done);
+      unpack(chunk).then(() => done(), done);
     },
     flush(done) {
       attempt(() => unpacking.push(new Uint8Array(0), true), done);
     },
   });
-  unpacking.ondata = (data) => stream.push(data);
+  unpacking.ondata = (data) => {
+    unpacked += data.length;
+    stream.push(data);
+  };
   return stream;
 }
+const zstdSliceBytes = 512;
+const zstdTurnMilliseconds = 20;
 
 function attempt(work: () => void, done: (error?: Error) => void): void {
   try {

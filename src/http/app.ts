@@ -103,7 +103,7 @@ export async function buildApp({
   app.decorate('writeParquet', writeParquet);
   if (tracer) traceRequests(app, tracer);
   validateRequests(app);
-  readJsonBodies(app);
+  readJsonBodies(app, () => tallybook.spoolPath());
   handleProblems(app, log);
   await describeRoutes(app, version, systems);
   authenticate(app, { sources: tallybook.sources, required: auth, refuseWhenClosing });

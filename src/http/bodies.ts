@@ -26,6 +26,12 @@ export interface BodyOptions {
   toFile: boolean;
   /** Bytes that are taken, unpacked; limits.body_bytes when not given. */
   most?: number;
+  /** Bytes up to which it stays in memory; limits.memory_body_bytes when not given. */
+  memory?: number;
+}
+
+function memoryOf({ memory = limits.memory_body_bytes }: BodyOptions): number {
+  return memory;
 }
 
 /** Bytes of bodies that are being read into memory, over all requests. */
@@ -42,7 +48,7 @@ export function readBody(
     const compression = compressionOfHeader(request.headers['content-encoding']);
     const most = options.most ?? limits.body_bytes;
     if (length > most) throw tooLarge(`${length} bytes`, most);
-    if (compression === 'none' && !options.toFile && length >= 0 && length <= limits.memory_body_bytes) {
+    if (compression === 'none' && !options.toFile && length >= 0 && length <= memoryOf(options)) {
       readWhole(payload, length, done);
       return;
     }
@@ -53,6 +59,24 @@ export function readBody(
   } catch (error) {
     done(error as Error);
   }
+}
+
+/** The same for a body that must fit into memory. */
+export function readIntoMemory(
+  request: FastifyRequest,
+  payload: Readable,
+  options: { spoolPath: () => string; most: number },
+  done: (error: Error | null, bytes?: Buffer) => void,
+): void {
+  readBody(request, payload, { ...options, toFile: false, memory: options.most }, (error, body) => {
+    if (error) done(error);
+    else if (body!.kind === 'memory') done(null, body!.bytes);
+    else {
+      const { path, compression } = body as Body & { kind: 'file' };
+      const detail = `this server cannot unpack ${compression} here; send it plain, or as gzip`;
+      rm(path, { force: true }).then(() => done(new TallybookError('unsupported_format', detail)), done);
+    }
+  });
 }
 
 /** A plain body whose length is known and fits into memory. */
@@ -161,7 +185,7 @@ class BodySink {
     readingBytes += chunk.length;
     this.#size += chunk.length;
     this.#chunks.push(chunk);
-    if (this.#size > limits.memory_body_bytes) await this.#toFile();
+    if (this.#size > memoryOf(this.#options)) await this.#toFile();
   }
 
   async end(): Promise<Body> {

@@ -50,10 +50,17 @@ export function problemOf(error: TallybookError): Problem {
     type: `urn:tallybook:problem:${error.code}`,
     title: error.title,
     status,
-    detail: error.message,
+    detail: bounded(error.message),
     code: error.code,
   };
 }
+
+/** A detail quotes what was found, which may be as long as a body: it loses its middle then. */
+function bounded(detail: string): string {
+  if (detail.length <= 2 * keptCharacters) return detail;
+  return `${detail.slice(0, keptCharacters)} … ${detail.slice(-keptCharacters)}`;
+}
+const keptCharacters = 3_000;
 
 export function sendProblem(reply: FastifyReply, error: TallybookError, extra: object = {}): FastifyReply {
   const problem = problemOf(error);

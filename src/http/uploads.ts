@@ -18,6 +18,8 @@ import { bodyError, unpacker } from './unpack.ts';
 export interface SentFile {
   payload: Readable;
   name: string | undefined;
+  /** Whether it is a part of a form, which may break off in ways of its own. */
+  inForm: boolean;
 }
 
 /** Lets the routes of this scope take files, as the raw body or as multipart. */
@@ -32,13 +34,27 @@ export function takeFiles(app: FastifyInstance): void {
 /** The file of a request. Throws `unreadable_body` where there is none. */
 export async function sentFile(request: FastifyRequest): Promise<SentFile> {
   if (request.isMultipart()) {
-    const file = await request.file();
-    if (!file) throw new TallybookError('unreadable_body', 'the form holds no file');
-    return { payload: file.file, name: file.filename || undefined };
+    // Before the file there may be anything, or nothing for ever.
+    const watched = slowBodies.watch(true, (error) => request.raw.destroy(error));
+    try {
+      const file = await request.file();
+      if (!file) throw new TallybookError('unreadable_body', 'the form holds no file');
+      return { payload: file.file, name: file.filename || undefined, inForm: true };
+    } catch (error) {
+      throw formError(error);
+    } finally {
+      watched.done();
+    }
   }
   const payload = request.body as Readable | undefined;
   if (!payload) throw new TallybookError('unreadable_body', 'there is no body; expected a file');
-  return { payload, name: nameOf(request.headers['content-disposition']) };
+  return { payload, name: nameOf(request.headers['content-disposition']), inForm: false };
+}
+
+/** What the reader of forms says of one that is broken has no code; everything else has. */
+function formError(error: unknown): unknown {
+  if (!(error instanceof Error) || 'code' in error) return error;
+  return new TallybookError('unreadable_body', `the form cannot be read: ${error.message}`, { cause: error });
 }
 
 function nameOf(disposition: string | undefined): string | undefined {
@@ -57,7 +73,7 @@ function nameOf(disposition: string | undefined): string | undefined {
 }
 
 /** Writes an upload to a file. Throws `unreadable_body` or `too_large`; then there is no file. */
-export async function receiveUpload({ payload, name }: SentFile, path: string): Promise<Upload> {
+export async function receiveUpload({ payload, name, inForm }: SentFile, path: string): Promise<Upload> {
   const handle = await open(path, 'wx', 0o600);
   const watched = slowBodies.watch(false, (error) => payload.destroy(error));
   let check: GzipCheck | undefined;
@@ -80,7 +96,7 @@ export async function receiveUpload({ payload, name }: SentFile, path: string): 
   } catch (error) {
     await handle.close().catch(() => undefined);
     await rm(path, { force: true });
-    throw bodyError(error);
+    throw bodyError(inForm ? formError(error) : error);
   } finally {
     watched.done();
     check?.stop();

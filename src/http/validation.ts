@@ -4,11 +4,13 @@
  * or left out. What a schema does not know is refused, not ignored: a filter that is misspelt would give
  * a wrong figure.
  */
+import { isUtf8 } from 'node:buffer';
 import { Ajv, type ValidateFunction } from 'ajv';
 import type { FastifyInstance } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
-import { parseStrictJson } from '../engine/exact-json.ts';
+import { jsonLevels, parseStrictJson, quoteLongNumbers } from '../engine/exact-json.ts';
 import { limits } from '../engine/limits.ts';
+import { readIntoMemory } from './bodies.ts';
 
 export function validateRequests(app: FastifyInstance): void {
   const shared = { allErrors: false, strict: false, removeAdditional: false, useDefaults: false } as const;
@@ -47,41 +49,54 @@ declare module 'fastify' {
 
 const jsonTypes = /^application\/([\w.+-]+\+)?json/;
 
-/** A number of more digits than a double keeps, outside of strings. */
-const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g;
-
 /**
  * Reads the JSON bodies of requests that bring no records: questions, declarations, choices. A number that is
  * written with more than 15 characters arrives as a string of just those: so no digit of it is lost, and
  * every place that takes a long number takes it as text too.
  */
-export function readJsonBodies(app: FastifyInstance): void {
+export function readJsonBodies(app: FastifyInstance, spoolPath: () => string): void {
   app.decorateRequest('bodyText', '');
-  app.removeContentTypeParser('application/json');
-  app.addContentTypeParser(
-    jsonTypes,
-    { parseAs: 'string', bodyLimit: limits.control_body_bytes },
-    (request, text: string, done) => {
-      request.bodyText = text;
-      if (text.trim() === '') {
-        done(null, undefined);
-        return;
+  // Fastify's own would wait for a body for ever.
+  app.removeAllContentTypeParsers();
+  const most = limits.control_body_bytes;
+  app.addContentTypeParser(jsonTypes, (request, payload, done) => {
+    readIntoMemory(request, payload, { spoolPath, most }, (error, bytes) => {
+      if (error) return done(error);
+      try {
+        request.bodyText = textOf(bytes!);
+        done(null, request.bodyText.trim() === '' ? undefined : controlBody(request.bodyText));
+      } catch (error) {
+        done(error as Error);
       }
-      if (!parseStrictJson(text)) {
-        done(new TallybookError('unreadable_body', `the body is no valid JSON${reason(text)}`));
-        return;
-      }
-      const safe = text.replace(stringOrNumber, (token) =>
-        token.length > 15 && !token.startsWith('"') ? `"${token}"` : token,
-      );
-      done(null, JSON.parse(safe, withoutPrototypes));
-    },
-  );
+    });
+  });
 }
 
-/** A key that would reach into JavaScript's own objects is left out, as if it had not been sent. */
-function withoutPrototypes(this: unknown, key: string, value: unknown): unknown {
-  return key === '__proto__' ? undefined : value;
+function textOf(bytes: Buffer): string {
+  if (!isUtf8(bytes))
+    throw new TallybookError('unreadable_body', 'the body is no valid JSON: it is no UTF-8');
+  return bytes.toString();
+}
+
+/** Throws `unreadable_body`, or `bad_request` for what is JSON and cannot be meant. */
+function controlBody(text: string): unknown {
+  // Looked at first: what reads or checks it goes down as deep as it does.
+  const levels = jsonLevels(text);
+  if (levels > limits.control_body_levels)
+    throw new TallybookError(
+      'bad_request',
+      `the body has ${levels} levels of lists and objects; at most ${limits.control_body_levels} are read`,
+    );
+  if (!parseStrictJson(text))
+    throw new TallybookError('unreadable_body', `the body is no valid JSON${reason(text)}`);
+  return JSON.parse(quoteLongNumbers(text, 15), refusePrototypes);
+}
+
+/** A key that would reach into JavaScript's own objects is the name of nothing that can be asked for or declared. */
+function refusePrototypes(key: string, value: unknown): unknown {
+  if (key === '__proto__')
+    throw new TallybookError('bad_request', 'the body holds the name __proto__, which nothing can have here');
+  return value;
 }
 
 function reason(text: string): string {

@@ -67,6 +67,7 @@ const cases: Case[] = [
   ['a field that is none', 'GET', `${query}?by=color`, undefined, {}, 400, 'bad_question', 'has no field color; its fields are'],
   ['a time that is none', 'GET', `${query}?from=yesterday`, undefined, {}, 400, 'bad_question', 'from is yesterday'],
   ['a zone that is none', 'GET', `${query}?every=day&tz=Mars/Olympus`, undefined, {}, 400, 'bad_question', 'expected a time zone'],
+  ['a zone that is none, of a list', 'GET', `${records}?from=2026-10-05&tz=Mars/Olympus`, undefined, {}, 400, 'bad_question', 'expected a time zone'],
   ['a condition that is none', 'GET', `${query}?where=amount`, undefined, {}, 400, 'bad_question', 'is no condition'],
   ['a format that is none', 'GET', `${query}?format=xml`, undefined, {}, 406, 'unsupported_format', 'expected one of json, ndjson, csv'],
   ['a type that is none', 'GET', query, undefined, { accept: 'application/xml' }, 406, 'unsupported_format', 'application/json'],

@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { expect, onTestFinished } from 'vitest';
@@ -48,6 +49,8 @@ export interface OpenApp {
   store: Store;
   /** What was logged as an error. */
   errors: { fields: object; message: string }[];
+  /** Every line of the log. */
+  logged: string[];
   directory: string;
   /** Sends a request without a key; fails the test on a 500. */
   send(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>;
@@ -120,10 +123,15 @@ export async function openApp(kind: StoreKind, options: OpenOptions = {}): Promi
   const opened = await openStore(kind, directory);
   const store = options.wrapStore ? options.wrapStore(opened) : opened;
   const errors: OpenApp['errors'] = [];
+  const logged: string[] = [];
+  const line = (fields: object, message: string): void => void logged.push(inspect({ ...fields, message }));
   const log: Log = {
-    info() {},
-    warn() {},
-    error: (fields, message) => void errors.push({ fields, message }),
+    info: line,
+    warn: line,
+    error(fields, message) {
+      line(fields, message);
+      errors.push({ fields, message });
+    },
   };
   const { auth = false, systems = [] } = options;
   const tallybook = await Tallybook.open({
@@ -152,6 +160,7 @@ export async function openApp(kind: StoreKind, options: OpenOptions = {}): Promi
     tallybook,
     store,
     errors,
+    logged,
     directory,
     async send(method, url, body, headers = {}) {
       const request = { method, url, headers } as InjectOptions;

@@ -223,6 +223,16 @@ test('the table names every route that is registered', async () => {
   );
 });
 
+function addressOf(path: string): string {
+  return path
+    .replace(':stream', 'sales')
+    .replace(':id', '1')
+    .replace(':subscription_id', '1')
+    .replace(':name', 'none')
+    .replace(':number', '1')
+    .replace(':key', 'k');
+}
+
 test('every route with every scope: no key 401, the wrong scope 403, the right one gets through', async () => {
   const { app, tallybook } = await openApp('memory', { auth: true, systems, console: true });
   const keys: Record<string, string> = {};
@@ -240,13 +250,7 @@ test('every route with every scope: no key 401, the wrong scope 403, the right o
   const expected: string[] = [];
   for (const [method, path, scope] of routes) {
     if (method === 'OPTIONS') continue;
-    const url = path
-      .replace(':stream', 'sales')
-      .replace(':id', '1')
-      .replace(':subscription_id', '1')
-      .replace(':name', 'none')
-      .replace(':number', '1')
-      .replace(':key', 'k');
+    const url = addressOf(path);
     for (const given of ['none', 'unknown', 'ingest', 'read', 'admin']) {
       const authorization = given === 'none' ? undefined : `Bearer ${keys[given] ?? 'tb_unknown'}`;
       const response = await app.inject({
@@ -267,6 +271,62 @@ test('every route with every scope: no key 401, the wrong scope 403, the right o
     }
   }
   expect(found).toEqual(expected);
+}, 60_000);
+
+/**
+ * What a key that is bound to one stream reaches beside the addresses of that stream: lists that show it what is of its
+ * stream alone, and what says nothing of records. Of everything else it is refused.
+ */
+const openToBound = new Set([
+  'GET /metrics',
+  'GET /v1/streams',
+  'GET /v1/imports',
+  'GET /v1/imports/:id',
+  'GET /v1/imports/:id/events',
+  'DELETE /v1/imports/:id',
+  'GET /v1/rejects',
+  'GET /v1/rejects/:id',
+  'POST /v1/rejects/replay',
+  'DELETE /v1/rejects/:id',
+  'DELETE /v1/rejects',
+  'GET /v1/alerts',
+  'GET /v1/alerts/:name',
+  'GET /v1/notifications',
+  'GET /v1/notifications/events',
+]);
+
+test('every route with a key that is bound to another stream: refused, but for what shows nothing of others', async () => {
+  const { app, tallybook } = await openApp('memory', { auth: true, systems, console: true });
+  const made = {
+    scopes: ['ingest', 'read'] as Scope[],
+    streams: ['clicks'],
+    origins: undefined,
+    rateLimit: undefined,
+  };
+  const { key } = await tallybook.sources.create(
+    'bound',
+    made as Parameters<typeof tallybook.sources.create>[1],
+  );
+  const through: string[] = [];
+  for (const [method, path, scope] of routes) {
+    if (scope === 'public' || scope === 'admin') continue;
+    const url = addressOf(path) + (`${method} ${path}` === 'POST /v1/imports' ? '?stream=sales' : '');
+    const headers = { authorization: `Bearer ${key}` };
+    const response = await app.inject({ method: method as 'GET', url, headers, payloadAsStream: true });
+    response.stream().destroy();
+    if (response.statusCode !== 403) through.push(`${method} ${path}`);
+  }
+  expect(through.sort()).toEqual([...openToBound].sort());
+}, 60_000);
+
+test('a HEAD needs the key that its GET needs', async () => {
+  const { app } = await openApp('memory', { auth: true, systems, console: true });
+  for (const [method, path, scope] of routes) {
+    if (method !== 'GET' || scope === 'public') continue;
+    const { statusCode } = await app.inject({ method: 'HEAD', url: addressOf(path) });
+    // Events have no HEAD.
+    expect.soft([401, 404], path).toContain(statusCode);
+  }
 }, 60_000);
 
 test('the OpenAPI page names every route but its own, and answers fit the schemas that it shows', async () => {

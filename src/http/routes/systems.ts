@@ -3,12 +3,11 @@ import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
-import { TallybookError } from '../../engine/errors.ts';
 import { jsonOf } from '../../engine/exact-json.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import type { Route, RouteAnswer, RouteRequest, System } from '../../systems/system.ts';
-import { type Body, readBody } from '../bodies.ts';
+import { readIntoMemory } from '../bodies.ts';
 import { idempotencyKeyOf } from '../deliveries.ts';
 import { tellOrigin } from '../formats.ts';
 import { linkNext, pageOf, pageParameters } from '../paging.ts';
@@ -75,15 +74,7 @@ function takeBytes(app: FastifyInstance, tallybook: Tallybook): void {
   app.addContentTypeParser('*', (request, payload, done) => {
     const keyed = request.routeOptions.config.keyIn && request.headers.authorization === undefined;
     const most = keyed ? limits.keyed_body_bytes : limits.memory_body_bytes;
-    readBody(request, payload, { spoolPath, toFile: false, most }, (error, body) => {
-      if (error) done(error);
-      else if (body!.kind === 'memory') done(null, body!.bytes);
-      else {
-        const { path, compression } = body as Body & { kind: 'file' };
-        const detail = `this server cannot unpack ${compression} here; send it plain, or as gzip`;
-        rm(path, { force: true }).then(() => done(new TallybookError('unsupported_format', detail)), done);
-      }
-    });
+    readIntoMemory(request, payload, { spoolPath, most }, done);
   });
 }
 

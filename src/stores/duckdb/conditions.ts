@@ -33,8 +33,22 @@ const signs: Partial<Record<Operator, string>> = {
   gte: '>=',
   lt: '<',
   lte: '<=',
-  like: 'like',
 };
+
+/**
+ * DuckDB's `like` begins anew behind each % that text follows: with two of them the time grows as the square of the
+ * length, with four it does not end. RE2 takes time in proportion to the length, whatever the pattern.
+ */
+function backtracks(pattern: string): boolean {
+  return /%[^%]+%+[^%]/s.test(pattern);
+}
+
+function expressionOf(like: string): string {
+  return like
+    .replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+    .replaceAll('_', '.')
+    .replace(/%+/g, '.*');
+}
 
 export function comparison(
   value: string,
@@ -56,6 +70,10 @@ export function comparison(
       return texts.length > valuesOneByOne
         ? `${value} in (select cast(unnest(json_transform(${parameters.add(JSON.stringify(texts), 'varchar')}, '["VARCHAR"]')) as ${type}))`
         : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
+    case 'like':
+      return backtracks(texts[0]!)
+        ? `regexp_full_match(${value}, ${parameters.add(expressionOf(texts[0]!), 'varchar')}, 's')`
+        : `${value} like ${parameters.add(texts[0]!, type)}`;
     default:
       return `${value} ${signs[operator]} ${parameters.add(texts[0]!, type)}`;
   }

@@ -45,6 +45,7 @@ import { type JournaledBatch, LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
 import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
+import { checkPatterns } from './patterns.ts';
 import { publishJournaled, publishTexts } from './publish.ts';
 import { publishFile } from './publish-file.ts';
 import { ReadGate } from './read-gate.ts';
@@ -527,6 +528,8 @@ class DuckDBStore implements Store, BacksUp, MayFail {
     const entries = entriesOf(stream);
     const columns = existing.get(unquoted(entries));
     const known = this.#state.streams.get(stream.name);
+    // Not of a ledger that is opened.
+    if (!columns || known) await checkPatterns(this.#writer, stream, known?.stream);
     const added = storedFields(stream).filter(({ name }) => columns && !columns.has(name));
     // What a change that was cut off has left: a field maybe with another type, a rollup that was not kept since.
     const leftFields = storedFields(stream).filter(

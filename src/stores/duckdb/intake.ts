@@ -197,6 +197,8 @@ export class Intake {
     const { stream, form = stream, mode, content } = delivery;
     const { filter, droppedBefore } = this.#context.state.books(stream);
     if (filter.uncovered.length > 0) return undefined;
+    // A pattern of a user's can take for ever here; RE2, by which it is matched in a batch, cannot.
+    if (form.fields.some((field) => field.type === 'text' && field.pattern !== undefined)) return undefined;
     const bounds = boundsOf(stream, this.#context.state.now(), droppedBefore);
     const staged = readTexts(content, mode).map((row) => stageRecord(form, row, bounds));
     const pending = [this.#open, this.#folding].flatMap((run) => run?.ids.get(stream.name) ?? []);

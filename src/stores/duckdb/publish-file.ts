@@ -48,7 +48,7 @@ import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import { withoutLongLines } from './long-lines.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
 import { book, countsOf, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
-import { type FileSource, fileSource } from './read-file.ts';
+import { type FileSource, fileSource, readingParquet } from './read-file.ts';
 import type { ReadGate } from './read-gate.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import {
@@ -211,18 +211,23 @@ class FileWork {
     const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
     const bounds = `${horizon}::bigint as horizon, ${latest}::bigint as latest`;
     let select = source.select;
+    const reading = file.format === 'parquet' ? readingParquet : <T>(work: () => Promise<T>) => work();
     const given = needsFallback(this.#stream) && !this.#newIds;
     if (given) {
       // Rows are numbered by the rowid of a table: `row_number() over ()` takes one thread and 6 s for 5 million.
-      await this.#connection.execute(`create table ${this.#raw} as ${select}`);
+      await reading(() => this.#connection.execute(`create table ${this.#raw} as ${select}`));
       await this.#noteUnreadable(source, this.#raw);
       select = `select *, ${literal(file.idPrefix)} || ':' || (${this.#place('r.rowid')} + 1) as fallback, r.rowid as n, ${bounds} from ${this.#raw} r`;
     } else {
       select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
     }
-    await this.#connection.execute(
-      stageFileSql(this.#form, this.#tables.stage, { kind: source.kind, select }, this.#isChecked),
+    const staging = stageFileSql(
+      this.#form,
+      this.#tables.stage,
+      { kind: source.kind, select },
+      this.#isChecked,
     );
+    await reading(() => this.#connection.execute(staging));
     if (!given) await this.#noteUnreadable(source, this.#tables.stage);
     await this.#readAgainExactly();
     await this.#holdAgainst();

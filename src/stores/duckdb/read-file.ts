@@ -6,11 +6,12 @@
  * and reason, and they become rejects like all others. TSV has no quotes: a quote is a plain character in it.
  */
 import { isUtf8 } from 'node:buffer';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { FileFormat } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
+import { checkRatio } from '../../engine/unpack.ts';
 import type { RawKind } from './casts.ts';
 import type { Connection } from './connection.ts';
 import { literal, quote } from './names.ts';
@@ -45,9 +46,12 @@ export async function fileSource(
     };
   }
   if (format === 'parquet') {
-    const columns = await connection.askOnce(
-      `select column_name, column_type from (describe select * from read_parquet(${literal(path)}))`,
+    const columns = await readingParquet(() =>
+      connection.askOnce(
+        `select column_name, column_type from (describe select * from read_parquet(${literal(path)}))`,
+      ),
     );
+    await readingParquet(() => checkSize(connection, path));
     const types = new Map(columns.map(([name, type]) => [String(name), String(type)]));
     const positions = checkHeader(stream, [...types.keys()], 'the Parquet file');
     return {
@@ -70,6 +74,33 @@ export async function fileSource(
     rejectsTable,
     headerLines: 1,
   };
+}
+
+/** Values that are all the same take next to nothing in a Parquet file: it tells how many there are. */
+async function checkSize(connection: Connection, path: string): Promise<void> {
+  const [row] = await connection.askOnce(
+    `select coalesce(sum(num_values), 0)::varchar, coalesce(sum(total_uncompressed_size), 0)::varchar from parquet_metadata(${literal(path)})`,
+  );
+  const [values, bytes] = row!.map(Number) as [number, number];
+  checkRatio((await stat(path)).size, Math.max(values, bytes));
+}
+
+/** Runs what reads a Parquet file; what DuckDB says of a damaged one is told to its sender, without our paths. */
+export async function readingParquet<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const [, why] =
+      /^(?:Invalid Input|Invalid|IO|Conversion|Serialization|Not implemented|Out of Range) Error: (.*)/.exec(
+        (error as Error).message,
+      ) ?? [];
+    if (error instanceof TallybookError || why === undefined) throw error;
+    throw new TallybookError(
+      'unreadable_body',
+      `the Parquet file is truncated or damaged (${why.replace(/\s*'?\/\S+/g, '')}); write it again`,
+      { cause: error },
+    );
+  }
 }
 
 function parquetText(name: string, type: string): string {

@@ -205,6 +205,22 @@ export async function verifyStream(
   return checks.checks;
 }
 
+/** What is in a directory, which is made if it is not there, for its owner alone: a backup holds the secrets of webhooks. */
+async function filesOfNew(directory: string): Promise<string[]> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    return await readdir(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOSPC') throw error;
+    throw new TallybookError(
+      'directory_unusable',
+      `${directory.replaceAll('\0', '\\0')} cannot be made or read (${code}); name a new directory for the backup`,
+      { cause: error },
+    );
+  }
+}
+
 /** Copies the database into an empty directory, as of one moment, while it is used. */
 export async function backUp(
   connection: Connection,
@@ -212,9 +228,8 @@ export async function backUp(
   directory: string,
   gate: ReadGate,
 ): Promise<void> {
-  // It holds the secrets of webhooks.
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  if ((await readdir(directory)).length > 0) {
+  const found = await filesOfNew(directory);
+  if (found.length > 0) {
     throw new TallybookError(
       'directory_unusable',
       `${directory} is not empty; name a new directory for the backup`,

@@ -31,6 +31,8 @@ export const liveRoute: Route = {
   async answer({ tallybook, query, lastEventId }) {
     const asked = selectionOf(query);
     seqOfCursor(lastEventId);
+    // A filter that cannot be meant is refused as a whole, before anything is told.
+    await tallybook.records(eventsStream.name, asked, { size: 1 });
     const from = lastEventId ?? (await lastCursor(tallybook));
     return { events: (events) => follow(tallybook, asked, from, events) };
   },

@@ -310,6 +310,16 @@ test('a pattern that would take for ever refuses the event that it meets, and no
   });
 });
 
+test('many that would take for ever together take a second, and others come through', async () => {
+  const { done } = await openEvents('duckdb');
+  await done('PUT', address, { schema: { properties: { a: { pattern: '^(a+)+$' } } } });
+  const trap = `${'a'.repeat(60)}!`;
+  const sent = Array.from({ length: 5_000 }, (_, i) => submit(`${i}`, { a: i < 10 ? 'aaa' : trap }));
+  const { accepted, rejected } = await done('POST', '/v1/events', sent);
+  expect([accepted, rejected]).toEqual([10, 4_990]);
+  expect(await done('POST', '/v1/events', [submit('next', { a: 'aa' })])).toMatchObject({ accepted: 1 });
+});
+
 test('types are read from the ledger when it is opened', async () => {
   const { tallybook, done } = await openEvents('duckdb');
   await done('PUT', address, { schema: strict });
