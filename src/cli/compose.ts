@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Tracer } from '@opentelemetry/api';
 import type { FastifyInstance } from 'fastify';
+import type { CopiesLedger } from '../engine/copied-ledger.ts';
 import { TallybookError } from '../engine/errors.ts';
+import type { Ledger } from '../engine/ledger-copy.ts';
 import type { BacksUp, SharesLedger, Store } from '../engine/store.ts';
 import type { Log, Tallybook } from '../engine/tallybook.ts';
 import type { RouteRequest, System } from '../systems/system.ts';
@@ -99,6 +101,56 @@ async function openStore({
 async function posterOf(allowedHosts: readonly string[]) {
   const { webhookPoster } = await import('../http/webhook-post.ts');
   return webhookPoster(allowedHosts);
+}
+
+/** Where a ledger is, for `tallybook copy`: `duckdb:DIR`, or the address of a ClickHouse. */
+export interface Place {
+  address: string;
+  memoryLimit?: string | undefined;
+  threads?: number | undefined;
+  /** Names of the systems with which it is served; all when not given. */
+  systems?: readonly string[] | undefined;
+}
+
+/** The data directory of a place, if it is one. */
+export function directoryOf({ address }: Pick<Place, 'address'>): string | undefined {
+  return address.startsWith('duckdb:') ? address.slice('duckdb:'.length) : undefined;
+}
+
+/**
+ * Opens a place with the streams that it holds, and does nothing else that opening a ledger does.
+ * @param toFill for a copy: it need not be a ledger yet
+ */
+export async function openPlace(place: Place, toFill = false): Promise<Store & CopiesLedger> {
+  const { address, memoryLimit, threads } = place;
+  const directory = directoryOf(place);
+  if (directory === undefined) {
+    const { openClickHouseStore } = await import('../stores/clickhouse/index.ts');
+    return openClickHouseStore({ address, toFill });
+  }
+  if (!toFill && !holdsLedger(directory))
+    throw new TallybookError(
+      'directory_unusable',
+      `${directory} holds no ledger; expected ${ledgerFile(directory)}`,
+    );
+  const { openDuckDBStore } = await import('../stores/duckdb/index.ts');
+  return openDuckDBStore({
+    directory,
+    toFill,
+    ...(memoryLimit === undefined ? {} : { memoryLimit }),
+    ...(threads === undefined ? {} : { threads }),
+  });
+}
+
+/** The streams of an open place. */
+export async function ledgerIn(
+  store: Store & CopiesLedger,
+  { systems }: Pick<Place, 'systems'>,
+): Promise<Ledger> {
+  const { ledgerOf } = await import('../engine/ledger-copy.ts');
+  const { partsOf } = await import('../systems/system.ts');
+  const { shipped, books } = partsOf(await systemsNamed(systems, undefined));
+  return ledgerOf(store, shipped, books);
 }
 
 /** All routes over an open ledger. Without `auth` everybody may do everything. */

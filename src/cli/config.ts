@@ -143,15 +143,14 @@ export function ledgerSettings(data: string = dataDefault): Option[] {
     setting('--threads <number>', 'threads of the database; all cores when not given', {
       parse: wholeNumber(1, 1024),
     }),
-    setting(
-      '--systems <names>',
-      'systems whose streams and addresses are there, or none; all when not given',
-      {
-        parse: (text) => listOf([text])!,
-      },
-    ),
+    systemsSetting(),
   ];
 }
+
+export const systemsSetting = (): Option =>
+  setting('--systems <names>', 'systems whose streams and addresses are there, or none; all when not given', {
+    parse: (text) => listOf([text])!,
+  });
 
 /** For commands that open a ledger wherever it is kept. */
 export function storeSetting(): Option {
@@ -160,6 +159,17 @@ export function storeSetting(): Option {
     'keep the ledger in a ClickHouse, such as clickhouse://user:password@host:8123/database; better given as the variable, where other users do not see it',
     { parse: storeAddress },
   );
+}
+
+/** For commands that name a place of a ledger. */
+export function placeSetting(flags: string, description: string): Option {
+  return setting(flags, description, {
+    parse(text) {
+      if (/^duckdb:./.test(text)) return text;
+      if (text.startsWith('clickhouse')) return storeAddress(text);
+      throw new InvalidArgumentError('expected duckdb:DIR or clickhouse://user:password@host:8123/database.');
+    },
+  });
 }
 
 export interface StoreSettings {

@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { alertsCommands } from './commands/alerts.ts';
+import { copyCommand } from './commands/copy.ts';
 import { demoCommand } from './commands/demo.ts';
 import { explainCommand } from './commands/explain.ts';
 import { exportCommand } from './commands/export.ts';
@@ -77,6 +78,7 @@ Every option can be given as a variable too; --help of a command names them.${ex
     postgresCommands,
     upkeepCommands,
     restoreCommand,
+    copyCommand,
   ]) {
     register(command);
   }

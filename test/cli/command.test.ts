@@ -25,6 +25,7 @@ describe('the command line', () => {
       'compact',
       'backup',
       'restore',
+      'copy',
       'keys',
       'streams',
       'demo',
@@ -53,7 +54,11 @@ describe('the command line', () => {
       expect(written).toMatch(new RegExp(`^  \\$ (.*\\| )?tallybook ${name.replaceAll(' ', ' ')}`, 'm'));
       expect(command.options.map((option) => option.long)).toEqual(
         expect.arrayContaining([
-          ...(name.startsWith('postgres') ? ['--postgres'] : ['--data']),
+          ...(name.startsWith('postgres')
+            ? ['--postgres']
+            : name === 'copy'
+              ? ['--from', '--to']
+              : ['--data']),
           ...(['demo', 'restore'].includes(name) ? [] : ['--json']),
         ]),
       );

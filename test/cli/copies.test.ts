@@ -168,3 +168,42 @@ async function damageRollup(path: string): Promise<void> {
   connection.closeSync();
   instance.closeSync();
 }
+
+describe('copy', () => {
+  test('another store gives the same answers, whatever is asked, and the second time there is nothing to do', async () => {
+    const { directory, data } = await filled(500);
+    await done(['records', 'retract', 'sales', 'r1', '--data', data]);
+    const to = join(directory, 'copied');
+    const places = ['--from', `duckdb:${data}`, '--to', `duckdb:${to}`];
+    const said = await done(['copy', ...places]);
+    expect(said).toMatch(/^sales +same +499 +501 +0 +1 equal$/m);
+    expect(said).toMatch(/^sales +ok +\d+ checks$/m);
+    expect(said).toContain(`duckdb:${to} holds the same as duckdb:${data}.`);
+    const answers = async (of: string) => [
+      await json([...question, '--data', of]),
+      await json(['records', 'get', 'sales', 'r1', '--data', of]),
+    ];
+    expect(await answers(to)).toEqual(await answers(data));
+    expect(await json(['copy', ...places])).toMatchObject({ ok: true, copied: false });
+  });
+
+  test('refuses what is no ledger, a ledger that is served, a place that holds something, and the same place', async () => {
+    const { directory, data } = await filled(5);
+    const copy = (from: string, to: string) =>
+      failure(['copy', '--from', `duckdb:${from}`, '--to', `duckdb:${to}`]);
+    expect(await copy(join(directory, 'nothing'), join(directory, 'new'))).toMatchObject({
+      exit: 1,
+      code: 'directory_unusable',
+      detail: expect.stringContaining('holds no ledger'),
+    });
+    expect(existsSync(join(directory, 'nothing'))).toBe(false);
+    expect(await copy(data, (await filled(5)).data)).toMatchObject({ exit: 1, code: 'copy_refused' });
+    expect(await copy(data, `${data}/.`)).toMatchObject({ exit: 2 });
+    const holder = await DuckDBInstance.create(join(data, 'tallybook.duckdb'));
+    try {
+      expect(await copy(data, join(directory, 'new'))).toMatchObject({ exit: 1, code: 'directory_in_use' });
+    } finally {
+      holder.closeSync();
+    }
+  });
+});

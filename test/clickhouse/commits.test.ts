@@ -1,8 +1,6 @@
 /** Several processes on one ledger, and processes that die at any step of publishing. */
 
 import { writeFileSync } from 'node:fs';
-import { createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { builtInStreams, rejectsStream } from '../../src/engine/built-in-streams.ts';
@@ -15,6 +13,7 @@ import { openClickHouseStore } from '../../src/stores/clickhouse/index.ts';
 import { freshDatabase } from '../clickhouse-store.ts';
 import { delivery, fileContent } from '../contract/harness.ts';
 import { makeDirectory } from '../http/open-app.ts';
+import { breakingWire } from './breaking-wire.ts';
 
 const sales = defineStream('sales', {
   id: 'id',
@@ -134,42 +133,6 @@ test('a rollup that another process has added is kept by those that do not know 
   await send(older, 'insert', [sale(2), sale(3)]);
   await isVerified(newer);
 });
-
-/**
- * A wire that breaks: it lets some requests through, and then none, as when the process that sends them dies.
- * @param answered whether the last request that reaches ClickHouse is answered
- */
-async function breakingWire(address: string, requests: number, answered: boolean) {
-  const url = new URL(address.replace('clickhouse:', 'http:'));
-  let through = 0;
-  const server: Server = createServer((incoming, outgoing) => {
-    through += 1;
-    if (through > requests) return void incoming.socket.destroy();
-    const { method, headers, url: path } = incoming;
-    const forwarded = request({ host: url.hostname, port: url.port, method, headers, path }, (answer) => {
-      if (through >= requests && !answered) {
-        answer.resume().on('end', () => incoming.socket.destroy());
-        return;
-      }
-      outgoing.writeHead(answer.statusCode!, answer.headers);
-      answer.pipe(outgoing);
-    });
-    incoming.pipe(forwarded);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
-  return {
-    address: address.replace(url.host, `127.0.0.1:${port}`),
-    /** Lets so many more through. */
-    allow(more: number) {
-      requests = through + more;
-    },
-    get broken() {
-      return through > requests;
-    },
-  };
-}
 
 for (const answered of [true, false]) {
   test(`a crash at every step of publishing, the last step ${answered ? 'answered' : 'done and not answered'}: every record once`, async () => {

@@ -22,17 +22,25 @@ const oracle: StoreUnderTest = {
   differences: {},
 };
 
-export function randomChapter(under: StoreUnderTest): void {
+/** @param reopenEvery how many steps lie between two times that the store is opened anew; at random when not given */
+export function randomChapter(
+  under: StoreUnderTest,
+  {
+    seeds: count = 2,
+    steps = 30,
+    reopenEvery,
+  }: { seeds?: number; steps?: number; reopenEvery?: number } = {},
+): void {
   const scratch = scratchDirectory();
   const seeds = given
     ? [Number(given)]
-    : Array.from({ length: 2 }, () => Math.floor(Math.random() * 2 ** 32));
+    : Array.from({ length: count }, () => Math.floor(Math.random() * 2 ** 32));
   describe('random work', () => {
     for (const seed of seeds) {
       rule(
         under,
         `never differs from the memory store (TALLYBOOK_TEST_SEED=${seed})`,
-        () => new Comparison(under, seed, scratch).run(30),
+        () => new Comparison(under, seed, scratch, reopenEvery).run(steps),
         120_000,
       );
     }
@@ -58,8 +66,15 @@ class Comparison {
   #remembered: Remembered[] = [];
   #dropped = new Set<string>();
   #at = '';
+  readonly #reopenEvery: number | undefined;
 
-  constructor(under: StoreUnderTest, seed: number, scratch: ReturnType<typeof scratchDirectory>) {
+  constructor(
+    under: StoreUnderTest,
+    seed: number,
+    scratch: ReturnType<typeof scratchDirectory>,
+    reopenEvery: number | undefined,
+  ) {
+    this.#reopenEvery = reopenEvery;
     this.#under = under;
     this.#seed = seed;
     this.#scratch = scratch;
@@ -90,23 +105,25 @@ class Comparison {
     const kind =
       step === 15
         ? 'evolve'
-        : random.pick([
-            'publish',
-            'publish',
-            'publish',
-            'publish',
-            'publish',
-            'publish',
-            'file',
-            'file',
-            'undo',
-            'replay',
-            'replay',
-            'drop',
-            'compact',
-            'reopen',
-            'reopen',
-          ]);
+        : this.#reopenEvery !== undefined && step % this.#reopenEvery === 0
+          ? 'reopen'
+          : random.pick([
+              'publish',
+              'publish',
+              'publish',
+              'publish',
+              'publish',
+              'publish',
+              'file',
+              'file',
+              'undo',
+              'replay',
+              'replay',
+              'drop',
+              'compact',
+              'reopen',
+              'reopen',
+            ]);
     this.#at = `step ${step} (${kind})`;
     switch (kind) {
       case 'publish':

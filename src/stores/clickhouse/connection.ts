@@ -37,7 +37,8 @@ const throwIfCode = '395';
 
 export class Connection {
   readonly #client: ClickHouseClient;
-  readonly #where: string;
+  /** For people. */
+  readonly place: string;
   /** Over which the tables are spread. */
   readonly cluster: Cluster | undefined;
 
@@ -47,7 +48,7 @@ export class Connection {
    */
   constructor(address: string) {
     const { url, database, cluster } = addressOf(address);
-    this.#where = `${url.host}/${database}`;
+    this.place = `${url.host}/${database}`;
     this.cluster = cluster === undefined ? undefined : { name: cluster, database };
     const ofAServer = Object.entries(settings).filter(
       ([name]) => cluster !== undefined || !ofClusters.has(name),
@@ -139,7 +140,7 @@ export class Connection {
       if (error instanceof ClickHouseError) throw error;
       throw new TallybookError(
         'database_unavailable',
-        `ClickHouse at ${this.#where} cannot be reached (${(error as Error).message}); see that it runs and can be reached from here`,
+        `ClickHouse at ${this.place} cannot be reached (${(error as Error).message}); see that it runs and can be reached from here`,
         { cause: error, retryAfter: 5 },
       );
     }

@@ -6,6 +6,12 @@
  */
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { type Micros, nowMicros } from '../../engine/calendar.ts';
+import {
+  type CopiesLedger,
+  type LedgerFiller,
+  type LedgerReader,
+  unfinishedCopy,
+} from '../../engine/copied-ledger.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { Lock } from '../../engine/lock.ts';
 import type { Plan } from '../../engine/plan.ts';
@@ -27,9 +33,10 @@ import type { Sums } from '../../engine/sums.ts';
 import { noCounts, type Receipt, type VerdictCounts } from '../../engine/verdicts.ts';
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
+import { ledgerFiller, ledgerReader } from './copy.ts';
 import { fateOf, listEntries } from './entries.ts';
 import { type CommitLine, LedgerState } from './ledger-state.ts';
-import { entriesTable, rollupTable, storedFields } from './names.ts';
+import { duplicatesTable, entriesTable, rollupTable, storedFields } from './names.ts';
 import { attemptsMax, publishTexts, tooBusy } from './publish.ts';
 import { publishFile } from './publish-file.ts';
 import { addSums, boundsOf, declarationOf } from './rollups.ts';
@@ -43,17 +50,22 @@ export interface ClickHouseStoreOptions {
   address: string;
   /** Microseconds; for tests. */
   clock?: () => Micros;
+  /** To be filled with a copy: one that was not finished is no reason to refuse then. */
+  toFill?: boolean;
 }
 
 /** How often a process that is followed looks for what others have committed. */
 const followMilliseconds = 1_000;
 
-export async function openClickHouseStore(options: ClickHouseStoreOptions): Promise<Store & SharesLedger> {
+export async function openClickHouseStore(
+  options: ClickHouseStoreOptions,
+): Promise<Store & SharesLedger & CopiesLedger> {
   const connection = new Connection(options.address);
   try {
     for (const statement of commitTables(connection.cluster)) await connection.execute(statement);
     const state = new LedgerState(connection, options.clock ?? nowMicros);
     await state.open();
+    if (state.copy && !state.copy.finished && !options.toFill) throw unfinishedCopy(connection.place);
     return new ClickHouseStore(connection, state);
   } catch (error) {
     await connection.close();
@@ -61,8 +73,9 @@ export async function openClickHouseStore(options: ClickHouseStoreOptions): Prom
   }
 }
 
-class ClickHouseStore implements Store, SharesLedger {
+class ClickHouseStore implements Store, SharesLedger, CopiesLedger {
   readonly sharesLedger = true;
+  readonly copiesLedger = true;
   readonly #connection: Connection;
   readonly #state: LedgerState;
   readonly #streams = new Map<string, Stream>();
@@ -178,6 +191,17 @@ class ClickHouseStore implements Store, SharesLedger {
     look();
   }
 
+  /** Of what is committed now, and nothing later. */
+  async reader(): Promise<LedgerReader> {
+    const now = new LedgerState(this.#connection, nowMicros);
+    await now.open();
+    return ledgerReader(this.#connection, now);
+  }
+
+  async filler(): Promise<LedgerFiller> {
+    return ledgerFiller(this.#connection, this.#state, this.#connection.place);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -215,11 +239,13 @@ class ClickHouseStore implements Store, SharesLedger {
 
   async #prepareTables(stream: Stream, tables: ReadonlyMap<string, Set<string>>): Promise<void> {
     const columns = tables.get(entriesTable(stream));
-    const statements = columns
-      ? storedFields(stream)
-          .filter(({ name }) => !columns.has(name))
-          .flatMap((field) => addColumn(stream, field, this.#connection.cluster))
-      : streamTables(stream, this.#connection.cluster);
+    // The last of its tables: a process may have died before it made that.
+    const statements =
+      columns && tables.has(duplicatesTable(stream))
+        ? storedFields(stream)
+            .filter(({ name }) => !columns.has(name))
+            .flatMap((field) => addColumn(stream, field, this.#connection.cluster))
+        : streamTables(stream, this.#connection.cluster);
     const missing = stream.rollups.filter((rollup) => !tables.has(rollupTable(stream, rollup)));
     statements.push(...missing.flatMap((rollup) => rollupTables(stream, rollup, this.#connection.cluster)));
     for (const statement of statements) await this.#connection.execute(statement);

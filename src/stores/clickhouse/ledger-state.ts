@@ -18,6 +18,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
+import type { KeptCopy } from '../../engine/copied-ledger.ts';
 import { Lock } from '../../engine/lock.ts';
 import type { AsOf } from '../../engine/store.ts';
 import type { VerdictCounts } from '../../engine/verdicts.ts';
@@ -25,7 +26,7 @@ import type { Connection } from './connection.ts';
 import { type Cell, commitsTable } from './names.ts';
 import { checkVersion, schemaVersion } from './schema.ts';
 
-export type CommitKind = 'part' | 'seqs' | 'epoch' | 'drop' | 'rollup';
+export type CommitKind = 'part' | 'seqs' | 'epoch' | 'drop' | 'rollup' | 'copy';
 
 /** A line of a commit. */
 export interface CommitLine {
@@ -37,8 +38,11 @@ export interface CommitLine {
   import?: number | null;
   reason?: string | null;
   counts?: VerdictCounts;
-  /** Of seqs the last one that is taken, of drop the time, of rollup its declaration. */
+  /** Of seqs the last one that is taken, of drop the time, of rollup its declaration, of copy how it stands. */
   value?: string;
+  /** Of a part that is copied: its own, where any other gets those of its commit. */
+  batch?: number;
+  recordedAt?: Micros;
 }
 
 export interface Committed extends CommitLine {
@@ -96,7 +100,7 @@ const columns = [
 ] as const;
 
 /** A counter within an epoch has so many bits. */
-const counterBits = 24n;
+export const counterBits = 24n;
 /** With more ranges than this, ClickHouse reads the parts that count from the table itself. */
 const rangesMax = 200;
 
@@ -112,6 +116,8 @@ export class LedgerState {
   #position = 0n;
   #lastInstant: Micros = -1n;
   #lastBatch: { batch: number; recordedAt: Micros } = { batch: 0, recordedAt: 0n };
+  #greatestBatch = 0;
+  #copy: KeptCopy | undefined;
   #epoch: bigint | undefined;
   #counter = 0n;
 
@@ -127,17 +133,18 @@ export class LedgerState {
     const until = `position <= ${position}`;
     const [last, ranges, others] = await Promise.all([
       this.#connection.rows(
-        `select max(batch), max(recorded_at), maxIf(recorded_at, kind = 'part') from ${commitsTable} where ${until}`,
+        `select max(batch), max(recorded_at), argMaxIf(batch, recorded_at, kind = 'part'), maxIf(recorded_at, kind = 'part') from ${commitsTable} where ${until}`,
       ),
       this.#connection.rows(`select min(part), max(part) from (
           select part, part - row_number() over (order by part) as island
           from ${commitsTable} where ${until} and kind in ('part', 'rollup', 'drop') and part > 0)
         group by island order by 1`),
       this.#connection.rows(`select kind, stream, value from ${commitsTable}
-        where ${until} and kind in ('drop', 'rollup', 'epoch') order by position
+        where ${until} and kind in ('drop', 'rollup', 'epoch', 'copy') order by position
         union all select 'seqs', stream, toString(max(toInt64(value))) from ${commitsTable} where ${until} and kind = 'seqs' group by stream`),
     ]);
-    const [batch, instant, recordedAt] = last[0]!;
+    const [greatest, instant, batch, recordedAt] = last[0]!;
+    this.#greatestBatch = Number(greatest);
     this.#position = position;
     this.#lastInstant = BigInt(String(instant));
     this.#lastBatch = { batch: Number(batch), recordedAt: BigInt(String(recordedAt)) };
@@ -178,7 +185,11 @@ export class LedgerState {
     const recordedAt = BigInt(String(cell('recorded_at')));
     this.#position = line.position;
     if (recordedAt > this.#lastInstant) this.#lastInstant = recordedAt;
-    if (line.kind === 'part') this.#lastBatch = { batch: Number(cell('batch')), recordedAt };
+    if (line.kind === 'part') {
+      const batch = Number(cell('batch'));
+      if (recordedAt >= this.#lastBatch.recordedAt) this.#lastBatch = { batch, recordedAt };
+      if (batch > this.#greatestBatch) this.#greatestBatch = batch;
+    }
     if (line.part !== 0n) this.#count(line.part!);
     this.#learn(line);
     for (const lines of this.#watches) lines.push(line);
@@ -188,6 +199,7 @@ export class LedgerState {
     if (kind === 'epoch') checkVersion(Number(value));
     if (kind === 'seqs' && BigInt(value) >= this.books(stream).nextSeq)
       this.books(stream).nextSeq = BigInt(value) + 1n;
+    if (kind === 'copy') this.#copy = JSON.parse(value) as KeptCopy;
     if (kind === 'drop') this.books(stream).droppedBefore = BigInt(value);
     if (kind === 'rollup') {
       const rollup = JSON.parse(value) as KnownRollup;
@@ -237,12 +249,17 @@ export class LedgerState {
     return this.#position;
   }
 
+  /** Of which ledger this is a copy, if it is one. */
+  get copy(): KeptCopy | undefined {
+    return this.#copy;
+  }
+
   get last(): AsOf {
     return { batch: this.#lastBatch.batch, recorded_at: formatTimestamp(this.#lastBatch.recordedAt) };
   }
 
   get nextBatch(): number {
-    return this.#lastBatch.batch + 1;
+    return this.#greatestBatch + 1;
   }
 
   /** The time of a commit: later than that of every commit before, whatever the clock does. */
@@ -324,8 +341,8 @@ function rowOf(line: CommitLine, stamp: Stamp, takenBy: string): Cell[] {
     position: String(stamp.position),
     taken_by: takenBy,
     kind: line.kind,
-    batch: line.kind === 'part' ? stamp.batch : 0,
-    recorded_at: line.kind === 'part' ? String(stamp.recordedAt) : '0',
+    batch: line.kind === 'part' ? (line.batch ?? stamp.batch) : 0,
+    recorded_at: line.kind === 'part' ? String(line.recordedAt ?? stamp.recordedAt) : '0',
     part: String(line.part ?? 0n),
     stream: line.stream ?? '',
     mode: line.mode ?? '',
@@ -391,7 +408,7 @@ export async function asOf(
 ): Promise<AsOf> {
   if (knownAt === undefined) return state.last;
   const [row] = await connection.rows(`select batch, recorded_at from ${commitsTable}
-    where kind = 'part' and recorded_at <= ${knownAt} and position <= ${state.position} order by position desc limit 1`);
+    where kind = 'part' and recorded_at <= ${knownAt} and position <= ${state.position} order by recorded_at desc limit 1`);
   const [batch, recordedAt] = row ?? [0, 0];
   return { batch: Number(batch), recorded_at: formatTimestamp(BigInt(String(recordedAt))) };
 }

@@ -1,12 +1,24 @@
 /** The sums that a rollup keeps: written from entries, and held against them. */
 import { type Every, firstInstant, lastInstant, type Micros } from '../../engine/calendar.ts';
+import type { CopiedSums } from '../../engine/copied-ledger.ts';
+import { fromScaled } from '../../engine/decimal.ts';
 import type { Field } from '../../engine/field-types.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { bucketExpression } from './buckets.ts';
 import type { Connection } from './connection.ts';
 import type { KnownRollup, LedgerState } from './ledger-state.ts';
-import { entriesOf, fieldValue, quote, rollupOf, rollupTable, unitsOf } from './names.ts';
-import { inUnits, keptSum, keptUnits, sumColumn } from './schema.ts';
+import {
+  type Cell,
+  cellOf,
+  entriesOf,
+  fieldValue,
+  quote,
+  rollupOf,
+  rollupTable,
+  scaleOf,
+  unitsOf,
+} from './names.ts';
+import { inUnits, keptSum, keptUnits, sumColumnName } from './schema.ts';
 import { instantOf } from './standing.ts';
 
 export interface Bounds {
@@ -47,15 +59,26 @@ export function partialSums(
     from ${entriesOf(stream)} _e where ${conditions.join(' and ')} group by ${keys.join(', ')}`;
 }
 
-const columnsOf = (rollup: Rollup): string =>
-  [
-    '_bucket',
-    ...rollup.by.map(({ name }) => quote(name)),
-    '_part',
-    '_dropped',
-    ...rollup.sum.map(sumColumn),
-    '_count',
-  ].join(', ');
+export const columnsOf = (rollup: Rollup): string[] => [
+  '_bucket',
+  ...rollup.by.map(({ name }) => name),
+  '_part',
+  '_dropped',
+  ...rollup.sum.map(sumColumnName),
+  '_count',
+];
+
+/** A row of sums of dropped records, in the order of `columnsOf`. */
+export function sumCells(rollup: Rollup, { bucket, by, sums, count }: CopiedSums, part: bigint): Cell[] {
+  return [
+    bucket,
+    ...rollup.by.map((field, i) => cellOf(field, by[i]!)),
+    String(part),
+    1,
+    ...rollup.sum.map((field, i) => fromScaled(sums[i]!, scaleOf(field))),
+    String(count),
+  ];
+}
 
 /** Adds the partial sums of some entries to a rollup. */
 export async function addSums(
@@ -68,7 +91,7 @@ export async function addSums(
 ): Promise<void> {
   await connection.insertSelect(
     rollupTable(stream, rollup),
-    columnsOf(rollup),
+    columnsOf(rollup).map(quote).join(', '),
     partialSums(stream, rollup, bounds, of),
     token,
   );

@@ -81,7 +81,7 @@ const commits: Table = {
     'position UInt64',
     // Who took the position: a token of the attempt.
     'taken_by String',
-    // part, seqs, epoch, drop, rollup
+    // part, seqs, epoch, drop, rollup, copy
     'kind String',
     'batch UInt64',
     // Microseconds since 1970, as all times.
@@ -136,7 +136,8 @@ function duplicates(stream: Stream): Table {
   };
 }
 
-export const sumColumn = (field: Field): string => quote(`_sum_${field.name}`);
+export const sumColumnName = (field: Field): string => `_sum_${field.name}`;
+const sumColumn = (field: Field): string => quote(sumColumnName(field));
 
 function sumType(field: Field): string {
   if (field.type !== 'decimal') return 'Int128';

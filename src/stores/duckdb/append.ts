@@ -200,7 +200,8 @@ export function rollupSums(
 /** Digits (in units of the last decimal) up to which 128-bit sums of many values cannot overflow. */
 const wideLimit = (field: Field): string =>
   `cast('1e${28 - scaleOf(field)}' as decimal(38, ${scaleOf(field)}))`;
-const inUnits = (value: string): string => `cast(replace(cast(${value} as varchar), '.', '') as bignum)`;
+export const inUnits = (value: string): string =>
+  `cast(replace(cast(${value} as varchar), '.', '') as bignum)`;
 
 /** A sum with sign over many entries: one part for narrow fields, two (ordinary and huge values) for wide ones. */
 function sumParts(field: Field, value: string, signed: boolean): string[] {
@@ -277,7 +278,7 @@ export function rollupDifferences(stream: Stream, rollup: Rollup): string {
     ${keys.length > 0 ? `group by ${keys.join(', ')}` : ''} having ${differs})`;
 }
 
-function keptParts(field: Field, sum: string, huge: string): string[] {
+export function keptParts(field: Field, sum: string, huge: string): string[] {
   if (isNarrow(field)) {
     const scale = scaleOf(field);
     const fits =

@@ -166,17 +166,21 @@ export async function fateOf(connection: Connection, stream: Stream, id: string)
       const next = entries[i + 1];
       const before = entries[i - 1];
       if (entry.sign === 1) {
-        // A reversal right before, in the same batch and row, makes a correction; its seq is one less.
+        // A reversal right before, in the same part and row, makes a correction; its seq is one less.
         const corrects =
           before?.sign === -1 &&
-          before.batch === entry.batch &&
+          found[i - 1]![1] === found[i]![1] &&
           BigInt(before.seq) + 1n === BigInt(entry.seq);
         lines.push([
           Number(entry.seq),
           { verdict: corrects ? 'corrected' : 'accepted', ...common(entry), values: entry.values },
         ]);
       } else if (
-        !(next?.sign === 1 && next.batch === entry.batch && BigInt(entry.seq) + 1n === BigInt(next.seq))
+        !(
+          next?.sign === 1 &&
+          found[i + 1]![1] === found[i]![1] &&
+          BigInt(entry.seq) + 1n === BigInt(next.seq)
+        )
       ) {
         lines.push([Number(entry.seq), { verdict: 'retracted', ...common(entry), values: entry.values }]);
       }

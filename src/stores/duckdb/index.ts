@@ -12,6 +12,12 @@ import { dirname, join } from 'node:path';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { type Micros, nowMicros } from '../../engine/calendar.ts';
+import {
+  type CopiesLedger,
+  type LedgerFiller,
+  type LedgerReader,
+  unfinishedCopy,
+} from '../../engine/copied-ledger.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { Lock } from '../../engine/lock.ts';
 import type { Plan } from '../../engine/plan.ts';
@@ -36,6 +42,7 @@ import { appendRollup, isFine } from './append.ts';
 import { ask } from './ask.ts';
 import { checkpoint, isLogLong, logBytes } from './checkpoint.ts';
 import { Connection, whenFailed } from './connection.ts';
+import { keptCopy, ledgerFiller, ledgerReader } from './copy.ts';
 import { fateOf, listEntries } from './entries.ts';
 import { IdFilter, type SeqRange } from './id-filter.ts';
 import { Intake, type IntakeContext } from './intake.ts';
@@ -77,6 +84,8 @@ export interface DuckDBStoreOptions {
   foldAfterMilliseconds?: number;
   /** By how many ids a stream's filter grows at least before it is kept on disk again; for tests. */
   keepIdsAfter?: number;
+  /** To be filled with a copy: one that was not finished is no reason to refuse then. */
+  toFill?: boolean;
 }
 
 const database = 'tallybook';
@@ -98,7 +107,9 @@ const compactDaysAfterRecords = 1_000_000;
 const coverAfterMilliseconds = 1_000;
 const keepIdsAfterDefault = 1 << 20;
 
-export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp & MayFail> {
+export async function openDuckDBStore(
+  options: DuckDBStoreOptions,
+): Promise<Store & BacksUp & MayFail & CopiesLedger> {
   const { directory } = options;
   const spill = join(directory, 'tmp');
   const threads = options.threads ?? availableParallelism();
@@ -127,6 +138,8 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     await writer.execute('pragma disable_checkpoint_on_shutdown');
     await checkVersion(writer, directory);
     await writer.execute(bookTables);
+    const copy = await keptCopy(writer);
+    if (copy && !copy.finished && !options.toFill) throw unfinishedCopy(directory);
     // Only now: another process that has the directory uses its temporary files.
     await rm(spill, { recursive: true, force: true });
     await mkdir(spill, { recursive: true });
@@ -248,8 +261,9 @@ interface Opened {
   keepIdsAfter: number;
 }
 
-class DuckDBStore implements Store, BacksUp, MayFail {
+class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   readonly backsUpToDirectory = true;
+  readonly copiesLedger = true;
   readonly #instance: DuckDBInstance;
   readonly #writer: Connection;
   readonly #path: string;
@@ -466,6 +480,17 @@ class DuckDBStore implements Store, BacksUp, MayFail {
     return this.#tending.run(() =>
       this.#read((connection) => backUp(connection, database, directory, this.#gate)),
     );
+  }
+
+  async reader(): Promise<LedgerReader> {
+    this.#checkOpen();
+    await this.#intake.settled();
+    return ledgerReader((work) => this.#read(work));
+  }
+
+  async filler(): Promise<LedgerFiller> {
+    this.#checkOpen();
+    return ledgerFiller(this.#writer, dirname(this.#path));
   }
 
   async close(): Promise<void> {
