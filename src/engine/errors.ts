@@ -54,6 +54,7 @@ export const errorRegister = {
   directory_in_use: { kind: 'conflict', title: 'Another process uses the data directory' },
   directory_unusable: { kind: 'invalid', title: 'The data directory cannot be used' },
   newer_database: { kind: 'conflict', title: 'The database was written by a newer Tallybook' },
+  superseded: { kind: 'conflict', title: 'Another process has done this already' },
   copy_refused: { kind: 'conflict', title: 'The ledger cannot be copied there' },
   unfinished_copy: { kind: 'conflict', title: 'The copy of a ledger was not finished' },
   bad_settings: { kind: 'invalid', title: 'The settings cannot be used' },

@@ -4,6 +4,7 @@
  */
 import { rejectsStream } from './built-in-streams.ts';
 import { formatTimestamp, type Micros } from './calendar.ts';
+import { TallybookError } from './errors.ts';
 import { matchesWhole } from './field-types.ts';
 import { limits } from './limits.ts';
 import type { Refused } from './record-check.ts';
@@ -19,7 +20,7 @@ import {
 } from './stage-record.ts';
 import type { Delivery } from './store.ts';
 import type { Stream } from './stream.ts';
-import { type RejectCode, recordMessages, type Verdict, type VerdictName } from './verdicts.ts';
+import { type Receipt, type RejectCode, recordMessages, type Verdict, type VerdictName } from './verdicts.ts';
 import { type Warning, type Watched, warningsFrom, watchedOf } from './warnings.ts';
 
 export interface StagedRow {
@@ -33,6 +34,18 @@ export interface StagedRow {
 export interface Meeting {
   verdict: VerdictName;
   refusal?: Refusal;
+}
+
+/** Throws `superseded` when a delivery that must be new was not: before the commit. */
+export function refuseUnlessNew(
+  { mustBeNew, stream }: Delivery,
+  { received, accepted }: Pick<Receipt, 'received' | 'accepted'>,
+): void {
+  if (!mustBeNew || accepted === received) return;
+  throw new TallybookError(
+    'superseded',
+    `of ${stream.name}, ${received - accepted} of ${received} records were not new, which all had to be; nothing of this batch was kept`,
+  );
 }
 
 /**

@@ -33,6 +33,11 @@ export interface Delivery {
   check?: RecordCheck | undefined;
   /** List every verdict in the receipt, not only the first that were not accepted. */
   allVerdicts: boolean;
+  /**
+   * Nothing of the call is published unless all of this is accepted: throws `superseded`. So of several processes that
+   * would do the same, one does it. Of records in memory only.
+   */
+  mustBeNew?: boolean | undefined;
 }
 
 /** Records in memory: the text of one JSON object each. For mode retract: `{"id": …}` or a JSON string, the id. */

@@ -323,6 +323,8 @@ class Session {
     try {
       await this.#publish(group, []);
     } catch (error) {
+      // By a node that took the turn, or by this one, whose commit was not answered. Taking begins again, at the mark.
+      if (isSuperseded(error)) return this.end();
       if (concernsAll(error)) {
         await this.#pause(error);
         return this.#ended ? undefined : this.#commit(group);
@@ -339,6 +341,7 @@ class Session {
       try {
         return await this.#publish([arrived], []);
       } catch (again) {
+        if (isSuperseded(again)) return this.end();
         error = again;
       }
     }
@@ -374,7 +377,8 @@ class Session {
     const mark = all.at(-1)!.seq;
     const texts = letters.flatMap(({ arrived, why }) => rejectsOf(this.#log, arrived, why));
     if (texts.length > 0) deliveries.push(textsForBook(rejectsStream, texts));
-    deliveries.push(textsForBook(logMarksStream, [markText(this.#log, mark, all.length)]));
+    const text = markText(this.#log, { after: this.#mark, sequence: mark, messages: all.length });
+    deliveries.push({ ...textsForBook(logMarksStream, [text]), mustBeNew: true });
     await this.#tallybook.writer.submitTogether(deliveries);
     this.#mark = mark;
     const event = { ...nothing, committed: all.length - letters.length, dead: letters.length };
@@ -397,6 +401,9 @@ class Session {
     return delivery;
   }
 }
+
+const isSuperseded = (error: unknown): boolean =>
+  error instanceof TallybookError && error.code === 'superseded';
 
 /** Trouble of the ledger, not of a message: trying others would not help. */
 function concernsAll(error: unknown): boolean {
@@ -422,9 +429,14 @@ function textsForBook(book: typeof logMarksStream, texts: string[]): TextDeliver
   return bookDelivery(book, 'insert', texts) as TextDelivery;
 }
 
-function markText(log: string, sequence: number, messages: number): string {
+/**
+ * The id says which mark it follows: so of several nodes that go on from the same one, the first to commit does, however
+ * long another has stood still.
+ */
+function markText(log: string, mark: { after: number; sequence: number; messages: number }): string {
   const at = formatTimestamp(nowMicros());
-  return JSON.stringify({ id: `${log}:${sequence}`, at, log, sequence, messages });
+  const { after, sequence, messages } = mark;
+  return JSON.stringify({ id: `${log} after ${after}`, at, log, sequence, messages });
 }
 
 /** One for each record of the message, with its bytes; of what is no message, one with all of them. */

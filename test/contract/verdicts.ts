@@ -48,6 +48,28 @@ export function verdictsChapter(under: StoreUnderTest): void {
       }),
     );
 
+    rule(under, 'of a batch with something that must be new and is not, nothing is kept', () =>
+      onFreshStore(under, [things], async (trial) => {
+        const marked = (id: string, mark: string, content: number | string = 2) =>
+          trial.publish(
+            delivery(things, 'upsert', [{ id, content: 1 }]),
+            delivery(things, 'insert', [{ id: mark, content }], { mustBeNew: true }),
+          );
+        expect((await marked('a', 'mark 1')).map(verdictsOf)).toEqual([['accepted'], ['accepted']]);
+        for (const [id, mark, content] of [
+          ['a', 'mark 1'],
+          ['b', 'mark 1', 3],
+          ['b', 'mark 2', 'x'],
+        ] as const)
+          await expect(marked(id, mark, content)).rejects.toMatchObject({ code: 'superseded' });
+        expect(await trial.rejects()).toEqual([]);
+        expect((await marked('b', 'mark 2')).map(verdictsOf)).toEqual([['accepted'], ['accepted']]);
+        expect(await trial.rows(things, { measures: ['count', 'sum(content)'] })).toEqual([[4, '6']]);
+        expect((await trial.store.fate(things, 'a')).lines).toHaveLength(1);
+        await trial.verified();
+      }),
+    );
+
     rule(under, 'a receipt lists what was not accepted, or everything when that is asked for', () =>
       onFreshStore(under, [things], async (trial) => {
         const records = Array.from({ length: 250 }, (_, n) => ({ id: `r${n - (n % 2)}`, content: 1 }));

@@ -6,11 +6,17 @@ import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import { readTexts } from '../../engine/rows.ts';
-import { groupsOf, notesDelivery, stageRows } from '../../engine/settling.ts';
+import { groupsOf, notesDelivery, refuseUnlessNew, stageRows } from '../../engine/settling.ts';
 import { boundsOf } from '../../engine/stage-record.ts';
 import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
-import { countOfVerdict, noCounts, type Receipt, type Verdict } from '../../engine/verdicts.ts';
+import {
+  countOfVerdict,
+  noCounts,
+  type Receipt,
+  type Verdict,
+  type VerdictCounts,
+} from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
 import { Draft, partLine } from './draft.ts';
 import type { Committed, LedgerState, Stamp } from './ledger-state.ts';
@@ -30,6 +36,7 @@ export async function publishTexts(
     const draft = new Draft(connection, state, state.nextInstant());
     const verdicts = new Map<Delivery, Verdict[]>();
     for (const group of groupsOf(deliveries)) await settleGroup(draft, group, verdicts);
+    for (const delivery of deliveries) refuseUnlessNew(delivery, countsOf(verdicts.get(delivery)!));
     await writeDraft(draft);
     const stamp = await commitDraft(draft);
     if (stamp) return deliveries.map((delivery) => receiptOf(delivery, verdicts.get(delivery)!, stamp));
@@ -118,15 +125,18 @@ export function receiptOf(
   verdicts: readonly Verdict[],
   { batch, recordedAt }: Pick<Stamp, 'batch' | 'recordedAt'>,
 ): Receipt {
-  const counts = noCounts();
-  for (const { verdict } of verdicts) counts[countOfVerdict[verdict]] += 1;
   return {
     batch,
     recorded_at: formatTimestamp(recordedAt),
-    received: verdicts.length,
-    ...counts,
+    ...countsOf(verdicts),
     verdicts: allVerdicts
       ? verdicts.slice(0, limits.receipt_verdicts_all)
       : verdicts.filter(({ verdict }) => verdict !== 'accepted').slice(0, limits.receipt_verdicts),
   };
+}
+
+function countsOf(verdicts: readonly Verdict[]): VerdictCounts & { received: number } {
+  const counts = { received: verdicts.length, ...noCounts() };
+  for (const { verdict } of verdicts) counts[countOfVerdict[verdict]] += 1;
+  return counts;
 }

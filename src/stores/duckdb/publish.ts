@@ -4,7 +4,7 @@
  * And publishing what came by way of the journal.
  */
 import { formatTimestamp } from '../../engine/calendar.ts';
-import { groupsOf } from '../../engine/settling.ts';
+import { groupsOf, refuseUnlessNew } from '../../engine/settling.ts';
 import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
@@ -57,6 +57,7 @@ export async function publishTexts(
       for (const part of parts) {
         const written = await writer.write(part, stamp);
         part.forEach((delivery, i) => {
+          refuseUnlessNew(delivery, written[i]!);
           receipts.set(delivery, written[i]!);
         });
       }

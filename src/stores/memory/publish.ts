@@ -14,6 +14,7 @@ import {
   type Meeting,
   notesDelivery,
   refused,
+  refuseUnlessNew,
   sameContent,
   stageRows,
   verdictOf,
@@ -44,6 +45,7 @@ export function publish(
   const receipts = new Map<Delivery, Receipt>();
   for (const delivery of groupsOf(deliveries).flat()) {
     const receipt = settle(draft, batch, delivery);
+    refuseUnlessNew(delivery, receipt);
     receipts.set(delivery, receipt);
     const { content } = delivery;
     if (content.kind === 'texts') continue;
