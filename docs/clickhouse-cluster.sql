@@ -1,5 +1,5 @@
 -- The tables of a ledger that holds the stream of docs/examples/usage.json, as the ClickHouse store makes them
--- on a cluster. Schema version 1. Written by test/tidy/schema.test.ts, which keeps it true.
+-- on a cluster. Schema version 2. Written by test/tidy/schema.test.ts, which keeps it true.
 
 create table if not exists `commits` on cluster `main` (
   position UInt64,
@@ -28,6 +28,7 @@ settings replicated_deduplication_window = 10000, replicated_deduplication_windo
 create table if not exists `usage.entries.local` on cluster `main` (
   _seq Int64,
   _part UInt64,
+  _of_part UInt64 materialized _part,
   _sign Int8,
   _reverses Nullable(Int64),
   _hash UInt64,
@@ -48,7 +49,8 @@ engine = Distributed('main', currentDatabase(), 'usage.entries.local', _hash);
 
 create table if not exists `usage.duplicates.local` on cluster `main` (
   _seq Int64,
-  _part UInt64
+  _part UInt64,
+  _of_part UInt64 materialized _part
 )
 engine = ReplicatedMergeTree('/clickhouse/tables/tallybook/usage.duplicates/{shard}', '{replica}')
 order by _seq
@@ -62,6 +64,7 @@ create table if not exists `usage.rollup.daily.local` on cluster `main` (
   `subscription_id` Nullable(Int64),
   `type` Nullable(String),
   _part UInt64,
+  _of_part UInt64 materialized _part,
   _dropped UInt8,
   `_sum_price` Decimal(38, 2),
   `_sum_used` Int128,

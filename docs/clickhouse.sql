@@ -1,5 +1,5 @@
 -- The tables of a ledger that holds the stream of docs/examples/usage.json, as the ClickHouse store makes them
--- on a single server. Schema version 1. Written by test/tidy/schema.test.ts, which keeps it true.
+-- on a single server. Schema version 2. Written by test/tidy/schema.test.ts, which keeps it true.
 
 create table if not exists `commits` (
   position UInt64,
@@ -28,6 +28,7 @@ settings non_replicated_deduplication_window = 10000;
 create table if not exists `usage.entries` (
   _seq Int64,
   _part UInt64,
+  _of_part UInt64 materialized _part,
   _sign Int8,
   _reverses Nullable(Int64),
   _hash UInt64,
@@ -45,7 +46,8 @@ settings non_replicated_deduplication_window = 10000, lightweight_mutation_proje
 
 create table if not exists `usage.duplicates` (
   _seq Int64,
-  _part UInt64
+  _part UInt64,
+  _of_part UInt64 materialized _part
 )
 engine = MergeTree
 order by _seq
@@ -56,6 +58,7 @@ create table if not exists `usage.rollup.daily` (
   `subscription_id` Nullable(Int64),
   `type` Nullable(String),
   _part UInt64,
+  _of_part UInt64 materialized _part,
   _dropped UInt8,
   `_sum_price` Decimal(38, 2),
   `_sum_used` Int128,

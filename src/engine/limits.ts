@@ -139,4 +139,6 @@ export const limits = {
   log_settling_seconds: 10,
   /** For how long a node that takes from the log may be silent until another takes its place. */
   log_turn_seconds: 10,
+  /** In a store that several processes write to: what was written and not committed for so long never will be. */
+  abandoned_seconds: 86_400,
 } as const;

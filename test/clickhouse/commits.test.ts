@@ -4,16 +4,18 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { builtInStreams, rejectsStream } from '../../src/engine/built-in-streams.ts';
+import { nowMicros } from '../../src/engine/calendar.ts';
+import { limits } from '../../src/engine/limits.ts';
 import { planQuestion } from '../../src/engine/plan.ts';
 import { checkQuestion } from '../../src/engine/question.ts';
 import type { Store } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import type { Receipt } from '../../src/engine/verdicts.ts';
 import { openClickHouseStore } from '../../src/stores/clickhouse/index.ts';
-import { freshDatabase } from '../clickhouse-store.ts';
+import { clickHouseHost, freshDatabase } from '../clickhouse-store.ts';
 import { delivery, fileContent } from '../contract/harness.ts';
 import { makeDirectory } from '../http/open-app.ts';
-import { breakingWire } from './breaking-wire.ts';
+import { breakingWire, holdingWire } from './wires.ts';
 
 const sales = defineStream('sales', {
   id: 'id',
@@ -200,3 +202,95 @@ test('a file whose process dies between its blocks has left nothing', async () =
   expect(await totals(survivor)).toEqual([[45_000, '67500']]);
   await isVerified(survivor);
 });
+
+/** Rows of a table, whether they count or not. */
+async function rowsOf(address: string, table: string): Promise<number> {
+  return Number(await run(`select count() from ${inDatabase(address, table)}`));
+}
+
+const inDatabase = (address: string, table: string): string =>
+  `${new URL(address).pathname.slice(1)}.\`${table}\``;
+
+async function run(statement: string): Promise<string> {
+  const answer = await fetch(`http://${clickHouseHost}/`, { method: 'POST', body: statement });
+  return answer.text();
+}
+
+/** A store on a clock of its own, which housekeeping looks at. */
+async function keeper(address: string) {
+  let now = nowMicros();
+  const store = await openClickHouseStore({ address, clock: () => now });
+  onTestFinished(() => store.close());
+  await store.prepare([...builtInStreams, sales]);
+  return {
+    store,
+    tend: () => store.tend({ drop: [], compact: true }),
+    pass(seconds: number) {
+      now += BigInt(seconds) * 1_000_000n;
+    },
+  };
+}
+const tables = ['sales.entries', 'sales.duplicates', 'sales.rollup.daily', '_rejects.entries'];
+const allRows = (address: string) => Promise.all(tables.map((table) => rowsOf(address, table)));
+
+test('what a process left that died is removed, a day after it was found', async () => {
+  const address = await freshDatabase();
+  const { store, tend, pass } = await keeper(address);
+  await send(store, 'insert', [sale(0), sale(1), sale(1)]);
+  // As the first version made it.
+  for (const table of tables) await run(`alter table ${inDatabase(address, table)} drop column _of_part`);
+  await store.prepare([...builtInStreams, sales]);
+  const before = await allRows(address);
+  const wire = await breakingWire(address, 1_000_000, true);
+  const dying = await openClickHouseStore({ address: wire.address });
+  await dying.prepare([...builtInStreams, sales]);
+  await dying.fate(sales, 's1');
+  const path = join(makeDirectory(), 'sales.ndjson');
+  writeFileSync(
+    path,
+    [sale(1), ...Array.from({ length: 25_000 }, (_, id) => sale(id + 9)), { id: 'x' }]
+      .map((one) => JSON.stringify(one))
+      .join('\n'),
+  );
+  wire.allow(14);
+  const file = { ...delivery(sales, 'insert', [], { allVerdicts: false }), content: fileContent(path) };
+  await expect(dying.publish([file])).rejects.toMatchObject({ code: 'database_unavailable' });
+  await dying.close().catch(() => undefined);
+  const left = await allRows(address);
+  expect(left[0]).toBeGreaterThan(before[0]!);
+
+  await tend();
+  pass(limits.abandoned_seconds - 60);
+  await tend();
+  expect(await allRows(address)).toEqual(left);
+  pass(120);
+  await tend();
+  expect(await allRows(address)).toEqual(before);
+  expect(await totals(store)).toEqual([[2, '3']]);
+  await isVerified(store);
+});
+
+for (const kind of ['batch', 'file'])
+  test(`a ${kind} that was given up for abandoned is done again by its process, which was only slow`, async () => {
+    const address = await freshDatabase();
+    const { store, tend, pass } = await keeper(address);
+    const wire = await holdingWire(address);
+    onTestFinished(wire.close);
+    const slow = await open(wire.address);
+    await send(slow, 'insert', [sale(0)]);
+    const path = join(makeDirectory(), 'sales.ndjson');
+    writeFileSync(path, [sale(0), sale(1), sale(2)].map((one) => JSON.stringify(one)).join('\n'));
+    const texts = delivery(sales, 'insert', [sale(0), sale(1), sale(2)]);
+    const held = wire.hold(kind === 'file' ? 1 : 0);
+    const publishing = slow.publish([kind === 'file' ? { ...texts, content: fileContent(path) } : texts]);
+    await held.isCaught;
+    await tend();
+    pass(limits.abandoned_seconds + 60);
+    await tend();
+    held.release();
+    expect((await publishing)[0]).toMatchObject({ accepted: 2, duplicates: 1 });
+    expect(await totals(store)).toEqual([[3, '4.5']]);
+    await isVerified(store);
+    await tend();
+    expect(await rowsOf(address, 'sales.entries')).toBe(3);
+  });

@@ -14,7 +14,7 @@ import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
 import { dropDatabase, freshDatabase } from '../clickhouse-store.ts';
 import { delivery, fileContent } from '../contract/harness.ts';
 import { randomChapter } from '../contract/random.ts';
-import { breakingWire } from './breaking-wire.ts';
+import { breakingWire } from './wires.ts';
 
 type Copied = Store & CopiesLedger;
 const root = mkdtempSync(join(tmpdir(), 'tallybook-copy-'));

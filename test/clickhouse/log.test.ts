@@ -1,7 +1,5 @@
 /** Two servers on one ledger in ClickHouse with one log in front, while things are killed and stand still. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +8,7 @@ import { limits } from '../../src/engine/limits.ts';
 import { dropDatabase, freshDatabase } from '../clickhouse-store.ts';
 import { type Served, serve } from '../faults/served.ts';
 import { type NatsServers, natsServer, startNats, within } from '../nats/servers.ts';
+import { holdingWire } from './wires.ts';
 
 const declaration = {
   id: 'id',
@@ -23,50 +22,6 @@ const declaration = {
 };
 const at = '2026-10-05T06:00:00Z';
 const turnMilliseconds = 1_000 * limits.log_turn_seconds;
-
-/** A wire on which a commit can be held, as when the process that sends it stands still. */
-async function holdingWire(address: string) {
-  const url = new URL(address.replace('clickhouse:', 'http:'));
-  let holding: { caught(): void; released: Promise<void> } | undefined;
-  const server = createServer((incoming, outgoing) => {
-    const { method, headers, url: path } = incoming;
-    const isCommit = /insert_deduplication_token=position/.test(path!);
-    const held = isCommit ? holding : undefined;
-    held?.caught();
-    void Promise.resolve(held?.released).then(() => {
-      const forwarded = request({ host: url.hostname, port: url.port, method, headers, path }, (answer) => {
-        outgoing.writeHead(answer.statusCode!, answer.headers);
-        answer.pipe(outgoing);
-      });
-      forwarded.on('error', () => outgoing.destroy());
-      incoming.pipe(forwarded);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    address: address.replace(url.host, `127.0.0.1:${(server.address() as AddressInfo).port}`),
-    close: () => void server.close(),
-    /** Holds the next commit, and all that follow until they are released. */
-    hold() {
-      let caught = (): void => undefined;
-      let release = (): void => undefined;
-      const isCaught = new Promise<void>((resolve) => {
-        caught = resolve;
-      });
-      const released = new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      holding = { caught, released };
-      return {
-        isCaught,
-        release() {
-          holding = undefined;
-          release();
-        },
-      };
-    },
-  };
-}
 
 describe.skipIf(!natsServer)('two nodes on one ledger and one log (needs nats-server)', () => {
   const root = mkdtempSync(join(tmpdir(), 'tallybook-nodes-'));

@@ -31,6 +31,7 @@ import type {
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import type { Sums } from '../../engine/sums.ts';
 import { noCounts, type Receipt, type VerdictCounts } from '../../engine/verdicts.ts';
+import { removeAbandoned } from './abandoned.ts';
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
 import { ledgerFiller, ledgerReader } from './copy.ts';
@@ -40,7 +41,7 @@ import { duplicatesTable, entriesTable, rollupTable, storedFields } from './name
 import { attemptsMax, publishTexts, tooBusy } from './publish.ts';
 import { publishFile } from './publish-file.ts';
 import { addSums, boundsOf, declarationOf } from './rollups.ts';
-import { addColumn, commitTables, rollupTables, streamTables } from './schema.ts';
+import { addColumn, addPartAgain, commitTables, partAgain, rollupTables, streamTables } from './schema.ts';
 import { seen } from './standing.ts';
 import { askSums } from './sums.ts';
 import { dropRecords, freeDropped, verifyStream } from './tend.ts';
@@ -138,11 +139,18 @@ class ClickHouseStore implements Store, SharesLedger, CopiesLedger {
     return this.#read(() => fateOf(this.#connection, this.#state, stream, id));
   }
 
-  tend({ drop }: { drop: { stream: Stream; before: Micros }[] }): Promise<{ dropped: number }> {
+  tend({
+    drop,
+    compact,
+  }: {
+    drop: { stream: Stream; before: Micros }[];
+    compact: boolean;
+  }): Promise<{ dropped: number }> {
     return this.#work(async () => {
       let dropped = 0;
       for (const { stream, before } of drop)
         dropped += await this.#lock.run(() => this.#drop(stream, before));
+      if (compact) await removeAbandoned(this.#connection, this.#state, this.#streams.values());
       return { dropped };
     });
   }
@@ -248,6 +256,10 @@ class ClickHouseStore implements Store, SharesLedger, CopiesLedger {
         : streamTables(stream, this.#connection.cluster);
     const missing = stream.rollups.filter((rollup) => !tables.has(rollupTable(stream, rollup)));
     statements.push(...missing.flatMap((rollup) => rollupTables(stream, rollup, this.#connection.cluster)));
+    const kept = [entriesTable(stream), duplicatesTable(stream)];
+    for (const table of [...kept, ...stream.rollups.map((rollup) => rollupTable(stream, rollup))])
+      if (tables.get(table)?.has(partAgain) === false)
+        statements.push(...addPartAgain(table, this.#connection.cluster));
     for (const statement of statements) await this.#connection.execute(statement);
   }
 

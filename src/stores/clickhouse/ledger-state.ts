@@ -26,7 +26,7 @@ import type { Connection } from './connection.ts';
 import { type Cell, commitsTable } from './names.ts';
 import { checkVersion, schemaVersion } from './schema.ts';
 
-export type CommitKind = 'part' | 'seqs' | 'epoch' | 'drop' | 'rollup' | 'copy';
+export type CommitKind = 'part' | 'seqs' | 'epoch' | 'drop' | 'rollup' | 'copy' | 'suspects' | 'void';
 
 /** A line of a commit. */
 export interface CommitLine {
@@ -38,7 +38,10 @@ export interface CommitLine {
   import?: number | null;
   reason?: string | null;
   counts?: VerdictCounts;
-  /** Of seqs the last one that is taken, of drop the time, of rollup its declaration, of copy how it stands. */
+  /**
+   * Of seqs the last one that is taken, of drop the time, of rollup its declaration, of copy how it stands, of suspects
+   * and void the parts (see abandoned.ts).
+   */
   value?: string;
   /** Of a part that is copied: its own, where any other gets those of its commit. */
   batch?: number;
@@ -70,6 +73,13 @@ export interface StreamBooks {
   nextSeq: bigint;
   droppedBefore: Micros | undefined;
   rollups: Map<string, KnownRollup>;
+}
+
+/** The value of a line `suspects`. */
+export interface Suspects {
+  /** Microseconds. */
+  at: string;
+  parts: string[];
 }
 
 /** Gathers what is committed while it lasts. */
@@ -118,6 +128,8 @@ export class LedgerState {
   #lastBatch: { batch: number; recordedAt: Micros } = { batch: 0, recordedAt: 0n };
   #greatestBatch = 0;
   #copy: KeptCopy | undefined;
+  readonly #suspects = new Map<bigint, Micros>();
+  readonly #void = new Set<bigint>();
   #epoch: bigint | undefined;
   #counter = 0n;
 
@@ -140,7 +152,7 @@ export class LedgerState {
           from ${commitsTable} where ${until} and kind in ('part', 'rollup', 'drop') and part > 0)
         group by island order by 1`),
       this.#connection.rows(`select kind, stream, value from ${commitsTable}
-        where ${until} and kind in ('drop', 'rollup', 'epoch', 'copy') order by position
+        where ${until} and kind in ('drop', 'rollup', 'epoch', 'copy', 'suspects', 'void') order by position
         union all select 'seqs', stream, toString(max(toInt64(value))) from ${commitsTable} where ${until} and kind = 'seqs' group by stream`),
     ]);
     const [greatest, instant, batch, recordedAt] = last[0]!;
@@ -199,6 +211,11 @@ export class LedgerState {
     if (kind === 'epoch') checkVersion(Number(value));
     if (kind === 'seqs' && BigInt(value) >= this.books(stream).nextSeq)
       this.books(stream).nextSeq = BigInt(value) + 1n;
+    if (kind === 'suspects') {
+      const { at, parts } = JSON.parse(value) as Suspects;
+      for (const part of parts) this.#suspects.set(BigInt(part), BigInt(at));
+    }
+    if (kind === 'void') for (const part of JSON.parse(value) as string[]) this.#void.add(BigInt(part));
     if (kind === 'copy') this.#copy = JSON.parse(value) as KeptCopy;
     if (kind === 'drop') this.books(stream).droppedBefore = BigInt(value);
     if (kind === 'rollup') {
@@ -249,6 +266,20 @@ export class LedgerState {
     return this.#position;
   }
 
+  /** Since when a part has been known to be written and not committed. */
+  suspectSince(part: bigint): Micros | undefined {
+    return this.#suspects.get(part);
+  }
+
+  /** Whether a part can never be committed. */
+  isVoid(part: bigint): boolean {
+    return this.#void.has(part);
+  }
+
+  counts(part: bigint): boolean {
+    return this.#ranges.some(({ from, to }) => from <= part && part <= to);
+  }
+
   /** Of which ledger this is a copy, if it is one. */
   get copy(): KeptCopy | undefined {
     return this.#copy;
@@ -297,7 +328,8 @@ export class LedgerState {
 
   /**
    * Takes the next position for some lines. When others were first, `goOn` is asked whether what they have committed
-   * leaves the lines as right as they were; if not, the answer is undefined, and nothing was committed.
+   * leaves the lines as right as they were; if not, the answer is undefined, and nothing was committed. So it is when
+   * one of the parts has been given up for abandoned: whoever takes a position has read all before it.
    */
   async take(
     lines: CommitLine[],
@@ -309,6 +341,7 @@ export class LedgerState {
     const watch = this.watch();
     try {
       for (;;) {
+        if (lines.some(({ part }) => part !== undefined && this.#void.has(part))) return undefined;
         const instant = this.nextInstant();
         const stamp: Stamp = {
           position: this.#position + 1n,

@@ -76,7 +76,7 @@ class FileWork {
         : undefined;
   }
 
-  /** Undefined when others have touched an id of this file meanwhile: then it must be done again. */
+  /** Undefined when others have touched an id of this file meanwhile, or given it up: then it must be done again. */
   async run(): Promise<Receipt | undefined> {
     const { state, lock } = this.#context;
     const watch = state.watch();
@@ -168,7 +168,8 @@ class FileWork {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       await state.refresh();
       signal?.throwIfAborted();
-      for (const work of works) if (await work.#touched(watch.lines)) return undefined;
+      for (const work of works)
+        if (state.isVoid(work.#part.number) || (await work.#touched(watch.lines))) return undefined;
       const receipt = this.#receipt();
       const beside = new Draft(connection, state, state.nextInstant());
       if (this.#notes.length > 0) await settleTexts(beside, notesDelivery(this.#delivery, this.#notes));

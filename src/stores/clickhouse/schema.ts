@@ -21,7 +21,7 @@ import {
 } from './names.ts';
 
 /** Raised with every change of the tables that older code must not touch. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 /** How many tokens of inserts a table remembers: far more than can be under way. */
 const rememberedInserts = 10_000;
@@ -42,6 +42,12 @@ interface Table {
   /** The expression that spreads rows over shards; where there is none, every node holds the whole table. */
   shardBy?: string;
 }
+
+/**
+ * The same as `_part`, for deletes: in those ClickHouse takes `_part` for a column of its own, and then does not find it.
+ */
+export const partAgain = '_of_part';
+const partAgainColumn = `${partAgain} UInt64 materialized _part`;
 
 /** The statements that create a table where it does not exist yet. */
 function create(table: Table, cluster: Cluster | undefined): string[] {
@@ -81,7 +87,7 @@ const commits: Table = {
     'position UInt64',
     // Who took the position: a token of the attempt.
     'taken_by String',
-    // part, seqs, epoch, drop, rollup, copy
+    // part, seqs, epoch, drop, rollup, copy, suspects, void
     'kind String',
     'batch UInt64',
     // Microseconds since 1970, as all times.
@@ -110,6 +116,7 @@ function entries(stream: Stream): Table {
     columns: [
       '_seq Int64',
       '_part UInt64',
+      partAgainColumn,
       '_sign Int8',
       '_reverses Nullable(Int64)',
       '_hash UInt64',
@@ -129,7 +136,7 @@ function entries(stream: Stream): Table {
 function duplicates(stream: Stream): Table {
   return {
     name: duplicatesTable(stream),
-    columns: ['_seq Int64', '_part UInt64'],
+    columns: ['_seq Int64', '_part UInt64', partAgainColumn],
     engine: 'MergeTree',
     orderBy: '_seq',
     shardBy: '_seq',
@@ -169,6 +176,7 @@ function rollup(stream: Stream, of: Rollup): Table {
       '_bucket Int64',
       ...of.by.map(column),
       '_part UInt64',
+      partAgainColumn,
       // 1: the share of records that retention has dropped; the ledger no longer proves it
       '_dropped UInt8',
       ...of.sum.map((field) => `${sumColumn(field)} ${sumType(field)}`),
@@ -192,9 +200,18 @@ export const rollupTables = (stream: Stream, of: Rollup, cluster?: Cluster): str
 
 /** Adds the column of a field that is new. */
 export function addColumn(stream: Stream, field: Field, cluster?: Cluster): string[] {
+  return alterTable(entriesTable(stream), column(field), cluster);
+}
+
+/** Adds what tables of schema 1 lack. */
+export function addPartAgain(table: string, cluster?: Cluster): string[] {
+  return alterTable(table, partAgainColumn, cluster);
+}
+
+function alterTable(table: string, added: string, cluster: Cluster | undefined): string[] {
   const on = cluster ? ` on cluster ${quote(cluster.name)}` : '';
-  const tables = cluster ? [`${entriesTable(stream)}.local`, entriesTable(stream)] : [entriesTable(stream)];
-  return tables.map((table) => `alter table ${quote(table)}${on} add column if not exists ${column(field)}`);
+  const tables = cluster ? [`${table}.local`, table] : [table];
+  return tables.map((one) => `alter table ${quote(one)}${on} add column if not exists ${added}`);
 }
 
 export function checkVersion(version: number): void {

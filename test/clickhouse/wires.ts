@@ -1,0 +1,84 @@
+/** Wires between a store and its ClickHouse that do what wires do when a process dies, or stands still. */
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+
+/**
+ * A wire that breaks: it lets some requests through, and then none, as when the process that sends them dies.
+ * @param answered whether the last request that reaches ClickHouse is answered
+ */
+export async function breakingWire(address: string, requests: number, answered: boolean) {
+  const url = new URL(address.replace('clickhouse:', 'http:'));
+  let through = 0;
+  const server: Server = createServer((incoming, outgoing) => {
+    through += 1;
+    if (through > requests) return void incoming.socket.destroy();
+    const { method, headers, url: path } = incoming;
+    const forwarded = request({ host: url.hostname, port: url.port, method, headers, path }, (answer) => {
+      if (through >= requests && !answered) {
+        answer.resume().on('end', () => incoming.socket.destroy());
+        return;
+      }
+      outgoing.writeHead(answer.statusCode!, answer.headers);
+      answer.pipe(outgoing);
+    });
+    incoming.pipe(forwarded);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  return {
+    address: address.replace(url.host, `127.0.0.1:${port}`),
+    /** Lets so many more through. */
+    allow(more: number) {
+      requests = through + more;
+    },
+    get broken() {
+      return through > requests;
+    },
+  };
+}
+
+/** A wire on which a commit can be held, as when the process that sends it stands still. */
+export async function holdingWire(address: string) {
+  const url = new URL(address.replace('clickhouse:', 'http:'));
+  let holding: { after: number; caught(): void; released: Promise<void> } | undefined;
+  const server = createServer((incoming, outgoing) => {
+    const { method, headers, url: path } = incoming;
+    const isCommit = /insert_deduplication_token=position/.test(path!);
+    const held = isCommit && holding && holding.after-- <= 0 ? holding : undefined;
+    held?.caught();
+    void Promise.resolve(held?.released).then(() => {
+      const forwarded = request({ host: url.hostname, port: url.port, method, headers, path }, (answer) => {
+        outgoing.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(outgoing);
+      });
+      forwarded.on('error', () => outgoing.destroy());
+      incoming.pipe(forwarded);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    address: address.replace(url.host, `127.0.0.1:${(server.address() as AddressInfo).port}`),
+    close: () => void server.close(),
+    /** Lets some commits through, then holds the next one, and all that follow until they are released. */
+    hold(after = 0) {
+      let caught = (): void => undefined;
+      let release = (): void => undefined;
+      const isCaught = new Promise<void>((resolve) => {
+        caught = resolve;
+      });
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      holding = { after, caught, released };
+      return {
+        isCaught,
+        release() {
+          holding = undefined;
+          release();
+        },
+      };
+    },
+  };
+}
