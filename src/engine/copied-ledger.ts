@@ -88,7 +88,16 @@ export interface LedgerReader {
   /** Entries behind a seq, in the order of seqs. */
   blocks(stream: Stream, after: bigint): AsyncIterable<CopiedBlock>;
   droppedSums(stream: Stream, rollup: Rollup): AsyncIterable<CopiedSums[]>;
+  /** The last seq that was given, to whatever has been dropped since. */
+  lastSeq(stream: Stream): Promise<bigint>;
   tally(stream: Stream): Promise<Tally>;
+}
+
+/** What retention has done to a stream. */
+export interface DroppedState extends StreamState {
+  droppedBefore: Micros;
+  /** See `lastSeq` of the reader. */
+  lastSeq: bigint;
 }
 
 /** A store that is being filled. It is closed afterwards, and opened anew as a ledger. */
@@ -105,7 +114,7 @@ export interface LedgerFiller {
   /** What retention has done to a stream, whose rollups are filled; in one commit. */
   setDropped(
     stream: Stream,
-    state: StreamState & { droppedBefore: Micros },
+    state: DroppedState,
     sums: AsyncIterable<{ rollup: Rollup; rows: CopiedSums[] }>,
   ): Promise<void>;
   /** From now on it is a ledger. */

@@ -96,7 +96,8 @@ export async function copyLedger(
     const state = from.states.get(stream.name)!;
     const { droppedBefore } = state;
     if (droppedBefore === undefined || states.get(stream.name)!.droppedBefore === droppedBefore) continue;
-    await filler.setDropped(stream, { ...state, droppedBefore }, droppedSumsOf(reader, stream));
+    const lastSeq = await reader.lastSeq(stream);
+    await filler.setDropped(stream, { ...state, droppedBefore, lastSeq }, droppedSumsOf(reader, stream));
     signal?.throwIfAborted();
   }
   await filler.finish();

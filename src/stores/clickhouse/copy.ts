@@ -58,6 +58,7 @@ export function ledgerReader(connection: Connection, state: LedgerState): Ledger
     parts: () => readParts(connection, state),
     blocks: (stream, after) => readBlocks(connection, state, stream, after),
     droppedSums: (stream, rollup) => readDroppedSums(connection, state, stream, rollup),
+    lastSeq: async (stream) => state.books(stream.name).nextSeq - 1n,
     tally: (stream) => tallyOf(connection, state, stream),
   };
 }
@@ -302,7 +303,7 @@ class Filler implements LedgerFiller {
   }
 
   async setDropped(
-    ...[stream, { droppedBefore, rollupsCompleteFrom }, sums]: Parameters<LedgerFiller['setDropped']>
+    ...[stream, { droppedBefore, rollupsCompleteFrom, lastSeq }, sums]: Parameters<LedgerFiller['setDropped']>
   ) {
     // A part that counts from the drop on; those of a run that did not come so far never will.
     const part = await this.#state.reservePart();
@@ -319,6 +320,7 @@ class Filler implements LedgerFiller {
     });
     await this.#take([
       ...complete,
+      { kind: 'seqs', stream: stream.name, value: String(lastSeq) },
       { kind: 'drop', stream: stream.name, part, value: String(droppedBefore) },
     ]);
   }

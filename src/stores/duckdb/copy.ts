@@ -24,7 +24,7 @@ import { outputSql, trimDecimal } from './conditions.ts';
 import type { Connection, Row } from './connection.ts';
 import { duplicatesOf, entriesOf, fieldValue, quote, rollupOf, sqlType, storedFields } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
-import { setBook } from './tend.ts';
+import { lastSeqKey, setBook } from './tend.ts';
 
 type Read = <T>(work: (connection: Connection) => Promise<T>) => Promise<T>;
 
@@ -44,8 +44,18 @@ export function ledgerReader(read: Read): LedgerReader {
     parts: () => readParts(read),
     blocks: (stream, after) => readBlocks(read, stream, after),
     droppedSums: (stream, rollup) => readDroppedSums(read, stream, rollup),
+    lastSeq: (stream) => read((connection) => lastSeqOf(connection, stream)),
     tally: (stream) => read((connection) => tallyOf(connection, stream)),
   };
+}
+
+async function lastSeqOf(connection: Connection, stream: Stream): Promise<bigint> {
+  const { lastSeq } = await tallyOf(connection, stream);
+  const [row] = await connection.askOnce('select value from book where key = $1::varchar', [
+    lastSeqKey(stream),
+  ]);
+  const kept = BigInt((row?.[0] as string | undefined) ?? 0);
+  return kept > lastSeq ? kept : lastSeq;
 }
 
 async function markOf(connection: Connection): Promise<CopyMark> {
@@ -238,11 +248,12 @@ export function ledgerFiller(connection: Connection, place: string): LedgerFille
       return (await tallyOf(connection, stream)).lastSeq;
     },
     addBlock: (stream, block) => connection.transaction(() => addBlock(connection, stream, block)),
-    setDropped: (stream, { droppedBefore, rollupsCompleteFrom }, sums) =>
+    setDropped: (stream, { droppedBefore, rollupsCompleteFrom, lastSeq }, sums) =>
       connection.transaction(async () => {
         for await (const { rollup, rows } of sums) await addDroppedSums(connection, stream, rollup, rows);
         for (const [rollup, from] of rollupsCompleteFrom)
           await setBook(connection, `complete_from ${stream.name} ${rollup}`, String(from));
+        await setBook(connection, lastSeqKey(stream), String(lastSeq));
         await setBook(connection, `dropped_before ${stream.name}`, String(droppedBefore));
       }),
     async finish() {
