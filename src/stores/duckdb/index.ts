@@ -490,7 +490,14 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
 
   async filler(): Promise<LedgerFiller> {
     this.#checkOpen();
-    return ledgerFiller(this.#writer, dirname(this.#path));
+    const filler = ledgerFiller(this.#writer, dirname(this.#path));
+    return {
+      ...filler,
+      addBlock: async (stream, block) => {
+        await filler.addBlock(stream, block);
+        if (await isLogLong(this.#path)) await checkpoint(this.#writer, this.#path);
+      },
+    };
   }
 
   async close(): Promise<void> {
