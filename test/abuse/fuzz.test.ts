@@ -19,7 +19,7 @@ import { type Asked, type OpenApi, requestsTo } from './requests.ts';
 
 const seed = Number(process.env.TALLYBOOK_TEST_SEED ?? Date.now() % 2 ** 31);
 /** Requests of all tests here together. */
-const cases = Number(process.env.TALLYBOOK_FUZZ_CASES ?? 1_500);
+const cases = Number(process.env.TALLYBOOK_FUZZ_CASES ?? 1_000);
 vi.setConfig({ testTimeout: 60_000 + cases * 100 });
 
 /** Requests that are under way at the same time: their records share commits. */
