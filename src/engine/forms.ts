@@ -19,9 +19,12 @@ export interface Form extends Stream {
   form: string;
   /** The stream that this is a form of. */
   of: Stream;
+  /** What makes it differ from that. */
+  shape: FormDeclaration;
 }
 
-export function makeForm(of: Stream, name: string, { names = {}, fixed = {} }: FormDeclaration): Form {
+export function makeForm(of: Stream, name: string, shape: FormDeclaration): Form {
+  const { names = {}, fixed = {} } = shape;
   const fields = of.fields.map((field): Field => {
     if (!Object.hasOwn(fixed, field.name)) return { ...field, name: nameOf(field.name, names) };
     const { required: _, ...rest } = field;
@@ -34,6 +37,7 @@ export function makeForm(of: Stream, name: string, { names = {}, fixed = {} }: F
     ...of,
     form: name,
     of,
+    shape,
     fields,
     named,
     field: (wanted) => byName.get(wanted),
@@ -41,6 +45,11 @@ export function makeForm(of: Stream, name: string, { names = {}, fixed = {} }: F
     time: same(of.time),
     forms: new Map(),
   };
+}
+
+/** The same form of the stream as it is declared now. */
+export function formOf(stream: Stream, { form, shape }: Form): Form {
+  return stream.forms.get(form) ?? makeForm(stream, form, shape);
 }
 
 /** What is wrong with a form; the fields are those of the stream, and have no faults themselves. */

@@ -1,7 +1,16 @@
 /** Chapter: what outlives a crash, and how streams change while they run. */
 import { describe, expect } from 'vitest';
 import { defineStream } from '../../src/engine/stream.ts';
-import { onFreshStore, rule, type StoreUnderTest, Trial, verdictsOf } from './harness.ts';
+import {
+  delivery,
+  fileContent,
+  onFreshStore,
+  rule,
+  type StoreUnderTest,
+  scratchDirectory,
+  Trial,
+  verdictsOf,
+} from './harness.ts';
 
 const fields = {
   id: { type: 'text', required: true },
@@ -13,6 +22,7 @@ const first = defineStream('gauges', {
   time: 'at',
   fields,
   rollups: { daily: { every: 'day', sum: ['amount'] } },
+  forms: { till: { names: { amount: 'paid' } } },
 });
 const second = defineStream('gauges', {
   id: 'id',
@@ -23,6 +33,7 @@ const second = defineStream('gauges', {
     daily: { every: 'day', sum: ['amount'] },
     places: { every: 'month', by: ['place'], sum: ['amount', 'level'] },
   },
+  forms: first.declaration.forms!,
 });
 
 const record = (id: string, day: number, amount: string) => ({
@@ -44,6 +55,7 @@ async function everything(trial: Trial): Promise<unknown> {
 
 export function durabilityChapter(under: StoreUnderTest): void {
   describe('durability', () => {
+    const files = scratchDirectory();
     if (under.reopen) {
       rule(under, 'what was acknowledged is there after a crash, and ids are still compared', () =>
         onFreshStore(under, [first], async (trial) => {
@@ -163,6 +175,26 @@ export function durabilityChapter(under: StoreUnderTest): void {
           null,
           null,
         ]);
+        await trial.verified();
+      }),
+    );
+
+    rule(under, 'what waited while its stream was changed counts in a new rollup', () =>
+      onFreshStore(under, [first], async (trial) => {
+        const till = first.forms.get('till')!;
+        await trial.insert(first, record('a', 1, '1'), record('b', 2, '2'));
+        await trial.prepare(second);
+        await trial.insert(first, record('c', 2, '4'));
+        await trial.upsert(first, record('b', 2, '8'), record('d', 2, '16'));
+        const { id, at } = record('e', 2, '');
+        await trial.send('insert', first, [{ id, at, paid: '32' }], { form: till });
+        await trial.retract(first, 'a');
+        const path = files.write('gauges.ndjson', JSON.stringify(record('f', 3, '64')));
+        await trial.publish(delivery(first, 'insert', [], { content: fileContent(path) }));
+        for (const of of ['planned', 'ledger'] as const) {
+          const monthly = { measures: ['sum(amount)', 'count'], by: ['place'], every: 'month' as const };
+          expect(await trial.rows(second, monthly, of), of).toEqual([[null, '2026-09-01', '124', 5]]);
+        }
         await trial.verified();
       }),
     );

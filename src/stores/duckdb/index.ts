@@ -352,7 +352,7 @@ class DuckDBStore implements Store, BacksUp {
           nextNumber: () => ++this.#fileNumber,
           spillDirectory: this.#spill,
         },
-        delivery,
+        this.#state.upToDate(delivery),
       );
       const settled: Promise<unknown> = publishing
         .catch(() => undefined)

@@ -84,14 +84,15 @@ export class Intake {
    * Takes in deliveries whose records are all plainly fine and surely new, and returns their receipts when they are on
    * disk. Undefined: nothing was taken in, they must be published.
    */
-  async take(deliveries: readonly TextDelivery[]): Promise<Receipt[] | undefined> {
-    if (!this.#isOpen || !isSmall(deliveries)) return undefined;
+  async take(given: readonly TextDelivery[]): Promise<Receipt[] | undefined> {
+    if (!this.#isOpen || !isSmall(given)) return undefined;
     if (this.#open && (this.#open.records >= 2 * foldRecords || this.#open.bytes >= 2 * foldBytes))
       await this.settled();
     return this.#turn.run(async () => {
+      const { state, journal } = this.#context;
+      const deliveries = given.map((delivery) => state.upToDate(delivery));
       const ids = this.#isOpen ? this.#surelyNew(deliveries) : undefined;
       if (!ids) return undefined;
-      const { state, journal } = this.#context;
       const batch: JournaledBatch = {
         batch: state.reserveBatch(),
         recordedAt: state.nextInstant(),

@@ -4,7 +4,8 @@
  */
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import type { Micros } from '../../engine/calendar.ts';
-import type { TextDelivery } from '../../engine/store.ts';
+import { formOf } from '../../engine/forms.ts';
+import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { IdFilter, SeqRange } from './id-filter.ts';
 import type { LookupFilter } from './lookup-filter.ts';
@@ -85,6 +86,16 @@ export class LedgerState {
     const books = this.streams.get(stream.name);
     if (!books) throw new Error(`stream ${stream.name} is not prepared`);
     return books;
+  }
+
+  /**
+   * The delivery to its stream as it is by now: that may have got fields and rollups while the delivery waited. To be
+   * called where it cannot change any more.
+   */
+  upToDate<T extends Delivery>(delivery: T): T {
+    const { stream } = this.books(delivery.stream);
+    if (stream === delivery.stream) return delivery;
+    return { ...delivery, stream, form: delivery.form && formOf(stream, delivery.form) };
   }
 
   /** Lists, by stream, the parts that are committed from now on, until the watch ends. */

@@ -367,9 +367,9 @@ class FileWork {
         work.#base = state.reserveSeqs(work.#stream, BigInt(work.#rows) * seqsPerRow + 1n);
       }
       const partWriter = new PartWriter(this.#connection, state);
-      const { alongside } = this.#delivery.content;
-      if (alongside)
-        await partWriter.prepare(alongside(this.#emptyReceipt()).map((delivery) => delivery.stream));
+      const beside = (receipt: Receipt) =>
+        (this.#delivery.content.alongside?.(receipt) ?? []).map((delivery) => state.upToDate(delivery));
+      await partWriter.prepare(beside(this.#emptyReceipt()).map(({ stream }) => stream));
       if (this.#noted.length > 0) await partWriter.prepare([this.#delivery.check!.notes]);
       await this.#connection.run('begin transaction');
       try {
@@ -381,7 +381,7 @@ class FileWork {
           const stamp = { batch, recordedAt: state.nextInstant(), journaled: false, parts, rejects: [] };
           const receipt = await this.#conclude(stamp);
           if (this.#replaced) await this.#replaced.#conclude(stamp);
-          await this.#writeBeside(alongside?.(receipt) ?? [], stamp, partWriter);
+          await this.#writeBeside(beside(receipt), stamp, partWriter);
           await partWriter.note(this.#delivery, await this.#takenIn(this.#noted, this.#resolved), stamp);
           await gate.commit(async () => {
             await this.#connection.run('commit');

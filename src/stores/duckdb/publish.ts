@@ -21,9 +21,10 @@ export async function publishTexts(
   connection: Connection,
   writer: PartWriter,
   state: LedgerState,
-  deliveries: readonly TextDelivery[],
+  given: readonly TextDelivery[],
   { journaled, gate }: { journaled?: JournaledBatch; gate?: ReadGate },
 ): Promise<Receipt[]> {
+  const deliveries = given.map((delivery) => state.upToDate(delivery));
   const stamp: BatchStamp = {
     batch: journaled?.batch ?? state.reserveBatch(),
     recordedAt: journaled?.recordedAt ?? state.nextInstant(),
