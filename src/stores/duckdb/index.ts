@@ -42,7 +42,7 @@ import { type Frame, Journal } from './journal.ts';
 import { type KeptIds, readKeptIds, writeKeptIds } from './kept-ids.ts';
 import { type JournaledBatch, LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
-import { entriesOf, literal, quote, rollupOf, sqlType, storedFields } from './names.ts';
+import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
 import { publishJournaled, publishTexts } from './publish.ts';
 import { publishFile } from './publish-file.ts';
@@ -503,20 +503,49 @@ class DuckDBStore implements Store, BacksUp {
   async #createTables(stream: Stream, existing: ReadonlyMap<string, ReadonlySet<string>>): Promise<void> {
     const entries = entriesOf(stream);
     const columns = existing.get(unquoted(entries));
-    const fields = columns ? storedFields(stream).filter(({ name }) => !columns.has(name)) : [];
-    const rollups = stream.rollups.filter((rollup) => !existing.has(unquoted(rollupOf(stream, rollup))));
-    if (columns && fields.length === 0 && rollups.length === 0) return;
+    const known = this.#state.streams.get(stream.name)?.stream;
+    const fields = storedFields(stream);
+    const isThere = ({ name }: { name: string }) => columns?.has(name) ?? true;
+    const added = fields.filter((field) => !isThere(field));
+    const kept = new Set(
+      stream.rollups
+        .filter((rollup) => !known || sameRollup(known, stream, rollup))
+        .map((rollup) => unquoted(rollupOf(stream, rollup))),
+    );
+    const rollups = stream.rollups.filter((rollup) => {
+      const table = unquoted(rollupOf(stream, rollup));
+      return !existing.has(table) || !kept.has(table);
+    });
+    // What a change has left that was cut off before its declaration was written down: it was not kept since.
+    const leftRollups = [...existing.keys()].filter(
+      (table) => table.startsWith(`${unquoted(schemaOf(stream))}.rollup_`) && !kept.has(table),
+    );
+    const leftFields =
+      columns && known ? fields.filter((field) => isThere(field) && !known.field(field.name)) : [];
+    if (columns && [added, rollups, leftRollups, leftFields].every(({ length }) => length === 0)) return;
     const connection = this.#writer;
     await connection.transaction(async () => {
       await connection.execute(streamTables(stream));
-      for (const field of fields)
-        await connection.execute(`alter table ${entries} add column ${quote(field.name)} ${sqlType(field)}`);
+      for (const table of leftRollups)
+        await connection.execute(`drop table ${table.split('.').map(quote).join('.')}`);
+      for (const { name } of leftFields) {
+        const used = await connection.askOnce(
+          `select 1 from ${entries} where ${quote(name)} is not null limit 1`,
+        );
+        if (used.length === 0) await connection.execute(`alter table ${entries} drop column ${quote(name)}`);
+      }
+      for (const field of [...added, ...leftFields])
+        await connection.execute(
+          `alter table ${entries} add column if not exists ${quote(field.name)} ${sqlType(field)}`,
+        );
+      const [[dropped] = []] = await connection.askOnce('select value from book where key = $1::varchar', [
+        `dropped_before ${stream.name}`,
+      ]);
       for (const rollup of rollups) {
         await connection.execute(rollupTable(stream, rollup));
         await connection.execute(appendRollup(stream, rollup, entries, '', 'false'));
-        const dropped = this.#state.streams.get(stream.name)?.droppedBefore;
         if (dropped !== undefined)
-          await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, String(dropped));
+          await setBook(connection, `complete_from ${stream.name} ${rollup.name}`, dropped as string);
       }
     });
   }
@@ -757,6 +786,11 @@ async function columnsOfTables(connection: Connection): Promise<Map<string, Set<
     tables.set(name, (tables.get(name) ?? new Set()).add(column!));
   }
   return tables;
+}
+
+function sameRollup(before: Stream, now: Stream, { name }: Rollup): boolean {
+  const declared = ({ declaration }: Stream) => JSON.stringify(declaration.rollups?.[name]);
+  return declared(before) === declared(now);
 }
 
 /** Names of streams and rollups hold no quotes. */
