@@ -37,7 +37,7 @@ export interface Serving {
   url: string;
   /** The file with the admin key, when this start made it. */
   newKeyFile: string | undefined;
-  /** Resolves when a signal has come and all is closed. */
+  /** Resolves when a signal has come and all is closed. Throws `store_failed`. */
   untilStopped(): Promise<void>;
   /** Stops without a signal. */
   stop(): Promise<void>;
@@ -132,11 +132,15 @@ interface Server {
   signalled: Promise<NodeJS.Signals>;
 }
 
+/** Throws when it was not a signal that ended it: whoever looks after the process starts it again. */
 async function untilStopped(server: Server): Promise<void> {
-  const signal = await server.signalled;
-  server.tallybook.log.info({ signal }, 'stopping');
+  const { log, failed } = server.tallybook;
+  const why = await Promise.race([server.signalled, failed]);
+  if (typeof why === 'string') log.info({ signal: why }, 'stopping');
+  else log.error({ err: why }, 'the database has given up: stopping, to be started again');
   await stop(server);
-  server.tallybook.log.info({}, 'stopped');
+  log.info({}, 'stopped');
+  if (typeof why !== 'string') throw why;
 }
 
 async function stop({ app, tallybook, directory, tracing }: Omit<Server, 'signalled'>): Promise<void> {

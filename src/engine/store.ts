@@ -3,6 +3,7 @@
  * `test/contract` runs one suite against all of them, with the memory store as the oracle.
  */
 import type { Micros } from './calendar.ts';
+import type { TallybookError } from './errors.ts';
 import type { FieldType } from './field-types.ts';
 import type { Form } from './forms.ts';
 import type { Plan } from './plan.ts';
@@ -234,6 +235,12 @@ export interface Store {
 export interface BacksUp {
   readonly backsUpToDirectory: true;
   backup(directory: string): Promise<void>;
+}
+
+/** A store that can come to an end while it is open. */
+export interface MayFail {
+  /** Calls back when it can do nothing any more until it is opened again. */
+  whenFailed(listener: (error: TallybookError) => void): void;
 }
 
 /** A store to which other processes write, too, and which tells of it. */

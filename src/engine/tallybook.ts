@@ -3,7 +3,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AlertEvaluation, type EvaluationEvent } from './alert-evaluation.ts';
 import { Alerts } from './alerts.ts';
@@ -37,6 +37,7 @@ import type {
   Delivery,
   Entry,
   Fate,
+  MayFail,
   SharesLedger,
   Store,
   StreamState,
@@ -50,7 +51,7 @@ import { type WebhookSettings, Webhooks } from './webhooks.ts';
 import { type BatchEvent, Writer } from './writer.ts';
 
 export interface TallybookOptions {
-  store: Store & Partial<BacksUp> & Partial<SharesLedger>;
+  store: Store & Partial<BacksUp> & Partial<SharesLedger> & Partial<MayFail>;
   /** Where uploads are kept while they are imported; emptied at start. */
   spoolDirectory: string;
   log: Log;
@@ -96,6 +97,8 @@ export class Tallybook {
   readonly webhooks: Webhooks;
   readonly reference: ReferenceData;
   readonly log: Log;
+  /** Resolves when the store has come to an end by itself: nothing can be done but to close, and open again. */
+  readonly failed: Promise<TallybookError>;
   readonly #store: Store & Partial<BacksUp>;
   readonly #housekeeping: Housekeeping;
   readonly #spoolDirectory: string;
@@ -105,6 +108,7 @@ export class Tallybook {
 
   private constructor({ store, spoolDirectory, log, shipped = [], books = [], webhooks }: TallybookOptions) {
     this.#store = store;
+    this.failed = new Promise((resolve) => store.whenFailed?.(resolve));
     this.#spoolDirectory = spoolDirectory;
     this.log = log;
     this.writer = new Writer(
@@ -196,6 +200,15 @@ export class Tallybook {
   refuseWhenFull(): void {
     if (this.#frontLog) this.#frontLog.refuseWhenFull();
     else this.writer.refuseWhenFull();
+  }
+
+  /** The same, and `storage_full` as long as there is no room on the disk. */
+  async refuseWhenNotReady(): Promise<void> {
+    this.refuseWhenFull();
+    if (this.writer.foundNoRoom && !(await hasRoom(this.spoolPath()))) {
+      const detail = 'the disk is full, and nothing is taken in until there is room; questions are answered';
+      throw new TallybookError('storage_full', detail);
+    }
   }
 
   /**
@@ -319,6 +332,20 @@ export class Tallybook {
     const { source } = asked;
     const request = { ...checkSelection(stream, asked), stream, standing, newestFirst, source };
     return pageOfEntries(this.#store, request, page);
+  }
+}
+
+/** A commit takes more; but who has made room has made more than this, and it is found out each time. */
+const roomBytes = 1024 * 1024;
+
+async function hasRoom(path: string): Promise<boolean> {
+  try {
+    await writeFile(path, Buffer.alloc(roomBytes), { flush: true });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await rm(path, { force: true });
   }
 }
 

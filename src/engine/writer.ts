@@ -35,6 +35,7 @@ interface Waiting {
 /** Errors that would meet every delivery alike: trying one by one would not help. */
 const storageWide = new Set([
   'storage_full',
+  'store_failed',
   'overloaded',
   'closing',
   'directory_in_use',
@@ -56,6 +57,7 @@ export class Writer {
   readonly #alone = new Set<Promise<Receipt>>();
   #aloneRunning = 0;
   readonly #aloneWaiting: (() => void)[] = [];
+  #foundNoRoom = false;
   #drained: (() => void)[] = [];
   /** Records a second, of the recent commits; undefined before the first. */
   #rate: number | undefined;
@@ -74,6 +76,11 @@ export class Writer {
   /** What is taken in and not committed yet. */
   get depth(): { deliveries: number; records: number; bytes: number } {
     return { deliveries: this.#deliveries, records: this.#records, bytes: this.#bytes };
+  }
+
+  /** Whether there was no room on the disk for what was to be published last. */
+  get foundNoRoom(): boolean {
+    return this.#foundNoRoom;
   }
 
   /** Throws `closing` or `overloaded` when nothing more is taken in now: a door asks before it reads a body. */
@@ -179,7 +186,7 @@ export class Writer {
     const deliveries = group.flatMap((waiting) => waiting.deliveries);
     let receipts: Receipt[];
     try {
-      receipts = await this.#store.publish(deliveries.map((delivery) => this.#withCheck(delivery)));
+      receipts = await this.#storePublishes(deliveries);
     } catch (error) {
       if (group.length === 1 || (error instanceof TallybookError && storageWide.has(error.code))) {
         for (const waiting of group) {
@@ -200,6 +207,17 @@ export class Writer {
       told = next;
     }
     this.#report(deliveries, receipts, started);
+  }
+
+  async #storePublishes(deliveries: readonly Delivery[]): Promise<Receipt[]> {
+    try {
+      const receipts = await this.#store.publish(deliveries.map((delivery) => this.#withCheck(delivery)));
+      this.#foundNoRoom = false;
+      return receipts;
+    } catch (error) {
+      if (error instanceof TallybookError && error.code === 'storage_full') this.#foundNoRoom = true;
+      throw error;
+    }
   }
 
   #withCheck(delivery: Delivery): Delivery {
@@ -234,7 +252,7 @@ export class Writer {
     else await new Promise<void>((resolve) => this.#aloneWaiting.push(resolve));
     try {
       const started = performance.now();
-      const receipts = await this.#store.publish([this.#withCheck(delivery)]);
+      const receipts = await this.#storePublishes([delivery]);
       this.#report([delivery], receipts, started);
       return receipts[0]!;
     } finally {

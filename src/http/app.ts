@@ -124,9 +124,9 @@ export async function buildApp({
   await app.register(async (scope) => webhookRoutes(scope, shared));
   await app.register(async (scope) => sourceRoutes(scope, shared));
   await app.register(async (scope) => adminRoutes(scope, shared));
-  const refuse = (): void => {
+  const refuse = (): Promise<void> => {
     refuseWhenClosing();
-    tallybook.refuseWhenFull();
+    return tallybook.refuseWhenNotReady();
   };
   await app.register(async (scope) => healthRoutes(scope, { version, metrics, refuse }));
   await app.register(async (scope) => docsRoutes(scope, { tallybook, auth }));

@@ -5,10 +5,11 @@
  * It needs a small file system of its own, which only root can mount (tmpfs); elsewhere it says that it is skipped.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Journal } from '../../src/stores/duckdb/journal.ts';
 import { type Served, serve } from './served.ts';
 
 const mounts = process.getuid?.() === 0 && process.platform === 'linux';
@@ -74,7 +75,60 @@ describe.skipIf(!mounts)('a full disk (needs root on Linux, to mount a small tmp
     served = await serve(join(root, 'data'));
     expect(await sums()).toEqual([acknowledged, String(acknowledged)]);
   }, 180_000);
+
+  test('questions go on, compaction too, and it says that it is not ready until there is room', async () => {
+    const [before] = await sums();
+    expect(await ready()).toBe(200);
+    fill();
+    expect(await send(2000, 200)).toBe(0);
+    expect(await send(2001, 200)).toBe(0);
+    expect(await ready()).toBe(507);
+    // A checkpoint that finds no room would be the end of the database.
+    const compacted = await fetch(`${served!.url}/v1/admin/compact`, { method: 'POST' });
+    expect([200, 507]).toContain(compacted.status);
+    expect((await sums())[0]).toBe(before);
+    rmSync(ballast);
+    expect(await ready()).toBe(200);
+    expect(await send(2002, 1)).toBe(1);
+    expect((await sums())[0]).toBe(before + 1);
+  }, 60_000);
+
+  test('a server starts on a full disk, and answers', async () => {
+    const before = await sums();
+    fill();
+    await served!.kill();
+    served = await serve(join(root, 'data'));
+    expect(await sums()).toEqual(before);
+    // What the process before it had spilled is gone by now.
+    fill();
+    expect(await send(3000, 200)).toBe(0);
+    rmSync(ballast);
+    expect(await send(3001, 1)).toBe(1);
+  }, 60_000);
+
+  test('a batch that finds no room in the journal leaves the journal as it was', async () => {
+    const directory = join(root, 'journal');
+    mkdirSync(directory);
+    const journal = new Journal(directory);
+    const frame = (batch: number) => ({ run: batch, batch, recordedAt: '1', deliveries: [] });
+    fill();
+    for (const batch of [1, 2, 3])
+      await expect(journal.append(frame(batch))).rejects.toMatchObject({ code: 'storage_full' });
+    expect(await journal.hasRoom(1)).toBe(false);
+    rmSync(ballast);
+    await journal.append(frame(4));
+    await journal.close();
+    expect(await new Journal(directory).read()).toEqual([[frame(4)]]);
+  });
 });
+
+const ready = async (): Promise<number> => (await fetch(`${served!.url}/readyz`)).status;
+
+/** To the last byte. */
+function fill(): void {
+  const { bavail, bsize } = statfsSync(root);
+  appendFileSync(ballast, Buffer.alloc(bavail * bsize));
+}
 
 const json = { 'content-type': 'application/json' };
 const ndjson = { 'content-type': 'application/x-ndjson' };
@@ -95,7 +149,7 @@ async function send(batch: number, records: number): Promise<number> {
     body,
   });
   const answer = (await response.json()) as { accepted?: number; code?: string; detail?: string };
-  if (response.status === 200) return answer.accepted!;
+  if (response.ok) return answer.accepted!;
   expect([response.status, answer.code], JSON.stringify(answer)).toEqual([507, 'storage_full']);
   expect(answer.detail).toContain('make room');
   return 0;

@@ -12,7 +12,7 @@ export interface HealthOptions {
   version: string;
   metrics: Metrics;
   /** Throws when requests are not taken. */
-  refuse: () => void;
+  refuse: () => Promise<void>;
 }
 
 export function healthRoutes(app: FastifyInstance, { version, metrics, refuse }: HealthOptions): void {
@@ -33,14 +33,15 @@ export function healthRoutes(app: FastifyInstance, { version, metrics, refuse }:
       config: { scope: 'public' },
       schema: {
         summary: 'Requests are taken',
-        description: '503 while the server stops, or while nothing more is taken in.',
+        description:
+          '503 while the server stops, or while nothing more is taken in; 507 while the disk is full.',
         tags,
         response: { 200: HealthSchema, ...problems },
       },
     },
-    (_request, reply) => {
-      refuse();
-      reply.send({ status: 'ok', version });
+    async () => {
+      await refuse();
+      return { status: 'ok' as const, version };
     },
   );
 

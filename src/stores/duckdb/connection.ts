@@ -39,20 +39,29 @@ export interface Incoming {
 const incomingTable =
   'create temp table incoming (part bigint, base bigint, source varchar, import bigint, recorded_at bigint)';
 
+const listeners = new WeakMap<DuckDBInstance, (error: TallybookError) => void>();
+
+/** Calls back when the database has given up: nothing can be done with it until it is opened again. */
+export function whenFailed(instance: DuckDBInstance, listener: (error: TallybookError) => void): void {
+  listeners.set(instance, listener);
+}
+
 export class Connection {
+  readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
   readonly #prepared = new Map<string, DuckDBPreparedStatement>();
 
   readonly #gate: ReadGate | undefined;
 
-  private constructor(connection: DuckDBConnection, gate: ReadGate | undefined) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, gate: ReadGate | undefined) {
+    this.#instance = instance;
     this.#connection = connection;
     this.#gate = gate;
   }
 
   /** @param gate for a connection that only reads: the statements whose rows it reads go through it */
   static async open(instance: DuckDBInstance, gate?: ReadGate): Promise<Connection> {
-    const connection = new Connection(await instance.connect(), gate);
+    const connection = new Connection(instance, await instance.connect(), gate);
     await connection.execute("set timezone = 'UTC'");
     return connection;
   }
@@ -197,7 +206,10 @@ export class Connection {
     try {
       return await work();
     } catch (error) {
-      throw asTallybookError(error);
+      const told = asTallybookError(error);
+      if (told instanceof TallybookError && told.code === 'store_failed')
+        listeners.get(this.#instance)?.(told);
+      throw told;
     }
   }
 }
@@ -227,6 +239,10 @@ function bind(statement: DuckDBPreparedStatement, parameters: readonly Parameter
 /** DuckDB's errors that have a meaning of their own for the user; all others stay what they are: defects of ours. */
 function asTallybookError(error: unknown): unknown {
   const message = error instanceof Error ? error.message : String(error);
+  if (/^FATAL Error|database has been invalidated/.test(message)) {
+    const detail = `the database has given up, and must be opened again (${message.split('\n')[0]}); what was acknowledged is on disk`;
+    return new TallybookError('store_failed', detail, { cause: error, retryAfter: 10 });
+  }
   if (
     /no space left|disk (is )?full|could not (write|allocate).*(space|block)|max_temp_directory_size|ENOSPC/i.test(
       message,

@@ -7,7 +7,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
@@ -25,6 +25,7 @@ import type {
   Entry,
   Fate,
   FileDelivery,
+  MayFail,
   Store,
   StreamState,
   TextDelivery,
@@ -34,7 +35,8 @@ import type { Sums } from '../../engine/sums.ts';
 import type { Receipt } from '../../engine/verdicts.ts';
 import { appendRollup, isFine } from './append.ts';
 import { ask } from './ask.ts';
-import { Connection } from './connection.ts';
+import { checkpoint, isLogLong, logBytes } from './checkpoint.ts';
+import { Connection, whenFailed } from './connection.ts';
 import { fateOf, listEntries } from './entries.ts';
 import { IdFilter, type SeqRange } from './id-filter.ts';
 import { Intake, type IntakeContext } from './intake.ts';
@@ -95,7 +97,7 @@ const compactDaysAfterRecords = 1_000_000;
 const coverAfterMilliseconds = 1_000;
 const keepIdsAfterDefault = 1 << 20;
 
-export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp> {
+export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Store & BacksUp & MayFail> {
   const { directory } = options;
   const spill = join(directory, 'tmp');
   const threads = options.threads ?? availableParallelism();
@@ -115,10 +117,8 @@ export async function openDuckDBStore(options: DuckDBStoreOptions): Promise<Stor
     temp_directory: spill,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
-    // DuckDB writes its log into the database when it has grown this long, and whoever commits then waits: for
-    // 0.1 to 0.5 s. At the default of 16 MB that is every few seconds of a busy day; replaying 256 MB at a start
-    // takes about 2 s.
-    checkpoint_threshold: '256MB',
+    // Never by itself: see checkpoint.ts.
+    checkpoint_threshold: '1TB',
     disabled_optimizers: disabledOptimizers.join(','),
   });
   try {
@@ -247,7 +247,7 @@ interface Opened {
   keepIdsAfter: number;
 }
 
-class DuckDBStore implements Store, BacksUp {
+class DuckDBStore implements Store, BacksUp, MayFail {
   readonly backsUpToDirectory = true;
   readonly #instance: DuckDBInstance;
   readonly #writer: Connection;
@@ -271,6 +271,7 @@ class DuckDBStore implements Store, BacksUp {
   readonly #keepIdsAfter: number;
   /** How many ids of a stream are kept on disk, as far as somebody has looked. */
   readonly #keptHashes = new Map<string, number>();
+  #checkpointing: Promise<unknown> | undefined;
   /** Records that came in small batches since. */
   readonly #sinceCompaction = new Map<Rollup, number>();
   #closed = false;
@@ -337,6 +338,17 @@ class DuckDBStore implements Store, BacksUp {
     this.#compactLater(deliveries);
     this.#coverLookups();
     this.#keepIdsLater(deliveries.map(({ stream }) => stream));
+    this.#checkpointWhenLong();
+  }
+
+  #checkpointWhenLong(): void {
+    if (this.#checkpointing || this.#closed) return;
+    this.#checkpointing = isLogLong(this.#path)
+      .then((long) => long && this.#lock.run(() => checkpoint(this.#writer, this.#path)))
+      .catch(() => undefined) // nothing is lost: it is tried again after the next commit
+      .finally(() => {
+        this.#checkpointing = undefined;
+      });
   }
 
   async #publishFile(delivery: FileDelivery): Promise<Receipt> {
@@ -359,6 +371,7 @@ class DuckDBStore implements Store, BacksUp {
         .finally(() => {
           this.#files.delete(settled);
           this.#coverLookups();
+          this.#checkpointWhenLong();
         });
       this.#files.add(settled);
       return { working: publishing };
@@ -408,7 +421,7 @@ class DuckDBStore implements Store, BacksUp {
         if (work.compact) {
           for (const { stream } of [...this.#state.streams.values()])
             await this.#compact(stream, stream.rollups);
-          await this.#lock.run(() => this.#writer.execute('checkpoint'));
+          await this.#lock.run(() => checkpoint(this.#writer, this.#path));
         }
         return { dropped };
       }),
@@ -441,6 +454,10 @@ class DuckDBStore implements Store, BacksUp {
     );
   }
 
+  whenFailed(listener: (error: TallybookError) => void): void {
+    whenFailed(this.#instance, listener);
+  }
+
   async backup(directory: string): Promise<void> {
     this.#checkOpen();
     await this.#intake.settled();
@@ -459,6 +476,7 @@ class DuckDBStore implements Store, BacksUp {
       this.#coveringLookups,
       this.#compacting,
       this.#keeping,
+      this.#checkpointing,
     ]);
     await this.#tending.run(async () => undefined);
     await this.#intake.settled().catch(() => undefined); // it is in the journal, for the next start
@@ -473,8 +491,8 @@ class DuckDBStore implements Store, BacksUp {
       await this.#threads.close();
       // A long log is folded in now, rather than replayed at the next start. A short one, as an import leaves it, is
       // not worth the 2 s that this takes after 5 million records.
-      const log = await stat(`${this.#path}.wal`).catch(() => undefined);
-      if (log && log.size > logBytesLeft) await this.#writer.execute('checkpoint').catch(() => undefined);
+      if ((await logBytes(this.#path)) > logBytesLeft)
+        await checkpoint(this.#writer, this.#path).catch(() => undefined);
       this.#writer.close();
       this.#instance.closeSync();
     });

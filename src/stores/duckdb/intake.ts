@@ -45,6 +45,8 @@ const smallRecords = 256;
 /** A run that has grown so large is folded in at once; one twice as large takes in nothing more. */
 const foldRecords = 4_096;
 const foldBytes = 8 * 1024 * 1024;
+/** Without so much room on the disk no run is begun. */
+const roomBytes = 4 * foldBytes;
 /** For how long a run stays open when nobody asks: so that at 100 records a second there are 10 folds, not 100. */
 const foldAfterMillisecondsDefault = 100;
 
@@ -92,7 +94,8 @@ export class Intake {
       const { state, journal } = this.#context;
       const deliveries = given.map((delivery) => state.upToDate(delivery));
       const ids = this.#isOpen ? this.#surelyNew(deliveries) : undefined;
-      if (!ids) return undefined;
+      // What is acknowledged must find room in the database, too: whoever asks waits for that.
+      if (!ids || !(this.#open || (await journal.hasRoom(roomBytes)))) return undefined;
       const batch: JournaledBatch = {
         batch: state.reserveBatch(),
         recordedAt: state.nextInstant(),

@@ -6,7 +6,7 @@
  * batch: its length, its CRC-32, and JSON with the number of its run. A run ends where a frame is cut off, damaged, or
  * of another run. Nothing is ever removed: a batch that is in the database is known by its number in `parts`.
  */
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { TallybookError } from '../../engine/errors.ts';
@@ -59,28 +59,27 @@ class JournalFile {
 
   async append(frame: Frame): Promise<void> {
     this.#handle ??= await this.#open();
-    if (this.run !== frame.run) {
-      this.run = frame.run;
-      this.#end = 0;
-    }
+    // Until it is on disk, the run has not begun: what could not be written must not hold the file.
+    const at = this.run === frame.run ? this.#end : 0;
     const payload = Buffer.from(JSON.stringify(frame));
     const bytes = Buffer.alloc(headBytes + payload.length);
     bytes.writeUInt32LE(payload.length, 0);
     bytes.writeUInt32LE(crc32(payload), 4);
     payload.copy(bytes, headBytes);
-    const end = this.#end + bytes.length;
+    const end = at + bytes.length;
     while (this.#length < end) {
       await writeWhole(this.#handle, Buffer.alloc(growBytes), this.#length);
       this.#length += growBytes;
     }
     try {
-      await writeWhole(this.#handle, bytes, this.#end);
+      await writeWhole(this.#handle, bytes, at);
       await this.#handle.datasync();
     } catch (error) {
       // It was refused, so it must not be found at the next start.
-      await writeWhole(this.#handle, Buffer.alloc(headBytes), this.#end).catch(() => undefined);
+      await writeWhole(this.#handle, Buffer.alloc(headBytes), at).catch(() => undefined);
       throw error;
     }
+    this.run = frame.run;
     this.#end = end;
   }
 
@@ -101,9 +100,11 @@ class JournalFile {
 }
 
 export class Journal {
+  readonly #directory: string;
   readonly #files: readonly JournalFile[];
 
   constructor(directory: string) {
+    this.#directory = directory;
     this.#files = [0, 1].map((number) => new JournalFile(join(directory, `journal-${number}`)));
   }
 
@@ -115,6 +116,11 @@ export class Journal {
       if (frames.length > 0) runs.push(frames);
     }
     return runs.sort(([a], [b]) => a!.run - b!.run);
+  }
+
+  async hasRoom(bytes: number): Promise<boolean> {
+    const { bavail, bsize } = await statfs(this.#directory);
+    return bavail * bsize >= bytes;
   }
 
   /** Appends a batch, and resolves when it is on disk. Throws `storage_full`: then nothing of it will be read. */
