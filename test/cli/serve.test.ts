@@ -1,6 +1,7 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
 import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import {
   done,
@@ -119,6 +120,27 @@ describe('serve', () => {
     });
     expect(await json(['query', 'sales', '--data', data])).toMatchObject({ rows: [{ count: 0 }] });
   });
+});
+
+test('a ledger of a newer version is refused with a sentence, and left as it is', async () => {
+  const data = await ledger(scratch());
+  const database = join(data, 'tallybook.duckdb');
+  const instance = await DuckDBInstance.create(database);
+  const connection = await instance.connect();
+  await connection.run(
+    "update book set value = '1000' where key = 'schema_version'; drop table parts; checkpoint",
+  );
+  connection.closeSync();
+  instance.closeSync();
+  const before = readFileSync(database);
+  for (const command of [['serve', '--port', '0'], ['query', 'sales'], ['verify']])
+    expect(await failure([...command, '--data', data]), command[0]).toMatchObject({
+      exit: 1,
+      code: 'newer_database',
+      detail: expect.stringContaining('was written by a newer Tallybook (schema 1000'),
+    });
+  expect(readFileSync(database).equals(before)).toBe(true);
+  expect(existsSync(`${database}.wal`)).toBe(false);
 });
 
 describe('a command while a server runs', () => {

@@ -205,8 +205,8 @@ async function checkVersion(connection: Connection, directory: string): Promise<
   const tables = await connection.rows(
     "select 1 from duckdb_tables() where table_name = 'book' and schema_name = 'main'",
   );
-  await connection.execute(bookTables);
   if (tables.length === 0) {
+    await connection.execute(bookTables);
     await setBook(connection, 'schema_version', String(schemaVersion));
     await setBook(connection, 'hash_of_tallybook', await hashOfTallybook(connection));
     return;
