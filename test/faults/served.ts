@@ -3,14 +3,22 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../free-port.ts';
 
-const binary = fileURLToPath(new URL('../../bin/tallybook', import.meta.url));
+export const binary = fileURLToPath(new URL('../../bin/tallybook', import.meta.url));
+const clock = fileURLToPath(new URL('./clock.js', import.meta.url));
 
 export interface Served {
   url: string;
+  pid: number;
   /** SIGKILL: no warning, no clean-up. */
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
+  /** Resolves with the exit code when it has ended, by whatever. */
+  ended: Promise<number | null>;
+  /** SIGSTOP: it holds its breath until SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Sets its clock so far ahead of that of the machine, or behind; see clock.js. */
+  shiftClock(milliseconds: number): Promise<void>;
   /** What it wrote to stderr. */
   log(): string;
 }
@@ -20,6 +28,8 @@ export async function serve(directory: string, ...options: string[]): Promise<Se
   const child = spawn(
     process.execPath,
     [
+      '--import',
+      clock,
       binary,
       'serve',
       '--data',
@@ -31,10 +41,10 @@ export async function serve(directory: string, ...options: string[]): Promise<Se
       '--no-auth',
       ...options,
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] },
   );
   let log = '';
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr!.on('data', (chunk: Buffer) => {
     log = (log + chunk.toString()).slice(-20_000);
   });
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
@@ -46,6 +56,16 @@ export async function serve(directory: string, ...options: string[]): Promise<Se
   };
   return {
     url,
+    pid: child.pid!,
+    ended,
+    signal: (signal) => {
+      child.kill(signal);
+    },
+    shiftClock: (milliseconds) =>
+      new Promise((resolve) => {
+        child.once('message', () => resolve());
+        child.send({ milliseconds });
+      }),
     kill: async () => {
       await end('SIGKILL');
     },
