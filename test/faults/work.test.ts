@@ -88,6 +88,7 @@ test(
       }
       if (order.length === 0) order = [...faults].sort(() => random.next() - 0.5);
       await ledger!.round(round, order.pop()!, random);
+      if (round % 20 === 0) console.info(`${round} rounds: ${JSON.stringify(tally)}`);
     }
     console.info(`seed ${seed}: ${JSON.stringify(tally)}`);
     expect(tally['acknowledged records']).toBeGreaterThan(0);
@@ -339,7 +340,7 @@ class Ledger {
   #copies: { directory: string; may: Map<string, Set<Content>> }[] = [];
 
   async #backUp(allowed: Allowed): Promise<boolean> {
-    const directory = join(root, `copy-${++this.#made}`);
+    const directory = mkdtempSync(join(root, 'copy-'));
     const watch = this.#expected.watch();
     const answer = await this.#answered(allowed, '/v1/admin/backup', 'POST', JSON.stringify({ directory }));
     watch.end();
