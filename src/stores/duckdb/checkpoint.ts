@@ -22,11 +22,14 @@ export async function isLogLong(database: string): Promise<boolean> {
   return (await logBytes(database)) > longLogBytes;
 }
 
-/** Returns false when there is no room for it. The caller holds the writer's lock. */
-export async function checkpoint(writer: Connection, database: string): Promise<boolean> {
+/**
+ * Returns false when there is no room for it. The caller holds the writer's lock.
+ * @param attached the name under which the database is attached, where it is not the ledger itself
+ */
+export async function checkpoint(writer: Connection, database: string, attached = ''): Promise<boolean> {
   const { bavail, bsize } = await statfs(dirname(database));
   if (bavail * bsize < 2 * (await logBytes(database)) + otherBytes) return false;
-  await writer.execute('checkpoint');
+  await writer.execute(`checkpoint ${attached}`);
   return true;
 }
 

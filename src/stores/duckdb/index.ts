@@ -286,7 +286,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   readonly #keepIdsAfter: number;
   /** How many ids of a stream are kept on disk, as far as somebody has looked. */
   readonly #keptHashes = new Map<string, number>();
-  #checkpointing: Promise<unknown> | undefined;
+  #checkpointing: Promise<void> | undefined;
   /** Records that came in small batches since. */
   readonly #sinceCompaction = new Map<Rollup, number>();
   #closed = false;
@@ -359,12 +359,17 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
 
   #checkpointWhenLong(): void {
     if (this.#checkpointing || this.#closed) return;
-    this.#checkpointing = isLogLong(this.#path)
-      .then((long) => long && this.#lock.run(() => checkpoint(this.#writer, this.#path)))
+    this.#checkpointing = this.#checkpointLong()
       .catch(() => undefined) // nothing is lost: it is tried again after the next commit
       .finally(() => {
         this.#checkpointing = undefined;
       });
+  }
+
+  async #checkpointLong(): Promise<void> {
+    const staging = join(this.#spill, 'staging.duckdb');
+    if (await isLogLong(this.#path)) await this.#lock.run(() => checkpoint(this.#writer, this.#path));
+    if (await isLogLong(staging)) await this.#lock.run(() => checkpoint(this.#writer, staging, 'staging'));
   }
 
   async #publishFile(delivery: FileDelivery): Promise<Receipt> {

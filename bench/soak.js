@@ -1,0 +1,199 @@
+/**
+ * Soak: for half an hour, half of what the server can take, with questions, corrections, files and retention beside it.
+ * Memory, open files and latency must be in the last part what they were in the first, and the size of the database must
+ * follow from what it holds. A table for people, and one line of JSON for `results/soak.jsonl`. README.md says more.
+ */
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { capacityOf, declareLoad } from './capacity.js';
+import * as tallybook from './contestants/tallybook.js';
+import { readFlags, whole } from './flags.js';
+import { quantile } from './load.js';
+import { bodyMaker, PATH, STREAM } from './made-bodies.js';
+import { offer } from './offered.js';
+import { keepResults, runToEnd, startResults } from './run.js';
+import { makeScratch } from './scratch.js';
+
+const said = {
+  bench: 'soak',
+  about:
+    'Whether a server that works for long stays as it was: memory, open files, latency, the size of its database.',
+  flags: {
+    minutes: whole('30', 1, 'for how long'),
+    rate: whole('0', 0, 'records a second; half of what it can take when not given'),
+    records: whole('100', 1, 'records in a request'),
+  },
+};
+const CAPACITY_SECONDS = 15;
+const PARTS = 6;
+const QUESTIONS_PER_SECOND = 4;
+const CORRECTIONS_PER_SECOND = 5;
+const IMPORT_ROWS = 20_000;
+const IMPORT_EVERY_MS = 60_000;
+/** Retention is done once an hour by itself; here it is asked for. */
+const COMPACT_EVERY_MS = 60_000;
+
+async function soak(dir, { minutes, rate, records }) {
+  const data = `${dir}/tallybook`;
+  mkdirSync(data);
+  const server = await tallybook.serve(data);
+  const { url, port } = server;
+  // Records are kept for a third of the time: so that from then on as much goes as comes.
+  const kept = Math.max(60, Math.round((minutes * 60) / 3));
+  await declareLoad(url, `${kept} seconds`);
+  const body = bodyMaker(records, 's');
+  const perSecond =
+    rate > 0 ? rate / records : (await capacityOf(url, body, CAPACITY_SECONDS)).per_second / 2;
+  const start = performance.now();
+  const end = start + minutes * 60_000;
+  const until = () => performance.now() > end;
+  const partOf = () => Math.min(PARTS - 1, Math.floor(((performance.now() - start) / (end - start)) * PARTS));
+  const parts = Array.from({ length: PARTS }, () => ({
+    writes: [],
+    questions: [],
+    corrections: [],
+    taken: [],
+  }));
+  const failures = {};
+  const noted =
+    (kind) =>
+    ({ status, ms, text }) => {
+      if (status < 300) parts[partOf()][kind].push(ms);
+      else failures[`${kind} ${status}`] = text.slice(0, 200);
+    };
+  let last = '';
+  const watching = watch(server.pid, data, until, (taken) => parts[partOf()].taken.push(taken));
+  await Promise.all([
+    offer({
+      port,
+      per_second: perSecond,
+      until,
+      make: () => {
+        const made = body();
+        last = `${made.id}0`;
+        return { path: PATH, type: 'application/x-ndjson', body: made.body };
+      },
+      onAnswer: noted('writes'),
+    }),
+    offer({ port, per_second: QUESTIONS_PER_SECOND, until, make: question, onAnswer: noted('questions') }),
+    offer({
+      port,
+      per_second: CORRECTIONS_PER_SECOND,
+      until,
+      make: () => ({
+        method: 'PUT',
+        path: `${PATH}/${last}`,
+        body: JSON.stringify({ at: new Date().toISOString(), customer: 1, amount: '1.00' }),
+      }),
+      onAnswer: noted('corrections'),
+    }),
+    every(IMPORT_EVERY_MS, until, (n) => importFile(url, n, failures)),
+    every(COMPACT_EVERY_MS, until, () => post(url, '/v1/admin/compact', failures)),
+    watching,
+  ]);
+  const verified = await post(url, '/v1/admin/verify', failures);
+  if (!verified?.ok) throw new Error('the books do not add up');
+  const standing = Number(
+    (await tallybook.ask(url, { measures: 'count,min(at)', from: soon(kept) }, STREAM))[0].count,
+  );
+  await post(url, '/v1/admin/compact', failures);
+  const size = sizes(data);
+  await server.stop();
+  return {
+    records_per_second: Math.round(perSecond * records),
+    kept_seconds: kept,
+    parts: parts.map(({ writes, questions, corrections, taken }) => ({
+      writes: summed(writes),
+      questions: summed(questions),
+      corrections: summed(corrections),
+      memory_mb: mean(taken, 'memory_mb'),
+      open_files: mean(taken, 'open_files'),
+      database_mb: mean(taken, 'database_mb'),
+      log_mb: mean(taken, 'log_mb'),
+    })),
+    failures,
+    standing,
+    ...size,
+  };
+}
+
+/** Whole records that are not dropped while it is asked. */
+const soon = (kept) => new Date(Date.now() - kept * 1000 + 5_000).toISOString();
+
+const question = (n) => ({
+  method: 'GET',
+  path: `/v1/streams/${STREAM}/query?measures=count,sum(amount)${n % 2 === 0 ? '' : '&by=customer&every=day&limit=100'}`,
+});
+
+async function importFile(url, n, failures) {
+  const at = new Date().toISOString();
+  const lines = Array.from({ length: IMPORT_ROWS }, (_, i) => `file-${n}-${i},${at},${i % 1000},1.25`);
+  const answer = await fetch(`${url}/v1/imports?stream=${STREAM}&name=${n}.csv&wait=60`, {
+    method: 'POST',
+    headers: { 'content-type': 'text/csv' },
+    body: ['id,at,customer,amount', ...lines].join('\n'),
+  });
+  const state = await answer.json();
+  if (state.status !== 'done') failures[`import ${n}`] = JSON.stringify(state).slice(0, 200);
+}
+
+async function post(url, path, failures) {
+  const answer = await fetch(`${url}${path}`, { method: 'POST' });
+  const told = await answer.json();
+  if (!answer.ok) failures[path] = JSON.stringify(told).slice(0, 200);
+  return told;
+}
+
+async function every(milliseconds, until, work) {
+  let next = performance.now() + milliseconds / 2;
+  for (let n = 0; !until(); ) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    if (performance.now() < next) continue;
+    next += milliseconds;
+    await work(n++);
+  }
+}
+
+async function watch(pid, data, until, onLook) {
+  while (!until()) {
+    const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    onLook({
+      memory_mb: kilobytes / 1024,
+      open_files: readdirSync(`/proc/${pid}/fd`).length,
+      ...sizes(data),
+    });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+  }
+}
+
+function sizes(data) {
+  const of = (name) => (statSync(join(data, name), { throwIfNoEntry: false })?.size ?? 0) / 2 ** 20;
+  return { database_mb: of('tallybook.duckdb'), log_mb: of('tallybook.duckdb.wal') };
+}
+
+function summed(list) {
+  list.sort((a, b) => a - b);
+  return { many: list.length, p50_ms: quantile(list, 0.5), p99_ms: quantile(list, 0.99) };
+}
+
+const mean = (list, name) =>
+  Math.round((10 * list.reduce((sum, one) => sum + one[name], 0)) / Math.max(1, list.length)) / 10;
+
+await runToEnd(async () => {
+  const flags = readFlags(process.argv.slice(2), said);
+  tallybook.mustBeBuilt();
+  const scratch = makeScratch(flags.dir);
+  const results = startResults(flags);
+  results.soak = await scratch.inNewDirectory((dir) => soak(dir, flags));
+  console.log(JSON.stringify(results.soak, undefined, 2));
+  console.table(
+    results.soak.parts.map(({ writes, questions, corrections, ...taken }) => ({
+      'write p50': writes.p50_ms,
+      'write p99': writes.p99_ms,
+      'question p99': questions.p99_ms,
+      'correction p99': corrections.p99_ms,
+      ...taken,
+    })),
+  );
+  keepResults('soak', results);
+});
