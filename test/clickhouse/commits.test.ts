@@ -11,6 +11,7 @@ import { checkQuestion } from '../../src/engine/question.ts';
 import type { Store } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import type { Receipt } from '../../src/engine/verdicts.ts';
+import { Connection } from '../../src/stores/clickhouse/connection.ts';
 import { openClickHouseStore } from '../../src/stores/clickhouse/index.ts';
 import { clickHouseHost, freshDatabase } from '../clickhouse-store.ts';
 import { delivery, fileContent } from '../contract/harness.ts';
@@ -294,3 +295,13 @@ for (const kind of ['batch', 'file'])
     await tend();
     expect(await rowsOf(address, 'sales.entries')).toBe(3);
   });
+
+test('what the server cannot do now is told as that, not as a defect', async () => {
+  const connection = new Connection(await freshDatabase());
+  onTestFinished(() => connection.close());
+  const much = 'select length(groupArray(number)) from numbers(10000000) settings max_memory_usage = 1000000';
+  await expect(connection.rows(much)).rejects.toMatchObject({ code: 'database_unavailable', retryAfter: 5 });
+  const long = 'select count() from numbers(100000000000) settings max_execution_time = 0.1';
+  await expect(connection.rows(long)).rejects.toMatchObject({ code: 'database_unavailable' });
+  await expect(connection.rows('select nothing')).rejects.not.toMatchObject({ code: 'database_unavailable' });
+});

@@ -137,6 +137,18 @@ export class Connection {
           { cause: error },
         );
       }
+      if (error instanceof ClickHouseError && error.code === noRoomCode)
+        throw new TallybookError(
+          'storage_full',
+          `the disk of ClickHouse at ${this.place} is full, and nothing of this was kept; make room, then send it again`,
+          { cause: error },
+        );
+      if (error instanceof ClickHouseError && cannotNow.has(error.code))
+        throw new TallybookError(
+          'database_unavailable',
+          `ClickHouse at ${this.place} cannot do this now (${error.type ?? error.code}: ${error.message.slice(0, 300)})`,
+          { cause: error, retryAfter: 5 },
+        );
       if (error instanceof ClickHouseError) throw error;
       throw new TallybookError(
         'database_unavailable',
@@ -150,6 +162,14 @@ export class Connection {
 /** A majority of replicas does not have the insert before this one yet, or it is not known whether it has. */
 const stillReplicating = new Set(['286', '319']);
 const attemptsMax = 100;
+/** NOT_ENOUGH_SPACE. */
+const noRoomCode = '243';
+/**
+ * What a server says that can do it another time: TIMEOUT_EXCEEDED, TOO_MANY_SIMULTANEOUS_QUERIES, SOCKET_TIMEOUT,
+ * NETWORK_ERROR, MEMORY_LIMIT_EXCEEDED, TABLE_IS_READ_ONLY (its Keeper is away), NO_ACTIVE_REPLICAS, TOO_MANY_PARTS,
+ * ALL_CONNECTION_TRIES_FAILED, TOO_FEW_LIVE_REPLICAS, KEEPER_EXCEPTION.
+ */
+const cannotNow = new Set(['159', '202', '209', '210', '241', '242', '254', '252', '279', '285', '999']);
 
 const ofClusters = new Set([
   'insert_quorum',
