@@ -3,7 +3,7 @@
  * in the `_imports` stream; that it is done is written in the same commit as its rows, so the two never differ.
  *
  * A few run at the same time, a bounded number waits. What is in progress when the process stops has left nothing;
- * the next start marks it as failed.
+ * the next start marks it as failed; where other processes share the ledger, the first start a day later.
  */
 import { rm } from 'node:fs/promises';
 import { importsStream } from './built-in-streams.ts';
@@ -50,8 +50,12 @@ export class Imports {
     const { store, write } = this.#ledger;
     await this.#readLastId();
     for (const entry of await standingInBook(store, importsStream, { status: 'in_progress' })) {
+      const state = stateOfEntry(entry);
+      // It may go on in another process: to call it failed would be to have it sent again.
+      if (store.sharesLedger && Date.now() - Date.parse(state.created_at) < limits.abandoned_seconds * 1000)
+        continue;
       const cutOff = { status: 'failed', error: interruptedError, finished_at: timeNow() } as const;
-      await write(stateDelivery({ ...stateOfEntry(entry), ...cutOff }));
+      await write(stateDelivery({ ...state, ...cutOff }));
     }
   }
 
