@@ -41,6 +41,8 @@ export const limits = {
   waiting_records: 200_000,
   waiting_bytes: 134_217_728,
   waiting_deliveries: 20_000,
+  /** How long what waits may take, by the pace of recent large batches; but a batch may always wait. */
+  waiting_seconds: 5,
   /** What one commit takes from the waiting room. */
   batch_records: 50_000,
   batch_bytes: 33_554_432,

@@ -42,6 +42,9 @@ const storageWide = new Set([
   'directory_unusable',
 ]);
 
+/** Batches of so many records are committed at the pace of larger ones. */
+const pacingRecords = 1_000;
+
 export class Writer {
   readonly #store: Store;
   readonly #onBatch: (event: BatchEvent) => void;
@@ -61,6 +64,8 @@ export class Writer {
   #drained: (() => void)[] = [];
   /** Records a second, of the recent commits; undefined before the first. */
   #rate: number | undefined;
+  /** The same of large batches alone: what can be committed when much waits. */
+  #pace: number | undefined;
 
   /** @param checkOf what the records of a stream are held against, when they are published */
   constructor(
@@ -88,7 +93,7 @@ export class Writer {
     if (this.#closing) throw closingError();
     if (
       this.#deliveries >= limits.waiting_deliveries ||
-      this.#records >= limits.waiting_records ||
+      this.#records >= this.#roomForRecords ||
       this.#bytes >= limits.waiting_bytes
     ) {
       throw this.#overloaded();
@@ -111,7 +116,7 @@ export class Writer {
     if (
       this.#deliveries > 0 &&
       (this.#deliveries + deliveries.length > limits.waiting_deliveries ||
-        this.#records + records > limits.waiting_records ||
+        this.#records + records > this.#roomForRecords ||
         this.#bytes + bytes > limits.waiting_bytes)
     ) {
       return Promise.reject(this.#overloaded());
@@ -144,7 +149,8 @@ export class Writer {
       const seconds = (performance.now() - started) / 1000;
       const records = group.reduce((sum, waiting) => sum + waiting.records, 0);
       const rate = records / Math.max(seconds, 0.0001);
-      this.#rate = this.#rate === undefined ? rate : 0.8 * this.#rate + 0.2 * rate;
+      this.#rate = smoothed(this.#rate, rate);
+      if (records >= pacingRecords) this.#pace = smoothed(this.#pace, rate);
       await this.#gather(group.length + others, seconds);
     }
     this.#running = false;
@@ -281,8 +287,15 @@ export class Writer {
     this.#onBatch({ deliveries: deliveries.length, records, seconds, counts });
   }
 
+  /** However fast it is, senders must not wait for long: they are told to come again instead. */
+  get #roomForRecords(): number {
+    if (this.#pace === undefined) return limits.waiting_records;
+    const inTime = Math.max(limits.batch_records, this.#pace * limits.waiting_seconds);
+    return Math.min(limits.waiting_records, inTime);
+  }
+
   #overloaded(): TallybookError {
-    const rate = this.#rate ?? limits.waiting_records;
+    const rate = this.#pace ?? this.#rate ?? limits.waiting_records;
     const retryAfter = Math.min(60, Math.max(1, Math.ceil(this.#records / rate)));
     const { deliveries, records, bytes } = this.depth;
     return new TallybookError(
@@ -310,4 +323,8 @@ function bytesOf(content: Texts): number {
   for (const text of content.texts) bytes += text.length;
   for (const original of content.undecodable?.values() ?? []) bytes += original.length;
   return bytes;
+}
+
+function smoothed(before: number | undefined, now: number): number {
+  return before === undefined ? now : 0.8 * before + 0.2 * now;
 }

@@ -173,3 +173,26 @@ test('files travel alone, a few at the same time, beside the batches', async () 
   await Promise.all([...files, batch, closed]);
   expect(groups).toHaveLength(limits.files_at_once + 3);
 });
+
+test('where commits take long, less may wait; but a batch may always', async () => {
+  const isLarge = ({ content }: Delivery) => content.kind === 'texts' && content.texts.length > 1_000;
+  const { writer, hold, letGo } = await trial((deliveries) =>
+    deliveries.some(isLarge) ? new Error('not needed') : undefined,
+  );
+  const records = (count: number): Delivery => ({
+    ...delivery(),
+    content: { kind: 'texts', texts: new Array<string>(count).fill('1'), fallbackIds: [] },
+  });
+  hold();
+  const slow = writer.submit(records(1_000));
+  // At least 0.2 s for 1,000: at most 5,000 a second, 25,000 in five.
+  await sleep(200);
+  letGo();
+  await slow;
+  hold();
+  const first = writer.submit(records(limits.batch_records - 1));
+  first.catch(() => undefined);
+  await expect(writer.submit(records(2))).rejects.toMatchObject({ code: 'overloaded' });
+  letGo();
+  await expect(first).rejects.toThrow('not needed');
+});
