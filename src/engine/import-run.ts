@@ -41,21 +41,25 @@ export interface ImportRequest {
 export class ImportRun {
   readonly request: ImportRequest;
   readonly state: ImportState;
-  /** How it ended. */
+  /** How it ended. Rejects with `store_failed`. */
   readonly ended: Promise<ImportState>;
   readonly listeners = new Set<(state: ImportState) => void>();
   readonly #abort = new AbortController();
   readonly #started = performance.now();
   #compression: Compression = 'none';
   #resolve: (state: ImportState) => void = () => undefined;
+  #reject: (error: TallybookError) => void = () => undefined;
 
   constructor(id: number, request: ImportRequest) {
     const { stream, name, mode, format, source } = request;
     const created = timeNow();
     this.request = request;
-    this.ended = new Promise((resolve) => {
+    this.ended = new Promise((resolve, reject) => {
       this.#resolve = resolve;
+      this.#reject = reject;
     });
+    // Often nobody waits.
+    this.ended.catch(() => undefined);
     this.state = {
       id,
       stream: stream.name,
@@ -138,8 +142,18 @@ export class ImportRun {
     return { ...this.state, status: 'failed', error: why, finished_at: timeNow(), progress: null };
   }
 
-  async end(state: ImportState): Promise<void> {
+  /** Nobody knows how it ended: who waits for that is told so. */
+  async lose(error: TallybookError): Promise<void> {
+    await this.#removeFile();
+    this.#reject(error);
+  }
+
+  async #removeFile(): Promise<void> {
     if (this.request.deleteFile) await rm(this.request.path, { force: true }).catch(() => undefined);
+  }
+
+  async end(state: ImportState): Promise<void> {
+    await this.#removeFile();
     for (const listener of this.listeners) listener(state);
     this.#resolve(state);
   }

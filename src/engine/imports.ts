@@ -133,7 +133,7 @@ export class Imports {
     return { imports: states.map((state) => this.#active.get(state.id)?.shown() ?? state), next };
   }
 
-  /** How the import ended; at once when it has. */
+  /** How the import ended; at once when it has. Throws `unknown_import`, and `store_failed`: then it is not known. */
   async wait(id: number): Promise<ImportState> {
     const run = this.#active.get(id);
     return run ? run.ended : this.get(id);
@@ -216,7 +216,7 @@ export class Imports {
     await Promise.all(
       runs.map((run) => this.#stop(run, new TallybookError('import_failed', interruptedError))),
     );
-    await Promise.all(runs.map((run) => run.ended));
+    await Promise.allSettled(runs.map((run) => run.ended));
   }
 
   #refuseWhenFull(): void {
@@ -258,6 +258,12 @@ export class Imports {
   async #fail(run: ImportRun, error: unknown): Promise<void> {
     const { log } = this.#ledger;
     const { id } = run.state;
+    if (error instanceof TallybookError && error.code === 'store_failed') {
+      // Whether it is whole or absent is seen when the store is opened again.
+      this.#active.delete(id);
+      await run.lose(error);
+      return;
+    }
     if (!(error instanceof TallybookError)) log.error({ err: error, import: id }, 'an import failed');
     const failed = run.failed(error);
     try {

@@ -114,7 +114,6 @@ describe.skipIf(!mounts)('a full disk (needs root on Linux, to mount a small tmp
     fill();
     for (const batch of [1, 2, 3])
       await expect(journal.append(frame(batch))).rejects.toMatchObject({ code: 'storage_full' });
-    expect(await journal.hasRoom(1)).toBe(false);
     rmSync(ballast);
     await journal.append(frame(4));
     await journal.close();

@@ -12,10 +12,11 @@ function later<T>() {
   return { promise, resolve, reject };
 }
 
+const roomy = async () => false;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('what a commit came between is read again, an error too', async () => {
-  const gate = new ReadGate();
+  const gate = new ReadGate(roomy);
   const first = later<string>();
   const second = later<string>();
   const reads = [first.promise, second.promise, Promise.resolve('whole')];
@@ -30,7 +31,7 @@ test('what a commit came between is read again, an error too', async () => {
 });
 
 test('nobody begins to read during a commit, one that fails included', async () => {
-  const gate = new ReadGate();
+  const gate = new ReadGate(roomy);
   const commit = later<void>();
   const committing = gate.commit(() => commit.promise);
   await turn();
@@ -47,7 +48,7 @@ test('nobody begins to read during a commit, one that fails included', async () 
 });
 
 test('who was disturbed three times keeps the next commit waiting', async () => {
-  const gate = new ReadGate();
+  const gate = new ReadGate(roomy);
   const reads: { resolve(value: string): void }[] = [];
   const answer = gate.read(() => {
     const read = later<string>();
@@ -72,7 +73,7 @@ test('who was disturbed three times keeps the next commit waiting', async () => 
 });
 
 test('commits come one after the other', async () => {
-  const gate = new ReadGate();
+  const gate = new ReadGate(roomy);
   const first = later<void>();
   const order: string[] = [];
   const committing = gate.commit(async () => {
@@ -86,4 +87,32 @@ test('commits come one after the other', async () => {
   first.resolve();
   await Promise.all([committing, next]);
   expect(order).toEqual(['first', 'second']);
+});
+
+test('a commit of few rows does not disturb; where room is tight, every commit waits until nobody reads', async () => {
+  const gate = new ReadGate(roomy);
+  const reading = later<string>();
+  let reads = 0;
+  const answer = gate.read(() => {
+    reads++;
+    return reading.promise;
+  });
+  await gate.commit(async () => undefined, 10);
+  reading.resolve('whole');
+  expect(await answer).toBe('whole');
+  expect(reads).toBe(1);
+
+  const tight = new ReadGate(async () => true);
+  const slow = later<string>();
+  const slowAnswer = tight.read(() => slow.promise);
+  let committed = false;
+  const committing = tight.commit(async () => {
+    committed = true;
+  }, 10);
+  await turn();
+  expect(committed).toBe(false);
+  slow.resolve('whole');
+  expect(await slowAnswer).toBe('whole');
+  await committing;
+  expect(committed).toBe(true);
 });

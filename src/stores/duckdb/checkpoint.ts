@@ -6,9 +6,9 @@
  * only where there is room for what it may write; else the log goes on growing, and the commit that finds no room for
  * that is refused alone.
  */
-import { stat, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { stat } from 'node:fs/promises';
 import type { Connection } from './connection.ts';
+import { roomFor } from './room.ts';
 
 /**
  * Whoever commits next waits for it: for 0.1 to 0.5 s. At DuckDB's default of 16 MB that is every few seconds of a busy
@@ -27,8 +27,7 @@ export async function isLogLong(database: string): Promise<boolean> {
  * @param attached the name under which the database is attached, where it is not the ledger itself
  */
 export async function checkpoint(writer: Connection, database: string, attached = ''): Promise<boolean> {
-  const { bavail, bsize } = await statfs(dirname(database));
-  if (bavail * bsize < 2 * (await logBytes(database)) + otherBytes) return false;
+  if ((await roomFor(database)) < 2 * (await logBytes(database)) + otherBytes) return false;
   await writer.execute(`checkpoint ${attached}`);
   return true;
 }

@@ -240,7 +240,8 @@ function bind(statement: DuckDBPreparedStatement, parameters: readonly Parameter
 function asTallybookError(error: unknown): unknown {
   const message = error instanceof Error ? error.message : String(error);
   if (/^FATAL Error|database has been invalidated/.test(message)) {
-    const detail = `the database has given up, and must be opened again (${message.split('\n')[0]}); what was acknowledged is on disk`;
+    const why = /Original error: "?([^"\n]+)/.exec(message)?.[1] ?? message.split('\n')[0];
+    const detail = `the database has given up, and must be opened again (${why}); what was acknowledged is on disk`;
     return new TallybookError('store_failed', detail, { cause: error, retryAfter: 10 });
   }
   if (

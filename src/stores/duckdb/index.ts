@@ -57,6 +57,7 @@ import { publishJournaled, publishTexts } from './publish.ts';
 import { publishFile } from './publish-file.ts';
 import { ReadGate } from './read-gate.ts';
 import { ReadPool } from './read-pool.ts';
+import { isTight, roomFor } from './room.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
 import { seqsPerRow } from './stage.ts';
 import { agrees } from './string-hash.ts';
@@ -272,7 +273,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   readonly #state: LedgerState;
   readonly #parts: PartWriter;
   readonly #readers: ReadPool;
-  readonly #gate = new ReadGate();
+  readonly #gate: ReadGate;
   readonly #lock = new Lock();
   readonly #intake: Intake;
   readonly #tending = new Lock();
@@ -293,7 +294,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
 
   constructor(
     { instance, writer, state, threads, path, spill, keepIdsAfter }: Opened,
-    intake: Omit<IntakeContext, 'state' | 'lock' | 'foldIn'>,
+    intake: Omit<IntakeContext, 'state' | 'lock' | 'room' | 'foldIn'>,
   ) {
     this.#keepIdsAfter = keepIdsAfter;
     this.#threads = threads;
@@ -304,9 +305,10 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     this.#spill = spill;
     this.#state = state;
     this.#parts = new PartWriter(writer, state);
+    this.#gate = new ReadGate(() => isTight(path));
     this.#readers = new ReadPool(() => Connection.open(instance, this.#gate));
     const foldIn = (batches: JournaledBatch[]) => this.#foldIn(batches);
-    this.#intake = new Intake({ ...intake, state, lock: this.#lock, foldIn });
+    this.#intake = new Intake({ ...intake, state, lock: this.#lock, room: () => roomFor(path), foldIn });
   }
 
   prepare(streams: Stream[]): Promise<Map<string, StreamState>> {
@@ -337,14 +339,14 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     const taken = await this.#intake.take(texts);
     if (taken) return taken;
     const receipts = await this.#intake.exclusively(() =>
-      publishTexts(this.#writer, this.#parts, this.#state, texts, { gate: this.#gate }),
+      publishTexts(this.#writer, this.#parts, this.#state, texts, this.#gate),
     );
     this.#afterCommit(texts);
     return receipts;
   }
 
   async #foldIn(batches: JournaledBatch[]): Promise<boolean> {
-    const accepted = await publishJournaled(this.#writer, this.#parts, this.#state, batches);
+    const accepted = await publishJournaled(this.#writer, this.#parts, this.#state, batches, this.#gate);
     this.#afterCommit(batches.flatMap(({ deliveries }) => deliveries));
     return accepted;
   }

@@ -55,6 +55,8 @@ export interface IntakeContext {
   state: LedgerState;
   /** The writer's lock. */
   lock: Lock;
+  /** Bytes that are free on the disk. */
+  room(): Promise<number>;
   /** Publishes batches of the journal in one commit; called under the lock. Returns whether all were accepted. */
   foldIn(batches: JournaledBatch[]): Promise<boolean>;
   /** Whether ids can be looked for in the filter: hashes are still what they were. */
@@ -91,11 +93,11 @@ export class Intake {
     if (this.#open && (this.#open.records >= 2 * foldRecords || this.#open.bytes >= 2 * foldBytes))
       await this.settled();
     return this.#turn.run(async () => {
-      const { state, journal } = this.#context;
+      const { state, journal, room } = this.#context;
       const deliveries = given.map((delivery) => state.upToDate(delivery));
       const ids = this.#isOpen ? this.#surelyNew(deliveries) : undefined;
       // What is acknowledged must find room in the database, too: whoever asks waits for that.
-      if (!ids || !(this.#open || (await journal.hasRoom(roomBytes)))) return undefined;
+      if (!ids || !(this.#open || (await room()) >= roomBytes)) return undefined;
       const batch: JournaledBatch = {
         batch: state.reserveBatch(),
         recordedAt: state.nextInstant(),

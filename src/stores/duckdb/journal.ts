@@ -6,7 +6,7 @@
  * batch: its length, its CRC-32, and JSON with the number of its run. A run ends where a frame is cut off, damaged, or
  * of another run. Nothing is ever removed: a batch that is in the database is known by its number in `parts`.
  */
-import { type FileHandle, open, readFile, statfs } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { TallybookError } from '../../engine/errors.ts';
@@ -100,11 +100,9 @@ class JournalFile {
 }
 
 export class Journal {
-  readonly #directory: string;
   readonly #files: readonly JournalFile[];
 
   constructor(directory: string) {
-    this.#directory = directory;
     this.#files = [0, 1].map((number) => new JournalFile(join(directory, `journal-${number}`)));
   }
 
@@ -116,11 +114,6 @@ export class Journal {
       if (frames.length > 0) runs.push(frames);
     }
     return runs.sort(([a], [b]) => a!.run - b!.run);
-  }
-
-  async hasRoom(bytes: number): Promise<boolean> {
-    const { bavail, bsize } = await statfs(this.#directory);
-    return bavail * bsize >= bytes;
   }
 
   /** Appends a batch, and resolves when it is on disk. Throws `storage_full`: then nothing of it will be read. */

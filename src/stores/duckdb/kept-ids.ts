@@ -6,10 +6,10 @@
  * claims to cover what it does not hold. So it names the last seq that was committed when it was taken, and the mark that
  * the ledger was given with it: beside a ledger that was put back to another state, it counts for nothing.
  */
-import { type FileHandle, open, rm, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { newSegment, type Segment, type SeqRange } from './id-filter.ts';
+import { roomFor } from './room.ts';
 
 export interface KeptIds {
   segments: Segment[];
@@ -46,8 +46,7 @@ export async function writeKeptIds(
   { segments, upTo, uncovered }: KeptIds,
 ): Promise<void> {
   const bytes = segments.reduce((sum, { words }) => sum + words.byteLength, 0);
-  const { bavail, bsize } = await statfs(dirname(path));
-  if (bavail * bsize < roomFactor * bytes) throw new Error('there is too little room on the disk');
+  if ((await roomFor(path)) < roomFactor * bytes) throw new Error('there is too little room on the disk');
   const handle = await open(path, 'w', 0o600);
   try {
     const head: Head = {

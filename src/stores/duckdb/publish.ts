@@ -10,19 +10,19 @@ import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
 import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
 import type { PartWriter } from './part.ts';
-import { gatedRows, type ReadGate } from './read-gate.ts';
+import type { ReadGate } from './read-gate.ts';
 
 /**
  * The caller holds the writer's lock, and has nothing in the journal but what it publishes.
- * @param options.journaled the number and time of a batch that was acknowledged before
- * @param options.gate needed when there may be many records
+ * @param journaled the number and time of a batch that was acknowledged before
  */
 export async function publishTexts(
   connection: Connection,
   writer: PartWriter,
   state: LedgerState,
   given: readonly TextDelivery[],
-  { journaled, gate }: { journaled?: JournaledBatch; gate?: ReadGate },
+  gate: ReadGate,
+  journaled?: JournaledBatch,
 ): Promise<Receipt[]> {
   const deliveries = given.map((delivery) => state.upToDate(delivery));
   const stamp: BatchStamp = {
@@ -49,19 +49,18 @@ export async function publishTexts(
     await writer.prepare(
       new Set([...deliveries.map(({ stream }) => stream), ...checks.map(({ notes }) => notes)]),
     );
-    const records = deliveries.reduce((sum, { content }) => sum + content.texts.length, 0);
-    // A correction appends two entries.
-    const committing =
-      gate && 2 * records >= gatedRows ? (commit: () => Promise<void>) => gate.commit(commit) : undefined;
-    await connection.transaction(async () => {
-      for (const part of parts) {
-        const written = await writer.write(part, stamp);
-        part.forEach((delivery, i) => {
-          refuseUnlessNew(delivery, written[i]!);
-          receipts.set(delivery, written[i]!);
-        });
-      }
-    }, committing);
+    await connection.transaction(
+      async () => {
+        for (const part of parts) {
+          const written = await writer.write(part, stamp);
+          part.forEach((delivery, i) => {
+            refuseUnlessNew(delivery, written[i]!);
+            receipts.set(delivery, written[i]!);
+          });
+        }
+      },
+      through(gate, deliveries),
+    );
     state.committed(stamp);
   }
   return deliveries.map((delivery) => receipts.get(delivery)!);
@@ -77,6 +76,7 @@ export async function publishJournaled(
   writer: PartWriter,
   state: LedgerState,
   batches: readonly JournaledBatch[],
+  gate: ReadGate,
 ): Promise<boolean> {
   const deliveries = batches.flatMap((batch) => batch.deliveries);
   const stamps = batches.map(
@@ -84,13 +84,15 @@ export async function publishJournaled(
   );
   await writer.prepare(new Set(deliveries.map(({ stream }) => stream)));
   try {
-    await connection.transaction(async () => {
-      if (!(await writer.writeJournaled(batches, stamps))) throw new NotAccepted();
-    });
+    await connection.transaction(
+      async () => {
+        if (!(await writer.writeJournaled(batches, stamps))) throw new NotAccepted();
+      },
+      through(gate, deliveries),
+    );
   } catch (error) {
     if (!(error instanceof NotAccepted)) throw error;
-    for (const batch of batches)
-      await publishTexts(connection, writer, state, batch.deliveries, { journaled: batch });
+    for (const batch of batches) await publishTexts(connection, writer, state, batch.deliveries, gate, batch);
     return false;
   }
   for (const stamp of stamps) state.committed(stamp);
@@ -98,3 +100,9 @@ export async function publishJournaled(
 }
 
 class NotAccepted extends Error {}
+
+/** Commits through the gate. A correction appends two entries. */
+function through(gate: ReadGate, deliveries: readonly TextDelivery[]) {
+  const records = deliveries.reduce((sum, { content }) => sum + content.texts.length, 0);
+  return (commit: () => Promise<void>) => gate.commit(commit, 2 * records);
+}
