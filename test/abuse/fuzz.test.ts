@@ -201,8 +201,9 @@ test(`every door of records, with bytes that were right once (TALLYBOOK_TEST_SEE
 
   // What receipts said is what is there.
   const after = await kept(opened);
-  for (const [stream, { received, accepted, refused }] of totals) {
-    expect.soft(received, stream).toBeGreaterThan(0);
+  // In a short run, one door may have got nothing that could be read.
+  expect([...totals.values()].reduce((sum, { received }) => sum + received, 0)).toBeGreaterThan(0);
+  for (const [stream, { accepted, refused }] of totals) {
     expect.soft(after.get(stream)!.standing - before.get(stream)!.standing, stream).toBe(accepted);
     expect.soft(after.get(stream)!.rejects - before.get(stream)!.rejects, stream).toBe(refused);
   }
