@@ -148,6 +148,8 @@ export class TallybookClient {
    * that are not: refused since the last flush, or still waiting when the time is over (they stay in the queue).
    */
   flush({ timeoutMilliseconds = flushMilliseconds }: WaitOptions = {}): Promise<void> {
+    // When this page opened, the one before it may not have been gone yet.
+    this.#adopt();
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         upTo: this.#number,
