@@ -11,6 +11,7 @@ export const presence = defineStream('presence', {
     on: { type: 'boolean', default: false },
     doc: { type: 'json', default: '{"v": 1.0}' },
     may: { type: 'text' },
+    few: { type: 'text', one_of: ['a', 'b', 'a'] },
   },
 });
 
@@ -20,6 +21,10 @@ export const recordCases: [record: string, verdict: string][] = [
   ['{"id":"ok","need":1}', 'accepted'],
   ['  {"id" : "blanks around" ,\t"need" : 1 }  ', 'accepted'],
   ['{"need":1,"id":"other order"}', 'accepted'],
+  ['{"id":"one of few","need":1,"few":"b"}', 'accepted'],
+  ['{"id":"one of few, looked at closely","need":1e0,"few":"b"}', 'accepted'],
+  ['{"id":"a","need":1,"few":"c"}', 'rejected not_one_of few'],
+  ['{"id":"a","need":1e0,"few":"c"}', 'rejected not_one_of few'],
   ['{"\\u0069d":"escaped name","nee\\u0064":1}', 'accepted'],
   ['{"id":"","need":1}', 'accepted'],
   [`{"id":"${long.slice(1)}","need":1}`, 'accepted'],

@@ -125,7 +125,7 @@ export function valuesChapter(under: StoreUnderTest): void {
         );
         expect(verdictsOf(receipt)).toEqual(['accepted', 'duplicate', 'duplicate', 'conflict']);
         const { standing } = await trial.store.fate(presence, 'a');
-        expect(standing?.values).toEqual(['a', '1', 'plain', '0.1', 'false', '{"v":1.0}', null]);
+        expect(standing?.values).toEqual(['a', '1', 'plain', '0.1', 'false', '{"v":1.0}', null, null]);
       }),
   );
 

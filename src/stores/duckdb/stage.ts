@@ -145,7 +145,10 @@ export function stageFileSql(
     insert into ${table} ${judgedSelect(stream, input, source.kind, 'whole', '', keepLines)}`;
 }
 
-/** What is read two or three times and then dropped is not worth compressing: on disk that took twice as long. */
+/**
+ * What is read two or three times and then dropped is not worth compressing: on disk that took twice as long. Texts of
+ * few values numbered (an enum) were grouped 0.1 s faster of 1.4, and cast to it and back in as much.
+ */
 function fileStageColumns(stream: Stream): string {
   const text = 'varchar using compression uncompressed';
   const fields = storedFields(stream).map((field) => {
