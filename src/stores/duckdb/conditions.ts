@@ -50,6 +50,23 @@ function expressionOf(like: string): string {
     .replace(/%+/g, '.*');
 }
 
+function among(value: string, texts: string[], type: string, parameters: Parameters): string {
+  if (texts.length === 0) return 'false';
+  // With a parameter for each of thousands of values, lookups took half as long again as with the list in one.
+  const listed =
+    texts.length > valuesOneByOne
+      ? `${value} in (select cast(unnest(json_transform(${parameters.add(JSON.stringify(texts), 'varchar')}, '["VARCHAR"]')) as ${type}))`
+      : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
+  if (type !== 'bigint' || texts.length === 1) return listed;
+  // A list is looked up row by row in a table of its values; bounds are compared where the column lies. The numbers of
+  // the sensors of one room are neighbours: with them 100 million passages were counted in half the time, and others
+  // no slower.
+  const numbers = texts.map(BigInt);
+  const bound = (wins: (a: bigint, b: bigint) => boolean) =>
+    parameters.add(String(numbers.reduce((a, b) => (wins(a, b) ? a : b))), type);
+  return `(${value} between ${bound((a, b) => a < b)} and ${bound((a, b) => a > b)} and ${listed})`;
+}
+
 export function comparison(
   value: string,
   operator: Operator,
@@ -65,11 +82,7 @@ export function comparison(
     case 'ne':
       return `${value} is distinct from ${parameters.add(texts[0]!, type)}`;
     case 'in':
-      if (texts.length === 0) return 'false';
-      // With a parameter for each of thousands of values, lookups took half as long again as with the list in one.
-      return texts.length > valuesOneByOne
-        ? `${value} in (select cast(unnest(json_transform(${parameters.add(JSON.stringify(texts), 'varchar')}, '["VARCHAR"]')) as ${type}))`
-        : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
+      return among(value, texts, type, parameters);
     case 'like':
       return backtracks(texts[0]!)
         ? `regexp_full_match(${value}, ${parameters.add(expressionOf(texts[0]!), 'varchar')}, 's')`

@@ -11,11 +11,13 @@ import type { Connection } from './connection.ts';
 
 /** The last commit in the snapshot, at or before a time. */
 export async function asOf(connection: Connection, knownAt: Micros | undefined): Promise<AsOf> {
-  const rows = await connection.rows(
-    `select batch, epoch_us(recorded_at) from parts
-     where $1::bigint is null or recorded_at <= make_timestamp($1::bigint) order by recorded_at desc limit 1`,
-    knownAt ?? null,
-  );
+  const last = (condition: string) =>
+    `select batch, epoch_us(recorded_at) from parts ${condition} order by recorded_at desc limit 1`;
+  // Without a parameter it keeps its plan.
+  const rows =
+    knownAt === undefined
+      ? await connection.rows(last(''))
+      : await connection.rows(last('where recorded_at <= make_timestamp($1::bigint)'), knownAt);
   const [batch, micros] = rows[0] ?? [0n, 0n];
   return { batch: Number(batch), recorded_at: formatTimestamp(BigInt(micros as bigint)) };
 }
