@@ -254,13 +254,13 @@ function mayBeHarmed(stream: Stream): string {
 }
 
 /**
- * What only the exact reader gets right, as a pattern on the whole line: 17 digits and points in a row, a number
+ * What only the exact reader gets right, as a pattern on the whole line: a number of 17 digits and points, or one
  * with an exponent, NaN and Infinity, a comma before a closing bracket; and where json values keep their text, a
  * fraction that ends in 0, and -0.
  */
 function exactPattern(stream: Stream): string {
   const always = [
-    '[0-9.]{17}',
+    '[:,\\[]\\s*-?[0-9.]{17}',
     '[:,\\[]\\s*"?-?[0-9]+(\\.[0-9]+)?[eE]',
     '[:,\\[]\\s*-?([Nn][aA]|[Ii][nN])',
     ',\\s*[}\\]]',
