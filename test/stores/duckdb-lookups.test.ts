@@ -17,7 +17,12 @@ const visits = defineStream('visits', {
 });
 /** Two runs, and some entries behind them. */
 const count = 2_200_000;
-const whoOf = (i: number): string => `w${Math.floor(i / 3)}`;
+const isOften = (i: number): boolean => i % 4_000 === 3_000;
+const whoOf = (i: number): string => (isOften(i) ? 'often' : `w${Math.floor(i / 3)}`);
+/** Ids of a value that stands in a run more often than is read in one go, and behind the runs less often. */
+const oftenIds = Array.from({ length: count }, (_, i) => i)
+  .filter(isOften)
+  .map(String);
 
 test('a value is found in the run in which it stands, and what is not covered is always read', () => {
   const filter = new LookupFilter();
@@ -83,6 +88,8 @@ test('a list by a value reads what stands, before and after the filters are fill
     expect(await listed(store, whoOf(600_001), false)).toEqual(['600000', '600002']);
     expect(await listed(store, whoOf(count - 1), false)).toHaveLength(((count - 1) % 3) + 1);
     expect(await listed(store, 'nobody', false)).toEqual([]);
+    expect(await inPages(store, 'often', false, 30)).toEqual(oftenIds);
+    expect(await inPages(store, 'often', true, 30)).toEqual(oftenIds.toReversed());
   };
   await check();
   // Another file that is published while runs are covered must not be missed.
@@ -94,7 +101,20 @@ test('a list by a value reads what stands, before and after the filters are fill
 }, 120_000);
 
 async function listed(store: Store, who: string, newestFirst: boolean): Promise<string[]> {
+  return (await page(store, who, newestFirst, 100, undefined)).map(({ id }) => id);
+}
+
+async function inPages(store: Store, who: string, newestFirst: boolean, size: number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let after: string | undefined; ; ) {
+    const entries = await page(store, who, newestFirst, size, after);
+    ids.push(...entries.map(({ id }) => id));
+    if (entries.length < size) return ids;
+    after = entries.at(-1)!.seq;
+  }
+}
+
+function page(store: Store, who: string, newestFirst: boolean, limit: number, after: string | undefined) {
   const selection = checkSelection(visits, { where: { who } });
-  const request = { ...selection, stream: visits, standing: true, newestFirst, after: undefined, limit: 100 };
-  return (await store.entries(request)).map(({ id }) => id);
+  return store.entries({ ...selection, stream: visits, standing: true, newestFirst, after, limit });
 }
