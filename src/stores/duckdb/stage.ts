@@ -118,7 +118,7 @@ function readJson(stream: Stream, lines: string): string {
   return `lines as (${lines}),
     parsed as (
       select *,
-        case when strlen(line) <= ${limits.record_bytes} and json_valid(line) and json_type(line) = 'OBJECT'
+        case when strlen(line) <= ${limits.record_bytes} and json_valid(line) and (starts_with(line, '{') or json_type(line) = 'OBJECT')
           then json_transform(line, ${literal(structure)}) end as j
       from lines),
     raws as (
