@@ -75,6 +75,7 @@ export const questionCases: [title: string, asked: AskedQuestion, rows: Answer['
   ['in, whole numbers', { where: { n: [5, '-9223372036854775808', -7, '9007199254740993'] } }, [[3]]],
   ['in, whole numbers with a hole', { where: { n: [-7, 5] } }, [[3]]],
   ['in, one whole number twice', { where: { n: [0, '0'] } }, [[1]]],
+  ['in, whole numbers however they are written', { where: { n: ['5.0', '-0.7e1', '1e1'] } }, [[3]]],
   ['in nothing', { where: { name: { in: [] } } }, [[0]]],
   ['gt and lt on text', { where: { name: { gt: 'Ann', lt: 'ann' } } }, [[1]]],
   ['gte and lte on numbers', { where: { amount: { gte: '-2.25', lte: '1.5' } } }, [[3]]],
