@@ -138,6 +138,16 @@ test(`every door of records, with bytes that were right once (TALLYBOOK_TEST_SEE
   const arbitraries = await Promise.all(
     doors.map(async (door, index) => {
       const made = await bodiesOf(door.records, join(directory, 'made', String(index)), door.files === true);
+      // Right once: however short the run is, every door has taken something in.
+      const [right] = made;
+      if (countable.includes(door.stream) && !door.files) {
+        const headers = {
+          'content-type': right!.type,
+          ...(right!.packing ? { 'content-encoding': right!.packing } : {}),
+        };
+        const payload = right!.bytes;
+        count(await ask(app, { method: 'POST', url: door.url, headers, payload }), totals.get(door.stream)!);
+      }
       return fc
         .record({
           body: fc.constantFrom(...made),
@@ -201,9 +211,8 @@ test(`every door of records, with bytes that were right once (TALLYBOOK_TEST_SEE
 
   // What receipts said is what is there.
   const after = await kept(opened);
-  // In a short run, one door may have got nothing that could be read.
-  expect([...totals.values()].reduce((sum, { received }) => sum + received, 0)).toBeGreaterThan(0);
-  for (const [stream, { accepted, refused }] of totals) {
+  for (const [stream, { received, accepted, refused }] of totals) {
+    expect.soft(received, stream).toBeGreaterThan(0);
     expect.soft(after.get(stream)!.standing - before.get(stream)!.standing, stream).toBe(accepted);
     expect.soft(after.get(stream)!.rejects - before.get(stream)!.rejects, stream).toBe(refused);
   }

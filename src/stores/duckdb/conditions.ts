@@ -59,12 +59,11 @@ function among(value: string, texts: string[], type: string, parameters: Paramet
       : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
   if (type !== 'bigint' || texts.length === 1) return listed;
   // A list is looked up row by row in a table of its values; bounds are compared where the column lies. The numbers of
-  // the sensors of one room are neighbours: with them 100 million passages were counted in half the time, and others
-  // no slower.
-  const numbers = texts.map(BigInt);
-  const bound = (wins: (a: bigint, b: bigint) => boolean) =>
-    parameters.add(String(numbers.reduce((a, b) => (wins(a, b) ? a : b))), type);
-  return `(${value} between ${bound((a, b) => a < b)} and ${bound((a, b) => a > b)} and ${listed})`;
+  // the sensors of one room are neighbours: with bounds a count among 100 million passages took 8 to 9 ms of statement,
+  // not 9 to 13, and one of scattered sensors no longer than before.
+  const numbers = texts.map(BigInt).sort((a, b) => (a < b ? -1 : 1));
+  const [least, most] = [numbers[0], numbers.at(-1)].map((bound) => parameters.add(String(bound), type));
+  return `(${value} between ${least} and ${most} and ${listed})`;
 }
 
 export function comparison(
