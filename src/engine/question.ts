@@ -17,7 +17,7 @@ import {
 import { plainNumber } from './decimal.ts';
 import { EverySchema } from './declaration.ts';
 import { TallybookError } from './errors.ts';
-import { checkValue, type Field } from './field-types.ts';
+import { checkValue, expectation, type Field } from './field-types.ts';
 import { limits } from './limits.ts';
 import { checkShare, type Share, ShareSchema } from './share.ts';
 import type { Stream } from './stream.ts';
@@ -427,7 +427,8 @@ function checkCondition(dimension: Dimension, operator: string, values: unknown[
       : ({ name: field.name, ...bare(field) } as Field);
   const checked = values.map((value) => {
     const result = checkValue(asField, { kind: 'cell', text: String(value) });
-    if ('code' in result) throw bad(`${text} is compared with ${String(value)}; expected a ${field.type}`);
+    if ('code' in result)
+      throw bad(`${text} is compared with ${String(value)}; expected ${expectation(asField)}`);
     return result.value!;
   });
   return { dimension, operator: operator as Operator, values: checked };
