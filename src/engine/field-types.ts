@@ -145,7 +145,7 @@ function withoutDefault(field: Field): Field {
 }
 
 /** The default as a value of its own type; for json it is JSON text. */
-export function defaultRaw(field: Field): RawValue {
+function defaultRaw(field: Field): RawValue {
   return { kind: 'cell', text: String(field.default) };
 }
 
