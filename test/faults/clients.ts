@@ -116,7 +116,7 @@ export class Client {
     if (this.#onlyNew) return ['insert', Array.from({ length: 1 + random.below(4) }, () => this.#new())];
     const mode = random.pick(['insert', 'insert', 'insert', 'upsert', 'retract'] as const);
     const many = random.pick([1, 1, 1, 2, 5, 30, 100, 400]);
-    const count = mode === 'insert' ? many : Math.min(many, 30);
+    const count = mode === 'retract' ? Math.min(many, 30) : many;
     const picked = new Map<string, Sent>();
     for (let n = 0; n < count; n++) {
       const sent = this.#one(mode);
