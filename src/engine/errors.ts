@@ -50,6 +50,7 @@ export const errorRegister = {
   database_unavailable: { kind: 'overloaded', title: 'The database with the figures cannot be asked' },
   log_unavailable: { kind: 'overloaded', title: 'The log in front cannot be written to' },
   storage_full: { kind: 'storage_full', title: 'There is no room left on the disk' },
+  out_of_memory: { kind: 'overloaded', title: 'The database may not use as much memory as this needs' },
   store_failed: { kind: 'overloaded', title: 'The database has given up' },
   directory_in_use: { kind: 'conflict', title: 'Another process uses the data directory' },
   directory_unusable: { kind: 'invalid', title: 'The data directory cannot be used' },

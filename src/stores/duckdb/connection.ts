@@ -245,12 +245,17 @@ function asTallybookError(error: unknown): unknown {
     return new TallybookError('store_failed', detail, { cause: error, retryAfter: 10 });
   }
   if (
-    /no space left|disk (is )?full|could not (write|allocate).*(space|block)|max_temp_directory_size|ENOSPC/i.test(
+    /no space left|disk (is )?full|could not write.*(space|block)|max_temp_directory_size|ENOSPC/i.test(
       message,
     )
   ) {
     const detail = `the disk is full, and nothing of this was kept; make room, then send it again (${message.split('\n')[0]})`;
     return new TallybookError('storage_full', detail, { cause: error });
+  }
+  if (/^Out of Memory Error/.test(message)) {
+    const limit = /\/([0-9.]+ [KMGT]iB) used\)/.exec(message)?.[1];
+    const detail = `this needs more memory than the database may use${limit ? `, ${limit}` : ''}, and nothing of it was kept; give it more with --memory, or ask for less at a time`;
+    return new TallybookError('out_of_memory', detail, { cause: error, retryAfter: 10 });
   }
   if (
     /could not convert string "[-0-9.]+" to DECIMAL\(38|overflow in .*(addition|sum|subtract|cast)|overflow on|out of range.*(sum|decimal|hugeint)/i.test(
