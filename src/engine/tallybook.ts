@@ -83,7 +83,8 @@ export type AskedSelection = Pick<AskedQuestion, 'where' | 'from' | 'to' | 'know
 export type AskedEntries = AskedSelection & { source?: string | undefined };
 
 export class Tallybook {
-  readonly events = new EventEmitter<TallybookEvents>();
+  /** Listened to by every open stream of events, of which there may be many. */
+  readonly events = new EventEmitter<TallybookEvents>().setMaxListeners(0);
   readonly streams: Streams;
   readonly writer: Writer;
   /** The books of the systems. */
