@@ -167,12 +167,17 @@ function* windows(
   }
 }
 
-export async function fateOf(connection: Connection, stream: Stream, id: string): Promise<Fate> {
+/** @param rangesOfId where entries of the id may stand, of all that is committed when it is called */
+export async function fateOf(
+  connection: Connection,
+  stream: Stream,
+  id: string,
+  rangesOfId: () => SeqRange[],
+): Promise<Fate> {
   return connection.transaction(async () => {
-    const found = await connection.askOnce(
-      `${entrySelect(stream)} from ${entriesOf(stream)} e where e._hash = hash($1::varchar) and e._id = $1::varchar order by e._seq`,
-      [id],
-    );
+    // First: from then on the transaction sees nothing that is committed later, for which the ranges would be too old.
+    const refused = await refusals(connection, stream, id);
+    const found = await entriesOfId(connection, stream, id, rangesOfId());
     const entries = await readEntries(connection, stream, found);
     const reversed = new Map(
       entries.flatMap((entry) => (entry.reverses === null ? [] : [[entry.reverses, entry] as const])),
@@ -208,7 +213,7 @@ export async function fateOf(connection: Connection, stream: Stream, id: string)
         lines.push([Number(entry.seq), { verdict: 'retracted', ...common(entry), values: entry.values }]);
       }
     }
-    lines.push(...(await repeats(connection, stream, entries)), ...(await refusals(connection, stream, id)));
+    lines.push(...(await repeats(connection, stream, entries)), ...refused);
     lines.sort(([a, x], [b, y]) =>
       x.recorded_at < y.recorded_at ? -1 : x.recorded_at > y.recorded_at ? 1 : a - b,
     );
@@ -217,6 +222,25 @@ export async function fateOf(connection: Connection, stream: Stream, id: string)
       lines: lines.map(([, line]) => line),
     };
   });
+}
+
+/** A look at the hashes alone tells where they are: to read all columns of a million entries at once takes ten times as long. */
+async function entriesOfId(
+  connection: Connection,
+  stream: Stream,
+  id: string,
+  ranges: readonly SeqRange[],
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  const withHash = `from ${entriesOf(stream)} e where e._hash = hash($1::varchar)`;
+  for (const { from, to } of ranges) {
+    const hashes = `select min(e._seq), max(e._seq) ${withHash} and e._seq between ${from} and ${to}`;
+    const [[first, last] = []] = await connection.askOnce(hashes, [id]);
+    if (first === null) continue;
+    const entries = `${entrySelect(stream)} ${withHash} and e._seq between ${first} and ${last} and e._id = $1::varchar order by e._seq`;
+    rows.push(...(await connection.askOnce(entries, [id])));
+  }
+  return rows;
 }
 
 async function repeats(

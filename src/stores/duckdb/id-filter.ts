@@ -67,6 +67,12 @@ export class IdFilter {
     return this.#segments.some((segment) => holdsHash(segment, low, high));
   }
 
+  /** Where entries of the id may stand: ranges one after the other. */
+  rangesOf(low: number, high: number): SeqRange[] {
+    const holding = this.#segments.filter((segment) => holdsHash(segment, low, high));
+    return mergeRanges([...holding.map(({ from, to }) => ({ from, to })), ...this.#uncovered]);
+  }
+
   /** Ranges that must be scanned for every id. */
   get uncovered(): readonly SeqRange[] {
     return this.#uncovered;
@@ -130,6 +136,21 @@ export class IdFilter {
       else range.from = part.to + 1n;
     }
   }
+}
+
+/** At most a handful of ranges: each costs a statement. */
+export function mergeRanges(ranges: SeqRange[]): SeqRange[] {
+  const sorted = ranges
+    .map((range) => ({ ...range }))
+    .sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+  const merged: SeqRange[] = [];
+  for (const range of sorted) {
+    const last = merged.at(-1);
+    if (last && range.from <= last.to + 1n) {
+      if (range.to > last.to) last.to = range.to;
+    } else merged.push(range);
+  }
+  return merged.length <= 8 ? merged : [{ from: merged[0]!.from, to: merged.at(-1)!.to }];
 }
 
 /** @param wanted how many hashes it should hold; it has room for a power of two, so that a block is found by its bits */
