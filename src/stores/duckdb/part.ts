@@ -30,12 +30,13 @@ import {
   appendRollupOfNew,
   appendRollupOfResolved,
   noImport,
+  placedNumbers,
 } from './append.ts';
 import { lookClosely, refusalOf, refusedByCheck } from './casts.ts';
 import type { Connection, Row } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import { type Held, holdAgainst, refusedText } from './held-against.ts';
-import type { SeqRange } from './id-filter.ts';
+import { mergeRanges, type SeqRange } from './id-filter.ts';
 import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
 import { entriesOf, quote, storedFields } from './names.ts';
 import { knownSelect, knownTable, type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
@@ -57,6 +58,17 @@ export function timeBounds(stream: Stream, state: LedgerState): { horizon: Micro
   const { droppedBefore } = state.books(stream);
   const { horizon = firstInstant, latest = lastInstant } = boundsOf(stream, state.now(), droppedBefore);
   return { horizon, latest };
+}
+
+/** What all records of a part have in common, or of several parts that are staged together. */
+type Common = Pick<StagedContent, 'parts' | 'base' | 'horizon' | 'latest'>;
+
+/** A part whose records were staged before it had its place in the ledger. */
+export interface StagedAhead {
+  stream: Stream;
+  rows: StagedRows;
+  /** Which records are too old goes by it. */
+  droppedBefore: Micros | undefined;
 }
 
 /** Writes parts over one connection, whose temporary tables it keeps. */
@@ -90,23 +102,46 @@ export class PartWriter {
     }
   }
 
-  /** Publishes deliveries that share stream, form, mode, source and reason. Returns a receipt for each. */
-  async write(deliveries: TextDelivery[], stamp: BatchStamp): Promise<Receipt[]> {
+  /**
+   * Stages deliveries that share stream, form, mode, source and reason, to be written later; outside of the transaction in
+   * which they are.
+   */
+  async stageAhead(deliveries: TextDelivery[]): Promise<StagedAhead> {
+    const { stream } = deliveries[0]!;
+    const { droppedBefore } = this.#state.books(stream);
+    const bounds = timeBounds(stream, this.#state);
+    // What could not be published in the end may be left.
+    await this.#connection.run(`delete from ${this.#tables.get(stream.name)!.tables.stage}`);
+    const parts = Array(recordsOf(deliveries)).fill(0);
+    const rows = await this.#stage(deliveries, { parts, base: 0n, ...bounds });
+    return { stream, rows, droppedBefore };
+  }
+
+  /**
+   * Publishes deliveries that share stream, form, mode, source and reason. Returns a receipt for each.
+   * @param ahead the same deliveries, staged on this connection by what they were checked against then
+   */
+  async write(deliveries: TextDelivery[], stamp: BatchStamp, ahead?: StagedAhead): Promise<Receipt[]> {
     const { stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
-    const count = deliveries.reduce((sum, delivery) => sum + delivery.content.texts.length, 0);
+    const count = recordsOf(deliveries);
     const base = this.#state.reserveSeqs(stream, BigInt(count) * seqsPerRow);
     const part = this.#state.reservePart();
     stamp.parts.push({ stream, part });
-    const bounds = stamp.journaled
-      ? { horizon: firstInstant, latest: lastInstant }
-      : timeBounds(stream, this.#state);
-    const rows = await this.#stage(deliveries, { parts: Array(count).fill(part), base, ...bounds });
+    const placed = ahead !== undefined && (await this.#stillStands(ahead, stream));
+    const numbers = placed ? placedNumbers : undefined;
+    let rows = ahead?.rows;
+    if (!rows || !placed) {
+      const bounds = stamp.journaled
+        ? { horizon: firstInstant, latest: lastInstant }
+        : timeBounds(stream, this.#state);
+      rows = await this.#stage(deliveries, { parts: Array(count).fill(part), base, ...bounds });
+    }
     const held = await this.#holdAgainst(deliveries[0]!, rows);
     const suspects = this.#findSuspects(deliveries[0]!, rows, base);
     const verdicts = new Map<number, string>();
     let refused = rows.bad.size > 0;
-    if (suspects || refused) {
+    if (suspects || refused || placed) {
       await this.#connection.bring({
         part,
         base,
@@ -134,7 +169,8 @@ export class PartWriter {
       const changed = [...verdicts.values()].filter((verdict) => changing.has(verdict)).length;
       // Those without a verdict were surely new.
       const taken = count - rows.bad.size - verdicts.size + changed;
-      if (mode !== 'retract' && taken > 0) await this.#connection.run(appendAccepted(stream, tables));
+      if (mode !== 'retract' && taken > 0)
+        await this.#connection.run(appendAccepted(stream, tables, numbers));
       if (kinds.has('corrected') || kinds.has('retracted')) {
         this.#state.books(stream).hasReversals = true;
         await this.#connection.run(appendReversals(stream, tables));
@@ -145,7 +181,7 @@ export class PartWriter {
           await this.#connection.run(appendRollupOfResolved(stream, rollup, tables));
       refused ||= kinds.has('conflict') || kinds.has('not_found');
     } else if (count > rows.bad.size) {
-      await this.#connection.run(appendNew(stream, tables));
+      await this.#connection.run(appendNew(stream, tables, numbers));
       for (const rollup of stream.rollups)
         await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
     }
@@ -215,19 +251,24 @@ export class PartWriter {
     return true;
   }
 
-  async #stage(
-    deliveries: TextDelivery[],
-    common: Omit<StagedContent, 'texts' | 'fallbacks'>,
-  ): Promise<StagedRows> {
+  /** Whether what was staged ahead may be published as it is. If not, it is dropped. */
+  async #stillStands({ stream: checkedFor, droppedBefore }: StagedAhead, stream: Stream): Promise<boolean> {
+    if (checkedFor === stream && droppedBefore === this.#state.books(stream).droppedBefore) return true;
+    await this.#connection.run(`delete from ${this.#tables.get(stream.name)!.tables.stage}`);
+    return false;
+  }
+
+  async #stage(deliveries: TextDelivery[], common: Common): Promise<StagedRows> {
     const { stream, form = stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
     // Of a few all are read at once: any of them may be told of.
     const withIds =
       texts.length <= limits.receipt_verdicts || deliveries.some(({ allVerdicts }) => allVerdicts);
+    const positions = [...texts.keys()];
     if (mode === 'retract') {
       const ids = texts.map((text) => retractedId(stream, text) ?? null);
-      const content = { ...common, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) };
+      const content = { ...common, positions, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) };
       const result = await this.#connection.result(stageIdsSql(tables.stage), stagedParameters(content));
       return StagedRows.read(result, withIds);
     }
@@ -236,6 +277,7 @@ export class PartWriter {
       : [];
     const content = {
       ...common,
+      positions,
       texts: texts.join(recordSeparator),
       fallbacks: JSON.stringify(fallbackIds),
     };
@@ -253,7 +295,7 @@ export class PartWriter {
     rows: StagedRows,
     texts: string[],
     fallbackIds: string[],
-    common: Omit<StagedContent, 'texts' | 'fallbacks'>,
+    common: Common,
   ): Promise<void> {
     const { tables, exact } = this.#tables.get(stream.name)!;
     const again = [...rows.bad].filter(([, bad]) => bad === lookClosely).map(([n]) => n);
@@ -261,15 +303,13 @@ export class PartWriter {
     await this.#connection.run(`delete from ${exact}`);
     const content = {
       ...common,
+      positions: again,
       parts: again.map((n) => common.parts[n]!),
       texts: again.map((n) => rewriteExactly(stream, texts[n]!)).join(recordSeparator),
       fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
     };
     const exactRows = await StagedRows.read(
-      await this.#connection.result(stageTextsSql(stream, exact, 'close'), [
-        ...stagedParameters(content),
-        again.join(','),
-      ]),
+      await this.#connection.result(stageTextsSql(stream, exact, 'close'), stagedParameters(content)),
       true,
     );
     await this.#connection.run(replaceByExact(stream, tables.stage, '_n', exact));
@@ -464,6 +504,10 @@ export class PartWriter {
   }
 }
 
+export function recordsOf(deliveries: readonly TextDelivery[]): number {
+  return deliveries.reduce((sum, { content }) => sum + content.texts.length, 0);
+}
+
 /** What the table `parts` says of one. */
 export interface PartLine {
   delivery: Delivery;
@@ -576,21 +620,6 @@ function prepareTexts(content: Texts): string[] {
       (text.includes(recordSeparator) ? Buffer.from(text).toString('base64') : undefined);
     return base64 === undefined ? text : undecodableMark + base64;
   });
-}
-
-/** At most a handful of ranges: each costs a statement. */
-function mergeRanges(ranges: SeqRange[]): SeqRange[] {
-  const sorted = ranges
-    .map((range) => ({ ...range }))
-    .sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
-  const merged: SeqRange[] = [];
-  for (const range of sorted) {
-    const last = merged.at(-1);
-    if (last && range.from <= last.to + 1n) {
-      if (range.to > last.to) last.to = range.to;
-    } else merged.push(range);
-  }
-  return merged.length <= 8 ? merged : [{ from: merged[0]!.from, to: merged.at(-1)!.to }];
 }
 
 /**

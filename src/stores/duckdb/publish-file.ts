@@ -315,15 +315,12 @@ class FileWork {
       const content = {
         texts: rows.map(([, line]) => rewriteExactly(stream, line as string)).join(recordSeparator),
         fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([, , id]) => id) : []),
+        positions: rows.map(([n]) => Number(n)),
         parts: rows.map(() => 0),
         base: 0n,
         ...timeBounds(stream, this.#context.state),
       };
-      await this.#connection.run(
-        stageTextsSql(stream, 'exact', 'close'),
-        ...stagedParameters(content),
-        rows.map(([n]) => String(n)).join(','),
-      );
+      await this.#connection.run(stageTextsSql(stream, 'exact', 'close'), ...stagedParameters(content));
       const lines = new Map(rows.map(([n, line]) => [Number(n), line as string]));
       const refused = await this.#connection.rows('select _n, _bad from exact where _bad is not null');
       const found = refused.flatMap(([n, bad]) => {
@@ -475,7 +472,7 @@ class FileWork {
 
   async #append(): Promise<void> {
     const [part, base, resolved] = [this.#part, this.#base, this.#resolved];
-    const numbers = `${base} + ${seqsPerRow} * t.rowid + 1, ${part}`;
+    const numbers = { sql: `${base} + ${seqsPerRow} * t.rowid + 1, ${part}` };
     await this.#bring(0n);
     if (!resolved) {
       const { content } = this.#delivery;

@@ -9,12 +9,13 @@ import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
 import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
-import type { PartWriter } from './part.ts';
+import { type PartWriter, recordsOf, type StagedAhead } from './part.ts';
 import type { ReadGate } from './read-gate.ts';
 
 /**
  * The caller holds the writer's lock, and has nothing in the journal but what it publishes.
- * @param journaled the number and time of a batch that was acknowledged before
+ * @param more `journaled`, the number and time of a batch that was acknowledged before; `ahead`, the deliveries staged
+ * by `stageAhead` on the same connection
  */
 export async function publishTexts(
   connection: Connection,
@@ -22,7 +23,7 @@ export async function publishTexts(
   state: LedgerState,
   given: readonly TextDelivery[],
   gate: ReadGate,
-  journaled?: JournaledBatch,
+  { journaled, ahead }: { journaled?: JournaledBatch; ahead?: StagedAhead | undefined } = {},
 ): Promise<Receipt[]> {
   const deliveries = given.map((delivery) => state.upToDate(delivery));
   const stamp: BatchStamp = {
@@ -45,14 +46,11 @@ export async function publishTexts(
   }
   const parts = groupsOf(deliveries.filter((delivery) => !receipts.has(delivery)));
   if (parts.length > 0) {
-    const checks = deliveries.flatMap(({ check }) => check ?? []);
-    await writer.prepare(
-      new Set([...deliveries.map(({ stream }) => stream), ...checks.map(({ notes }) => notes)]),
-    );
+    await prepareTables(writer, deliveries);
     await connection.transaction(
       async () => {
         for (const part of parts) {
-          const written = await writer.write(part, stamp);
+          const written = await writer.write(part, stamp, ahead);
           part.forEach((delivery, i) => {
             refuseUnlessNew(delivery, written[i]!);
             receipts.set(delivery, written[i]!);
@@ -64,6 +62,32 @@ export async function publishTexts(
     state.committed(stamp);
   }
   return deliveries.map((delivery) => receipts.get(delivery)!);
+}
+
+/** A batch of so many records is staged before it is its turn; of fewer it would be no gain. */
+const stagedAheadRecords = 257;
+
+/** The part of deliveries that are worth to be staged ahead. Records of several parts would meet in one stage. */
+export function partAhead(deliveries: readonly TextDelivery[]): TextDelivery[] | undefined {
+  const [part, other] = groupsOf(deliveries.filter(({ content }) => content.texts.length > 0));
+  return part && !other && recordsOf(part) >= stagedAheadRecords ? part : undefined;
+}
+
+/** Stages a part before it is its turn to be published, on a connection where nothing else is staged. */
+export async function stageAhead(
+  writer: PartWriter,
+  state: LedgerState,
+  part: readonly TextDelivery[],
+): Promise<StagedAhead> {
+  const deliveries = part.map((delivery) => state.upToDate(delivery));
+  await prepareTables(writer, deliveries);
+  return writer.stageAhead(deliveries);
+}
+
+async function prepareTables(writer: PartWriter, deliveries: readonly TextDelivery[]): Promise<void> {
+  const checks = deliveries.flatMap(({ check }) => check ?? []);
+  const streams = [...deliveries.map(({ stream }) => stream), ...checks.map(({ notes }) => notes)];
+  await writer.prepare(new Set(streams));
 }
 
 /**
@@ -92,7 +116,8 @@ export async function publishJournaled(
     );
   } catch (error) {
     if (!(error instanceof NotAccepted)) throw error;
-    for (const batch of batches) await publishTexts(connection, writer, state, batch.deliveries, gate, batch);
+    for (const batch of batches)
+      await publishTexts(connection, writer, state, batch.deliveries, gate, { journaled: batch });
     return false;
   }
   for (const stamp of stamps) state.committed(stamp);
@@ -103,6 +128,5 @@ class NotAccepted extends Error {}
 
 /** Commits through the gate. A correction appends two entries. */
 function through(gate: ReadGate, deliveries: readonly TextDelivery[]) {
-  const records = deliveries.reduce((sum, { content }) => sum + content.texts.length, 0);
-  return (commit: () => Promise<void>) => gate.commit(commit, 2 * records);
+  return (commit: () => Promise<void>) => gate.commit(commit, 2 * recordsOf(deliveries));
 }

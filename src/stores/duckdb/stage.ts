@@ -53,6 +53,8 @@ export interface StagedContent {
   texts: string;
   /** A JSON array: the ids for records without; or for retractions the records as they came. */
   fallbacks: string;
+  /** The place of each record. */
+  positions: readonly number[];
   /** The part of each record. */
   parts: readonly number[];
   /** The first seq reserved for the part. */
@@ -67,28 +69,24 @@ export function stagedParameters(content: StagedContent): Parameter[] {
     content.texts,
     content.fallbacks,
     content.parts.join(','),
+    content.positions.join(','),
     content.base,
     content.horizon,
     content.latest,
   ];
 }
 
-/** Reading no table, a statement keeps its plan in spite of its parameters (see connection.ts). */
-const stagedContent = `(select $1::varchar as texts, $2::varchar as fallbacks, $3::varchar as parts, $4::bigint as base,
-      $5::bigint as horizon, $6::bigint as latest)`;
-
 /**
- * Stages texts.
- * @param look `first`, or `close` for texts rewritten by exact-rows.ts; then $7 gives their positions, joined by commas
+ * Reading no table, a statement keeps its plan in spite of its parameters (see connection.ts). What there is one of for each
+ * record comes as a text to be split.
  */
+const stagedContent = `(select $1::varchar as texts, $2::varchar as fallbacks, $3::varchar as parts, $4::varchar as positions,
+      $5::bigint as base, $6::bigint as horizon, $7::bigint as latest)`;
+
+/** Stages texts; those rewritten by exact-rows.ts with a look that is `close`. */
 export function stageTextsSql(stream: Stream, table: string, look: 'first' | 'close'): string {
-  const texts = `string_split(texts, ${literal(recordSeparator)})`;
-  const position =
-    look === 'close'
-      ? "unnest(string_split($7::varchar, ','))::integer"
-      : `(generate_subscripts(${texts}, 1) - 1)::integer`;
   const fallback = needsFallback(stream) ? `unnest(from_json(fallbacks, '["VARCHAR"]'))` : 'null::varchar';
-  const lines = `select unnest(${texts}) as line, ${fallback} as fallback, ${position} as n, unnest(string_split(parts, ','))::bigint as part, base, horizon, latest from ${stagedContent}`;
+  const lines = `select unnest(string_split(texts, ${literal(recordSeparator)})) as line, ${fallback} as fallback, unnest(string_split(positions, ','))::integer as n, unnest(string_split(parts, ','))::bigint as part, base, horizon, latest from ${stagedContent}`;
   return `insert into ${table} (_n, _seq, _part, ${stageColumns(stream)})
     ${judgedSelect(stream, readJson(stream, lines), 'json', look, `n, base + ${seqsPerRow} * n + 1, part, `, true)}
     returning _n, _hash, _bad, _found, _id`;
@@ -99,7 +97,7 @@ export function stageIdsSql(table: string): string {
   return `insert into ${table} (_n, _line, _id, _hash, _bad)
     with ids as (
       select unnest(from_json(texts, '["VARCHAR"]')) as id, unnest(from_json(fallbacks, '["VARCHAR"]')) as line,
-        (generate_subscripts(from_json(texts, '["VARCHAR"]'), 1) - 1)::integer as n
+        unnest(string_split(positions, ','))::integer as n
       from ${stagedContent})
     select n, line, id, hash(id), case when id is null then ${recordRefusals.unreadable} end from ids
     returning _n, _hash, _bad, _found, _id`;
@@ -207,7 +205,7 @@ function firstLook(stream: Stream, fields: FieldSql[]): string {
   }
   return `case
       when not unreadable and not (${moreNames(stream)})
-        and not (case when ${mayBeHarmed(stream)} then regexp_matches(line, ${literal(exactPattern(stream))}) else false end)
+        and not (case when ${mayBeHarmed(stream)} then regexp_matches(line, ${literal(harmedPattern(stream))}) else false end)
         and ${conditions.join(' and ')} then null
       else ${lookClosely} end`;
 }
@@ -223,10 +221,11 @@ function refusal(stream: Stream, fields: FieldSql[], kind: RawKind, look: Look):
   const byFields = `coalesce(${fields.map((f) => f.refusal).join(', ')}, null)`;
   if (kind === 'cell') return `case when ${fine} then null else ${byFields} end`;
   const more = moreNames(stream);
-  const again = `regexp_matches(line, ${literal(exactPattern(stream))})`;
+  const harmed = `regexp_matches(line, ${literal(harmedPattern(stream))})`;
+  const again = `regexp_matches(line, ${literal(`${harmedPattern(stream)}|${quotedExponent}`)})`;
   return `case
       when unreadable then ${recordRefusals.unreadable}
-      ${look === 'close' ? '' : `when case when ${mayBeHarmed(stream)} then ${again} else false end then ${lookClosely}`}
+      ${look === 'close' ? '' : `when case when ${mayBeHarmed(stream)} then ${harmed} else false end then ${lookClosely}`}
       when ${more} and len(list_distinct(names)) < len(names) then ${recordRefusals.repeated_field}
       when ${more} and ${unknownNames(stream)} <> [] then ${recordRefusals.unknown_field}
       when ${fine} then null
@@ -254,20 +253,23 @@ function mayBeHarmed(stream: Stream): string {
 }
 
 /**
- * What only the exact reader gets right, as a pattern on the whole line: a number of 17 digits and points, or one
- * with an exponent, NaN and Infinity, a comma before a closing bracket; and where json values keep their text, a
- * fraction that ends in 0, and -0.
+ * What DuckDB's reader may get wrong, as a pattern on the whole line: a number of 17 digits and points, or one with an
+ * exponent, NaN and Infinity, a comma before a closing bracket; and where json values keep their text, a fraction that
+ * ends in 0, and -0.
  */
-function exactPattern(stream: Stream): string {
+function harmedPattern(stream: Stream): string {
   const always = [
     '[:,\\[]\\s*-?[0-9.]{17}',
-    '[:,\\[]\\s*"?-?[0-9]+(\\.[0-9]+)?[eE]',
+    '[:,\\[]\\s*-?[0-9]+(\\.[0-9]+)?[eE]',
     '[:,\\[]\\s*-?([Nn][aA]|[Ii][nN])',
     ',\\s*[}\\]]',
   ];
   const json = ['\\.[0-9]+0\\s*[,}\\]]', '[:,\\[]\\s*-0\\s*[,}\\]]'];
   return (stream.fields.some((field) => field.type === 'json') ? [...always, ...json] : always).join('|');
 }
+
+/** A number that came as a string: what begins so may be an id of hexadecimal digits, too, and is no reason to look twice. */
+const quotedExponent = '[:,\\[]\\s*"-?[0-9]+(\\.[0-9]+)?[eE]';
 
 function lateness(value: string): string {
   return `case when bad is not null then bad
