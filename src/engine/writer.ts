@@ -3,7 +3,8 @@
  *
  * While one commit runs, what arrives waits; then all that waits is the next batch. There is no clock and
  * nothing to tune: under light load a record is committed at once, under heavy load the batches grow until the
- * store keeps up. A store that can prepare a batch while another one is being committed says when, and gets the next. What waits is bounded; when the room is full, a delivery is refused before anything of it is
+ * store keeps up. A store that can prepare a batch while another one is being committed says when, and gets the next.
+ * What waits is bounded; when the room is full, a delivery is refused before anything of it is
  * taken in, and the sender is told when to come again.
  *
  * A delivery with a file, or one that undoes an import, does not wait here: it travels alone, beside the batches.
