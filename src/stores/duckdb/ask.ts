@@ -2,6 +2,7 @@
 import { answerColumns } from '../../engine/answer-columns.ts';
 import { formatBucket } from '../../engine/calendar.ts';
 import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
+import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
 import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
 import { addable, type Measure, type Question } from '../../engine/question.ts';
@@ -31,7 +32,29 @@ import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weight
 
 type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups'>;
 
-export async function ask(connection: Connection, plan: Plan, books: BooksRead): Promise<Answer> {
+/**
+ * In how many slices the groups of a share are put together, one after the other: each reads all rows, and needs memory for
+ * its groups alone. 5 million groups of 100 million rows take more than 1 GB at once.
+ */
+const slicesTried = [1, 8, 64];
+
+export async function ask(
+  connection: Connection,
+  plan: Plan,
+  books: BooksRead,
+  [slices, ...more]: readonly number[] = slicesTried,
+): Promise<Answer> {
+  try {
+    return await answer(connection, plan, books, slices!);
+  } catch (error) {
+    const short = error instanceof TallybookError && error.code === 'out_of_memory';
+    const canBeSliced = plan.question.share !== undefined && plan.question.by.length > 0;
+    if (!short || !canBeSliced || more.length === 0) throw error;
+    return ask(connection, plan, books, more);
+  }
+}
+
+async function answer(connection: Connection, plan: Plan, books: BooksRead, slices: number): Promise<Answer> {
   return connection.transaction(async () => {
     const { question, rollup, stream } = plan;
     const parameters = new Parameters();
@@ -47,7 +70,7 @@ export async function ask(connection: Connection, plan: Plan, books: BooksRead):
         : await source(rollup, question);
     const rows = question.share
       ? await askShare(connection, question, {
-          select: groupsSql(question, grouping, parameters),
+          selects: slicesSql(question, grouping, parameters, slices),
           parameters: parameters.values,
           output: outputOf(question, undefined),
         })
@@ -361,6 +384,20 @@ function groupsSql(question: Question, grouping: Grouping, parameters: Parameter
     }),
   ];
   return grouped(grouping, having).join(' ');
+}
+
+/** The groups of a question in so many statements, each of which gives some of them. */
+function slicesSql(
+  question: Question,
+  grouping: Grouping,
+  parameters: Parameters,
+  slices: number,
+): [string, ...string[]] {
+  const slice = (i: number) => `hash(${grouping.dimensions.join(', ')}) % ${slices} = ${i}`;
+  const of = (only: string[]) =>
+    groupsSql(question, { ...grouping, conditions: [...grouping.conditions, ...only] }, parameters);
+  if (slices === 1) return [of([])];
+  return [of([slice(0)]), ...Array.from({ length: slices - 1 }, (_, i) => of([slice(i + 1)]))];
 }
 
 /** What an answer shows of the columns of its groups. */

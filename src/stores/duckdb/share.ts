@@ -14,8 +14,8 @@ import { type Bounds, unitsOf } from './weighted.ts';
 const startsMost = 48;
 
 export interface Groups {
-  /** Gives the columns d0, d1 … of the dimensions and m0, m1 … of the measures. */
-  select: string;
+  /** Each gives some groups: the columns d0, d1 … of their dimensions and m0, m1 … of their measures. */
+  selects: readonly [string, ...string[]];
   parameters: readonly Parameter[];
   /** What the answer shows of these columns. */
   output: string[];
@@ -25,8 +25,10 @@ export async function askShare(connection: Connection, question: Question, group
   const { measure, percent } = question.share!;
   let units = unitsOf(question.measures[measure]!, question);
   const column = `m${measure}`;
-  await connection.askOnce(`create or replace temp table shared as ${groups.select}`, groups.parameters);
+  const [first, ...others] = groups.selects;
+  await connection.askOnce(`create or replace temp table shared as ${first}`, groups.parameters);
   try {
+    for (const other of others) await connection.askOnce(`insert into shared ${other}`, groups.parameters);
     const laidDown = units.parts(column);
     const [[rows, positive, ...most] = []] = await connection.askOnce(`select count(*)::double,
       (count(*) filter (where ${laidDown.map((part) => `${part} > 0`).join(' or ')}))::double,
@@ -67,7 +69,8 @@ export async function askShare(connection: Connection, question: Question, group
       where ${units.ofColumns(names)} < ${units.literal(needed)}
       order by ${order} limit ${question.limit + 1}`);
   } finally {
-    await connection.execute('drop table if exists shared');
+    // After an error it goes with the transaction, in which nothing more can be done.
+    await connection.execute('drop table if exists shared').catch(() => undefined);
   }
 }
 
