@@ -74,6 +74,8 @@ export const questionCases: [title: string, asked: AskedQuestion, rows: Answer['
   ['in', { where: { name: ['ann', 'Ann', 'nobody'] } }, [[3]]],
   ['in, whole numbers', { where: { n: [5, '-9223372036854775808', -7, '9007199254740993'] } }, [[3]]],
   ['in, whole numbers with a hole', { where: { n: [-7, 5] } }, [[3]]],
+  ['in, whole numbers without a gap', { where: { n: [4, 6, 5] } }, [[2]]],
+  ['in, as many whole numbers as they are apart, one of them twice', { where: { n: [-2, -1, 1, 1] } }, [[0]]],
   ['in, one whole number twice', { where: { n: [0, '0'] } }, [[1]]],
   ['in, whole numbers however they are written', { where: { n: ['5.0', '-0.7e1', '1e1'] } }, [[3]]],
   ['in nothing', { where: { name: { in: [] } } }, [[0]]],

@@ -52,18 +52,24 @@ function expressionOf(like: string): string {
 
 function among(value: string, texts: string[], type: string, parameters: Parameters): string {
   if (texts.length === 0) return 'false';
-  // With a parameter for each of thousands of values, lookups took half as long again as with the list in one.
-  const listed =
-    texts.length > valuesOneByOne
-      ? `${value} in (select cast(unnest(json_transform(${parameters.add(JSON.stringify(texts), 'varchar')}, '["VARCHAR"]')) as ${type}))`
-      : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
-  if (type !== 'bigint' || texts.length === 1) return listed;
+  if (type !== 'bigint' || texts.length === 1) return listed(value, texts, type, parameters);
   // A list is looked up row by row in a table of its values; bounds are compared where the column lies. The numbers of
   // the sensors of one room are neighbours: with bounds a count among 100 million passages took 8 to 9 ms of statement,
-  // not 9 to 13, and one of scattered sensors no longer than before.
-  const numbers = texts.map(BigInt).sort((a, b) => (a < b ? -1 : 1));
-  const [least, most] = [numbers[0], numbers.at(-1)].map((bound) => parameters.add(String(bound), type));
-  return `(${value} between ${least} and ${most} and ${listed})`;
+  // not 9 to 13, and one of scattered sensors no longer than before. Numbers without a gap need no list: 3.6 ms, not 5.1,
+  // among 20 million.
+  const numbers = [...new Set(texts.map(BigInt))].sort((a, b) => (a < b ? -1 : 1));
+  const [least, most] = [numbers[0]!, numbers.at(-1)!];
+  const bounds = [least, most].map((bound) => parameters.add(String(bound), type));
+  const between = `${value} between ${bounds.join(' and ')}`;
+  if (most - least === BigInt(numbers.length - 1)) return `(${between})`;
+  return `(${between} and ${listed(value, texts, type, parameters)})`;
+}
+
+/** With a parameter for each of thousands of values, lookups took half as long again as with the list in one. */
+function listed(value: string, texts: string[], type: string, parameters: Parameters): string {
+  return texts.length > valuesOneByOne
+    ? `${value} in (select cast(unnest(json_transform(${parameters.add(JSON.stringify(texts), 'varchar')}, '["VARCHAR"]')) as ${type}))`
+    : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
 }
 
 export function comparison(
