@@ -217,10 +217,8 @@ export interface Store {
    * Checks, compares ids and publishes in one commit: ledger, rollups, rejects, receipts. Returns one receipt per
    * delivery, after the commit. Calls may overlap. A delivery with a file travels alone. Either all of it is in
    * the next answer, or the call throws and nothing of it is.
-   * @param ready called by a store that can begin with a next call while this one is being committed, when it can; they
-   * are committed in the order of the calls
    */
-  publish(deliveries: Delivery[], ready?: () => void): Promise<Receipt[]>;
+  publish(deliveries: Delivery[]): Promise<Receipt[]>;
   /** Answers a planned question. */
   ask(plan: Plan): Promise<Answer>;
   /**

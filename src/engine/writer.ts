@@ -3,8 +3,7 @@
  *
  * While one commit runs, what arrives waits; then all that waits is the next batch. There is no clock and
  * nothing to tune: under light load a record is committed at once, under heavy load the batches grow until the
- * store keeps up. A store that can prepare a batch while another one is being committed says when, and gets the next.
- * What waits is bounded; when the room is full, a delivery is refused before anything of it is
+ * store keeps up. What waits is bounded; when the room is full, a delivery is refused before anything of it is
  * taken in, and the sender is told when to come again.
  *
  * A delivery with a file, or one that undoes an import, does not wait here: it travels alone, beside the batches.
@@ -56,7 +55,6 @@ export class Writer {
   #bytes = 0;
   #deliveries = 0;
   #running = false;
-  #arrived: () => void = () => undefined;
   #closing = false;
   /** Deliveries that travel alone. */
   readonly #alone = new Set<Promise<Receipt>>();
@@ -128,7 +126,6 @@ export class Writer {
     this.#bytes += bytes;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ deliveries, records, bytes, resolve, reject });
-      this.#arrived();
       if (this.#running) return;
       this.#running = true;
       // Not at once: what has arrived on other connections in the same turn of the loop joins.
@@ -144,51 +141,20 @@ export class Writer {
   }
 
   async #run(): Promise<void> {
-    const running = new Set<Promise<void>>();
-    let lastEnd = 0;
-    let expected = 0;
-    let seconds = 0;
-    while (this.#waiting.length > 0 || running.size > 0) {
-      if (this.#waiting.length === 0) {
-        await Promise.race([...running, this.#arrival()]);
-        continue;
-      }
-      await this.#gather(expected, seconds);
+    while (this.#waiting.length > 0) {
       const group = this.#takeGroup();
       const others = this.#waiting.length;
       const started = performance.now();
-      const ready = new Promise<void>((resolve) => {
-        const publishing = this.#publish(group, resolve).then(() => {
-          running.delete(publishing);
-          const end = performance.now();
-          seconds = (end - Math.max(started, lastEnd)) / 1000;
-          lastEnd = end;
-          expected = group.length + others;
-          this.#learnRate(group, seconds);
-        });
-        running.add(publishing);
-      });
-      expected = 0;
-      await Promise.race([ready, ...running]);
-      // One is committed and one is prepared, never more.
-      if (running.size > 1) await Promise.race(running);
+      await this.#publish(group);
+      const seconds = (performance.now() - started) / 1000;
+      const records = group.reduce((sum, waiting) => sum + waiting.records, 0);
+      const rate = records / Math.max(seconds, 0.0001);
+      this.#rate = smoothed(this.#rate, rate);
+      if (records >= pacingRecords) this.#pace = smoothed(this.#pace, rate);
+      await this.#gather(group.length + others, seconds);
     }
     this.#running = false;
     for (const resolve of this.#drained.splice(0)) resolve();
-  }
-
-  #learnRate(group: readonly Waiting[], seconds: number): void {
-    const records = group.reduce((sum, waiting) => sum + waiting.records, 0);
-    const rate = records / Math.max(seconds, 0.0001);
-    this.#rate = smoothed(this.#rate, rate);
-    if (records >= pacingRecords) this.#pace = smoothed(this.#pace, rate);
-  }
-
-  /** Resolves when something waits. */
-  #arrival(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#arrived = resolve;
-    });
   }
 
   /**
@@ -221,13 +187,12 @@ export class Writer {
     return this.#waiting.splice(0, taken);
   }
 
-  /** @param ready called when the next group can be given to the store before this one is committed */
-  async #publish(group: Waiting[], ready?: () => void): Promise<void> {
+  async #publish(group: Waiting[]): Promise<void> {
     const started = performance.now();
     const deliveries = group.flatMap((waiting) => waiting.deliveries);
     let receipts: Receipt[];
     try {
-      receipts = await this.#storePublishes(deliveries, ready);
+      receipts = await this.#storePublishes(deliveries);
     } catch (error) {
       if (group.length === 1 || (error instanceof TallybookError && storageWide.has(error.code))) {
         for (const waiting of group) {
@@ -250,10 +215,9 @@ export class Writer {
     this.#report(deliveries, receipts, started);
   }
 
-  async #storePublishes(deliveries: readonly Delivery[], ready?: () => void): Promise<Receipt[]> {
+  async #storePublishes(deliveries: readonly Delivery[]): Promise<Receipt[]> {
     try {
-      const checked = deliveries.map((delivery) => this.#withCheck(delivery));
-      const receipts = await this.#store.publish(checked, ready);
+      const receipts = await this.#store.publish(deliveries.map((delivery) => this.#withCheck(delivery)));
       this.#foundNoRoom = false;
       return receipts;
     } catch (error) {

@@ -22,10 +22,7 @@ function delivery(...ids: string[]): Delivery {
 }
 
 /** A memory store whose commits can be held, and made to fail. */
-async function trial(
-  fail: (deliveries: Delivery[]) => Error | undefined = () => undefined,
-  { preparing = false } = {},
-) {
+async function trial(fail: (deliveries: Delivery[]) => Error | undefined = () => undefined) {
   const memory = openMemoryStore();
   await memory.prepare([stream]);
   const groups: string[][] = [];
@@ -33,8 +30,7 @@ async function trial(
   let held = false;
   const store: Store = {
     ...memory,
-    async publish(deliveries, ready) {
-      if (preparing) ready?.();
+    async publish(deliveries) {
       groups.push(
         deliveries.map(({ content }) => (content.kind === 'texts' ? content.texts.length : 0)).map(String),
       );
@@ -76,45 +72,6 @@ test('while one commit runs, all that arrives waits and becomes the next', async
     [1, 1, 1],
     [3, 6, 5],
   ]);
-});
-
-test('a store that prepares ahead has one more batch while one is committed, and never two', async () => {
-  const { writer, groups, hold, letGo } = await trial(() => undefined, { preparing: true });
-  hold();
-  const answers = [writer.submit(delivery('a'))];
-  await sleep(5);
-  answers.push(writer.submit(delivery('b')));
-  await sleep(5);
-  answers.push(writer.submit(delivery('c')), writer.submit(delivery('d', 'a')));
-  await sleep(5);
-  expect(groups).toEqual([['1'], ['1']]);
-  letGo();
-  const receipts = await Promise.all(answers);
-  expect(groups).toEqual([['1'], ['1'], ['1', '2']]);
-  expect(receipts[3]!.verdicts).toMatchObject([{ verdict: 'accepted' }, { verdict: 'duplicate' }]);
-  hold();
-  const last = [writer.submit(delivery('e')), writer.submit(delivery('f'))];
-  await sleep(5);
-  const closed = writer.close();
-  letGo();
-  await closed;
-  expect((await Promise.all(last)).map(({ accepted }) => accepted)).toEqual([1, 1]);
-  expect(writer.depth).toEqual({ deliveries: 0, records: 0, bytes: 0 });
-});
-
-test('a batch that fails does not harm the one that was prepared behind it', async () => {
-  const spoilt = (deliveries: Delivery[]) =>
-    deliveries.some(({ content }) => content.kind === 'texts' && content.texts.includes('{"id":"bad"}'))
-      ? new Error('spoilt')
-      : undefined;
-  const { writer, hold, letGo } = await trial(spoilt, { preparing: true });
-  hold();
-  const bad = writer.submit(delivery('bad')).catch((error: Error) => error.message);
-  await sleep(5);
-  const good = writer.submit(delivery('good'));
-  letGo();
-  expect(await bad).toBe('spoilt');
-  expect((await good).accepted).toBe(1);
 });
 
 test('what arrives in the same turn of the loop is one commit', async () => {

@@ -25,14 +25,8 @@ function entryColumns(stream: Stream): string {
   return `(_seq, _part, _sign, _reverses, _hash, _id${list(storedFields(stream))})`;
 }
 
-/** Seq and part of a record, and the table that is needed for them; the stage of a file has only its rowid. */
-export interface Numbers {
-  sql: string;
-  from?: string;
-}
-const stagedNumbers: Numbers = { sql: 't._seq, t._part' };
-/** Of records that were staged before they had a place: counted from the base. To write it into the stage took 6 ms. */
-export const placedNumbers: Numbers = { sql: 'i.base + t._seq, i.part', from: ', incoming i' };
+/** The seq and the part of a record; the stage of a file has only its rowid. */
+const stagedNumbers = 't._seq, t._part';
 
 /** Entries of a part in which every well-formed record is new. */
 export function appendNew(
@@ -42,8 +36,8 @@ export function appendNew(
   hashAndId = 't._hash, t._id',
 ): string {
   return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
-    select ${numbers.sql}, 1, null, ${hashAndId}${list(storedFields(stream), 't.')}
-    from ${stage} t${numbers.from ?? ''} where t._bad is null`;
+    select ${numbers}, 1, null, ${hashAndId}${list(storedFields(stream), 't.')}
+    from ${stage} t where t._bad is null`;
 }
 
 /** The same where some were suspects: only what is accepted or corrects. */
@@ -53,8 +47,8 @@ export function appendAccepted(
   numbers = stagedNumbers,
 ): string {
   return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
-    select ${numbers.sql}, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
-    from ${stage} t left join ${resolved} r on r._n = t.${n}${numbers.from ?? ''}
+    select ${numbers}, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
+    from ${stage} t left join ${resolved} r on r._n = t.${n}
     where t._bad is null and coalesce(r.verdict, 'accepted') in ('accepted', 'corrected')`;
 }
 

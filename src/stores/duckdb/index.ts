@@ -48,13 +48,12 @@ import { IdFilter, type SeqRange } from './id-filter.ts';
 import { Intake, type IntakeContext } from './intake.ts';
 import { type Frame, Journal } from './journal.ts';
 import { type KeptIds, readKeptIds, writeKeptIds } from './kept-ids.ts';
-import { type Lane, Lanes } from './lanes.ts';
 import { type JournaledBatch, LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
 import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
-import { PartWriter, type StagedAhead } from './part.ts';
+import { PartWriter } from './part.ts';
 import { checkPatterns } from './patterns.ts';
-import { partAhead, publishJournaled, publishTexts, stageAhead } from './publish.ts';
+import { publishJournaled, publishTexts } from './publish.ts';
 import { publishFile } from './publish-file.ts';
 import { ReadGate } from './read-gate.ts';
 import { ReadPool } from './read-pool.ts';
@@ -278,9 +277,6 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   readonly #parts: PartWriter;
   readonly #readers: ReadPool;
   readonly #gate: ReadGate;
-  readonly #lanes: Lanes;
-  /** Passed by one call at a time, in their order, before the writer's lock. */
-  readonly #entrance = new Lock();
   readonly #lock = new Lock();
   readonly #intake: Intake;
   readonly #tending = new Lock();
@@ -314,10 +310,6 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     this.#spill = spill;
     this.#state = state;
     this.#parts = new PartWriter(writer, state);
-    this.#lanes = new Lanes(async () => {
-      const connection = await Connection.openForStaging(instance);
-      return { connection, parts: new PartWriter(connection, state) };
-    });
     this.#gate = new ReadGate(() => isTight(path));
     this.#readers = new ReadPool(() => Connection.open(instance, this.#gate));
     const foldIn = (batches: JournaledBatch[]) => this.#foldIn(batches);
@@ -333,7 +325,6 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
       const states = new Map<string, StreamState>();
       for (const stream of streams) states.set(stream.name, await this.#stateOf(stream, book));
       this.#writer.forget();
-      this.#lanes.forget();
       // What is replayed leaves it in the commit of others, whose own tables are made by then.
       await this.#parts.prepare([rejectsStream]);
       await this.#intake.recover();
@@ -342,51 +333,20 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     });
   }
 
-  async publish(deliveries: Delivery[], ready?: () => void): Promise<Receipt[]> {
+  async publish(deliveries: Delivery[]): Promise<Receipt[]> {
     this.#checkOpen();
     const file = deliveries.find((delivery) => delivery.content.kind !== 'texts');
     if (file) {
       if (deliveries.length > 1) throw new Error('a delivery with a file travels alone');
       return [await this.#threads.during(() => this.#publishFile(file as FileDelivery))];
     }
-    const { published } = await this.#entrance.run(() =>
-      this.#queueTexts(deliveries as TextDelivery[], ready),
-    );
-    return published;
-  }
-
-  /** Returns, in the order of the calls, what is answered already, or is queued for the writer's lock. */
-  async #queueTexts(
-    deliveries: TextDelivery[],
-    ready: (() => void) | undefined,
-  ): Promise<{ published: Promise<Receipt[]> }> {
-    // Whether an id is new is not known while a batch that may hold it is on its way.
-    const taken = this.#lanes.inUse === 0 ? await this.#intake.take(deliveries) : undefined;
-    if (taken) return { published: Promise.resolve(taken) };
-    const part = partAhead(deliveries);
-    if (!part)
-      return { published: this.#publishTexts(deliveries, { connection: this.#writer, parts: this.#parts }) };
-    const lane = await this.#lanes.take();
-    try {
-      const ahead = await stageAhead(lane.parts, this.#state, part);
-      const published = this.#publishTexts(deliveries, lane, ahead).finally(() => this.#lanes.give(lane));
-      ready?.();
-      return { published };
-    } catch (error) {
-      this.#lanes.give(lane);
-      throw error;
-    }
-  }
-
-  async #publishTexts(
-    deliveries: TextDelivery[],
-    { connection, parts }: Lane,
-    ahead?: StagedAhead,
-  ): Promise<Receipt[]> {
+    const texts = deliveries as TextDelivery[];
+    const taken = await this.#intake.take(texts);
+    if (taken) return taken;
     const receipts = await this.#intake.exclusively(() =>
-      publishTexts(connection, parts, this.#state, deliveries, this.#gate, { ahead }),
+      publishTexts(this.#writer, this.#parts, this.#state, texts, this.#gate),
     );
-    this.#afterCommit(deliveries);
+    this.#afterCommit(texts);
     return receipts;
   }
 
@@ -577,11 +537,8 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
         .map(({ stream }) => stream)
         .filter((stream) => this.#areIdsDue(stream)),
     );
-    // What is being staged queues for the lock.
-    await this.#entrance.run(async () => undefined);
     await this.#lock.run(async () => {
       await this.#intake.close();
-      this.#lanes.close();
       await this.#readers.close();
       await this.#threads.close();
       // A long log is folded in now, rather than replayed at the next start. A short one, as an import leaves it, is

@@ -30,7 +30,6 @@ import {
   appendRollupOfNew,
   appendRollupOfResolved,
   noImport,
-  placedNumbers,
 } from './append.ts';
 import { lookClosely, refusalOf, refusedByCheck } from './casts.ts';
 import type { Connection, Row } from './connection.ts';
@@ -63,14 +62,6 @@ export function timeBounds(stream: Stream, state: LedgerState): { horizon: Micro
 /** What all records of a part have in common, or of several parts that are staged together. */
 type Common = Pick<StagedContent, 'parts' | 'base' | 'horizon' | 'latest'>;
 
-/** A part whose records were staged before it had its place in the ledger. */
-export interface StagedAhead {
-  stream: Stream;
-  rows: StagedRows;
-  /** Which records are too old goes by it. */
-  droppedBefore: Micros | undefined;
-}
-
 /** Writes parts over one connection, whose temporary tables it keeps. */
 export class PartWriter {
   readonly #connection: Connection;
@@ -102,46 +93,23 @@ export class PartWriter {
     }
   }
 
-  /**
-   * Stages deliveries that share stream, form, mode, source and reason, to be written later; outside of the transaction in
-   * which they are.
-   */
-  async stageAhead(deliveries: TextDelivery[]): Promise<StagedAhead> {
-    const { stream } = deliveries[0]!;
-    const { droppedBefore } = this.#state.books(stream);
-    const bounds = timeBounds(stream, this.#state);
-    // What could not be published in the end may be left.
-    await this.#connection.run(`delete from ${this.#tables.get(stream.name)!.tables.stage}`);
-    const parts = Array(recordsOf(deliveries)).fill(0);
-    const rows = await this.#stage(deliveries, { parts, base: 0n, ...bounds });
-    return { stream, rows, droppedBefore };
-  }
-
-  /**
-   * Publishes deliveries that share stream, form, mode, source and reason. Returns a receipt for each.
-   * @param ahead the same deliveries, staged on this connection by what they were checked against then
-   */
-  async write(deliveries: TextDelivery[], stamp: BatchStamp, ahead?: StagedAhead): Promise<Receipt[]> {
+  /** Publishes deliveries that share stream, form, mode, source and reason. Returns a receipt for each. */
+  async write(deliveries: TextDelivery[], stamp: BatchStamp): Promise<Receipt[]> {
     const { stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
-    const count = recordsOf(deliveries);
+    const count = deliveries.reduce((sum, delivery) => sum + delivery.content.texts.length, 0);
     const base = this.#state.reserveSeqs(stream, BigInt(count) * seqsPerRow);
     const part = this.#state.reservePart();
     stamp.parts.push({ stream, part });
-    const placed = ahead !== undefined && (await this.#stillStands(ahead, stream));
-    const numbers = placed ? placedNumbers : undefined;
-    let rows = ahead?.rows;
-    if (!rows || !placed) {
-      const bounds = stamp.journaled
-        ? { horizon: firstInstant, latest: lastInstant }
-        : timeBounds(stream, this.#state);
-      rows = await this.#stage(deliveries, { parts: Array(count).fill(part), base, ...bounds });
-    }
+    const bounds = stamp.journaled
+      ? { horizon: firstInstant, latest: lastInstant }
+      : timeBounds(stream, this.#state);
+    const rows = await this.#stage(deliveries, { parts: Array(count).fill(part), base, ...bounds });
     const held = await this.#holdAgainst(deliveries[0]!, rows);
     const suspects = this.#findSuspects(deliveries[0]!, rows, base);
     const verdicts = new Map<number, string>();
     let refused = rows.bad.size > 0;
-    if (suspects || refused || placed) {
+    if (suspects || refused) {
       await this.#connection.bring({
         part,
         base,
@@ -169,8 +137,7 @@ export class PartWriter {
       const changed = [...verdicts.values()].filter((verdict) => changing.has(verdict)).length;
       // Those without a verdict were surely new.
       const taken = count - rows.bad.size - verdicts.size + changed;
-      if (mode !== 'retract' && taken > 0)
-        await this.#connection.run(appendAccepted(stream, tables, numbers));
+      if (mode !== 'retract' && taken > 0) await this.#connection.run(appendAccepted(stream, tables));
       if (kinds.has('corrected') || kinds.has('retracted')) {
         this.#state.books(stream).hasReversals = true;
         await this.#connection.run(appendReversals(stream, tables));
@@ -181,7 +148,7 @@ export class PartWriter {
           await this.#connection.run(appendRollupOfResolved(stream, rollup, tables));
       refused ||= kinds.has('conflict') || kinds.has('not_found');
     } else if (count > rows.bad.size) {
-      await this.#connection.run(appendNew(stream, tables, numbers));
+      await this.#connection.run(appendNew(stream, tables));
       for (const rollup of stream.rollups)
         await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
     }
@@ -249,13 +216,6 @@ export class PartWriter {
       await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
     await this.#connection.run(`delete from ${tables.stage}`);
     return true;
-  }
-
-  /** Whether what was staged ahead may be published as it is. If not, it is dropped. */
-  async #stillStands({ stream: checkedFor, droppedBefore }: StagedAhead, stream: Stream): Promise<boolean> {
-    if (checkedFor === stream && droppedBefore === this.#state.books(stream).droppedBefore) return true;
-    await this.#connection.run(`delete from ${this.#tables.get(stream.name)!.tables.stage}`);
-    return false;
   }
 
   async #stage(deliveries: TextDelivery[], common: Common): Promise<StagedRows> {
@@ -502,10 +462,6 @@ export class PartWriter {
       stamp,
     );
   }
-}
-
-export function recordsOf(deliveries: readonly TextDelivery[]): number {
-  return deliveries.reduce((sum, { content }) => sum + content.texts.length, 0);
 }
 
 /** What the table `parts` says of one. */

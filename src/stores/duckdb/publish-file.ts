@@ -472,7 +472,7 @@ class FileWork {
 
   async #append(): Promise<void> {
     const [part, base, resolved] = [this.#part, this.#base, this.#resolved];
-    const numbers = { sql: `${base} + ${seqsPerRow} * t.rowid + 1, ${part}` };
+    const numbers = `${base} + ${seqsPerRow} * t.rowid + 1, ${part}`;
     await this.#bring(0n);
     if (!resolved) {
       const { content } = this.#delivery;

@@ -9,13 +9,12 @@ import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
 import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
-import { type PartWriter, recordsOf, type StagedAhead } from './part.ts';
+import type { PartWriter } from './part.ts';
 import type { ReadGate } from './read-gate.ts';
 
 /**
  * The caller holds the writer's lock, and has nothing in the journal but what it publishes.
- * @param more `journaled`, the number and time of a batch that was acknowledged before; `ahead`, the deliveries staged
- * by `stageAhead` on the same connection
+ * @param journaled the number and time of a batch that was acknowledged before
  */
 export async function publishTexts(
   connection: Connection,
@@ -23,7 +22,7 @@ export async function publishTexts(
   state: LedgerState,
   given: readonly TextDelivery[],
   gate: ReadGate,
-  { journaled, ahead }: { journaled?: JournaledBatch; ahead?: StagedAhead | undefined } = {},
+  journaled?: JournaledBatch,
 ): Promise<Receipt[]> {
   const deliveries = given.map((delivery) => state.upToDate(delivery));
   const stamp: BatchStamp = {
@@ -46,11 +45,14 @@ export async function publishTexts(
   }
   const parts = groupsOf(deliveries.filter((delivery) => !receipts.has(delivery)));
   if (parts.length > 0) {
-    await prepareTables(writer, deliveries);
+    const checks = deliveries.flatMap(({ check }) => check ?? []);
+    await writer.prepare(
+      new Set([...deliveries.map(({ stream }) => stream), ...checks.map(({ notes }) => notes)]),
+    );
     await connection.transaction(
       async () => {
         for (const part of parts) {
-          const written = await writer.write(part, stamp, ahead);
+          const written = await writer.write(part, stamp);
           part.forEach((delivery, i) => {
             refuseUnlessNew(delivery, written[i]!);
             receipts.set(delivery, written[i]!);
@@ -62,32 +64,6 @@ export async function publishTexts(
     state.committed(stamp);
   }
   return deliveries.map((delivery) => receipts.get(delivery)!);
-}
-
-/** A batch of so many records is staged before it is its turn; of fewer it would be no gain. */
-const stagedAheadRecords = 257;
-
-/** The part of deliveries that are worth to be staged ahead. Records of several parts would meet in one stage. */
-export function partAhead(deliveries: readonly TextDelivery[]): TextDelivery[] | undefined {
-  const [part, other] = groupsOf(deliveries.filter(({ content }) => content.texts.length > 0));
-  return part && !other && recordsOf(part) >= stagedAheadRecords ? part : undefined;
-}
-
-/** Stages a part before it is its turn to be published, on a connection where nothing else is staged. */
-export async function stageAhead(
-  writer: PartWriter,
-  state: LedgerState,
-  part: readonly TextDelivery[],
-): Promise<StagedAhead> {
-  const deliveries = part.map((delivery) => state.upToDate(delivery));
-  await prepareTables(writer, deliveries);
-  return writer.stageAhead(deliveries);
-}
-
-async function prepareTables(writer: PartWriter, deliveries: readonly TextDelivery[]): Promise<void> {
-  const checks = deliveries.flatMap(({ check }) => check ?? []);
-  const streams = [...deliveries.map(({ stream }) => stream), ...checks.map(({ notes }) => notes)];
-  await writer.prepare(new Set(streams));
 }
 
 /**
@@ -116,8 +92,7 @@ export async function publishJournaled(
     );
   } catch (error) {
     if (!(error instanceof NotAccepted)) throw error;
-    for (const batch of batches)
-      await publishTexts(connection, writer, state, batch.deliveries, gate, { journaled: batch });
+    for (const batch of batches) await publishTexts(connection, writer, state, batch.deliveries, gate, batch);
     return false;
   }
   for (const stamp of stamps) state.committed(stamp);
@@ -128,5 +103,6 @@ class NotAccepted extends Error {}
 
 /** Commits through the gate. A correction appends two entries. */
 function through(gate: ReadGate, deliveries: readonly TextDelivery[]) {
-  return (commit: () => Promise<void>) => gate.commit(commit, 2 * recordsOf(deliveries));
+  const records = deliveries.reduce((sum, { content }) => sum + content.texts.length, 0);
+  return (commit: () => Promise<void>) => gate.commit(commit, 2 * records);
 }
