@@ -109,7 +109,8 @@ export class PartWriter {
     const suspects = this.#findSuspects(deliveries[0]!, rows, base);
     const verdicts = new Map<number, string>();
     let refused = rows.bad.size > 0;
-    if (suspects || refused) {
+    const brings = suspects !== undefined || refused;
+    if (brings) {
       await this.#connection.bring({
         part,
         base,
@@ -152,11 +153,13 @@ export class PartWriter {
       for (const rollup of stream.rollups)
         await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
     }
-    // What the part before has resolved must not be taken for this one's.
-    if (refused && !suspects) await this.#connection.run('delete from resolved');
     if (refused) await this.#reject(deliveries, stamp, count, tables);
     const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
-    await this.#connection.run(`delete from ${tables.stage}`);
+    await this.#empty([
+      tables.stage,
+      ...(suspects ? ['suspects', tables.known, 'resolved'] : []),
+      ...(brings ? ['incoming'] : []),
+    ]);
     await book(this.#connection, [{ delivery: deliveries[0]!, part, stamp, counts: countsOf(receipts) }]);
     await this.#takeBackReplayed(
       deliveries,
@@ -214,8 +217,17 @@ export class PartWriter {
     await this.#connection.run(appendNew(stream, tables));
     for (const rollup of stream.rollups)
       await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
-    await this.#connection.run(`delete from ${tables.stage}`);
+    await this.#empty([tables.stage]);
     return true;
+  }
+
+  /**
+   * Empties temporary tables in the transaction that has filled them, so that nothing is left of their rows. Those that are
+   * removed in a later one stay in a temporary table for ever, dead: after 4,000 batches of 500, memory had grown by 160 MB,
+   * and each statement on the table by 7 ms.
+   */
+  async #empty(tables: readonly string[]): Promise<void> {
+    for (const table of tables) await this.#connection.run(`delete from ${table}`);
   }
 
   async #stage(deliveries: TextDelivery[], common: Common): Promise<StagedRows> {
@@ -260,7 +272,6 @@ export class PartWriter {
     const { tables, exact } = this.#tables.get(stream.name)!;
     const again = [...rows.bad].filter(([, bad]) => bad === lookClosely).map(([n]) => n);
     if (again.length === 0) return;
-    await this.#connection.run(`delete from ${exact}`);
     const content = {
       ...common,
       positions: again,
@@ -273,6 +284,7 @@ export class PartWriter {
       true,
     );
     await this.#connection.run(replaceByExact(stream, tables.stage, '_n', exact));
+    await this.#empty([exact]);
     rows.replace(exactRows);
   }
 
@@ -344,9 +356,6 @@ export class PartWriter {
     const few = suspects.hashes.length <= fewSuspects;
     const among = few ? suspects.hashes.join(', ') : 'select _hash from suspects';
     const { tables } = this.#tables.get(stream.name)!;
-    await this.#connection.run('delete from suspects');
-    await this.#connection.run(`delete from ${tables.known}`);
-    await this.#connection.run('delete from resolved');
     await this.#connection.run(
       "insert into suspects select distinct unnest(string_split($1, ','))::ubigint, true",
       suspects.hashes.join(','),

@@ -1,0 +1,75 @@
+/** What a part leaves behind on the connection that wrote it. */
+import { DuckDBInstance } from '@duckdb/node-api';
+import { expect, onTestFinished, test } from 'vitest';
+import { rejectsStream } from '../../src/engine/built-in-streams.ts';
+import type { Mode, TextDelivery } from '../../src/engine/store.ts';
+import { defineStream } from '../../src/engine/stream.ts';
+import { Connection } from '../../src/stores/duckdb/connection.ts';
+import { IdFilter } from '../../src/stores/duckdb/id-filter.ts';
+import { LedgerState } from '../../src/stores/duckdb/ledger-state.ts';
+import { PartWriter } from '../../src/stores/duckdb/part.ts';
+import { publishTexts } from '../../src/stores/duckdb/publish.ts';
+import { ReadGate } from '../../src/stores/duckdb/read-gate.ts';
+import { bookTables, rollupTable, streamTables } from '../../src/stores/duckdb/schema.ts';
+
+const steps = defineStream('steps', {
+  id: 'id',
+  fields: {
+    id: { type: 'text', required: true },
+    taken: { type: 'decimal', precision: 18, scale: 4, required: true },
+  },
+  rollups: { all: { every: 'all', sum: ['taken'] } },
+});
+
+test('temporary tables hold no dead rows, whatever became of the records', async () => {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+  onTestFinished(() => instance.closeSync());
+  const connection = await Connection.openForStaging(instance);
+  onTestFinished(() => connection.close());
+  await connection.execute(bookTables);
+  const state = new LedgerState(0, 0, 0n, () => 1_800_000_000_000_000n);
+  for (const stream of [steps, rejectsStream]) {
+    await connection.execute(streamTables(stream));
+    for (const rollup of stream.rollups) await connection.execute(rollupTable(stream, rollup));
+    state.streams.set(stream.name, {
+      stream,
+      nextSeq: 1n,
+      filter: new IdFilter(),
+      hasReversals: false,
+      lookups: new Map(),
+      droppedBefore: undefined,
+    });
+  }
+  const parts = new PartWriter(connection, state);
+  const gate = new ReadGate(async () => false);
+  const send = async (mode: Mode, texts: string[]) => {
+    const content = { kind: 'texts' as const, texts, fallbackIds: texts.map(() => '') };
+    const delivery: TextDelivery = {
+      stream: steps,
+      mode,
+      source: 'test',
+      reason: undefined,
+      allVerdicts: false,
+      content,
+    };
+    const [receipt] = await publishTexts(connection, parts, state, [delivery], gate);
+    return receipt!;
+  };
+  const records = (taken: string) => Array.from({ length: 40 }, (_, i) => `{"id":"r${i}","taken":${taken}}`);
+  expect(await send('insert', records('1'))).toMatchObject({ accepted: 40 });
+  for (const taken of ['2', '3.25', '4e0']) {
+    expect(await send('upsert', records(taken))).toMatchObject({ corrected: 40 });
+    expect(await send('insert', records(taken))).toMatchObject({ duplicates: 40 });
+    expect(await send('insert', [...records('9'), 'no record', '{"id":"x","taken":"y"}'])).toMatchObject({
+      conflicts: 40,
+      rejected: 2,
+    });
+    expect(await send('retract', ['"r1"', '"unknown"'])).toMatchObject({ retracted: 1, rejected: 1 });
+    expect(await send('upsert', records(taken))).toMatchObject({ accepted: 1, duplicates: 39 });
+  }
+  // What it says of a temporary table counts rows that are removed and still there.
+  const left = await connection.askOnce(
+    'select table_name, estimated_size::integer from duckdb_tables() where temporary and estimated_size > 0',
+  );
+  expect(left).toEqual([]);
+});
