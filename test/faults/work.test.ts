@@ -138,8 +138,7 @@ class Ledger {
     await opened.#declare('taps', tapsDeclaration);
     await opened.#declare('lately', lately);
     // Whether a compaction comes before a clock that is put back decides what is dropped: so one does.
-    const compacted = await request(`${opened.served.url}/v1/admin/compact`, 'POST');
-    expect(compacted?.status, JSON.stringify(compacted)).toBe(200);
+    await compact(opened.served.url);
     return opened;
   }
 
@@ -209,8 +208,7 @@ class Ledger {
         await served.shiftClock(days * day);
         this.#lately.clockShifted(days);
         await sleep(300);
-        const compacted = await request(`${served.url}/v1/admin/compact`, 'POST');
-        expect(compacted!.status, JSON.stringify(compacted)).toBe(200);
+        await compact(served.url);
         await sleep(200);
         return;
       }
@@ -566,6 +564,11 @@ function changed(times: number): object {
   return { ...factsDeclaration, fields: more, rollups: moreRollups };
 }
 
+async function compact(url: string): Promise<void> {
+  const compacted = await request(`${url}/v1/admin/compact`, 'POST');
+  expect(compacted?.status, JSON.stringify(compacted)).toBe(200);
+}
+
 /** What the clients have sent, and not the files. */
 async function standingFacts(url: string): Promise<Map<string, Content>> {
   const standing = new Map<string, Content>();
@@ -611,8 +614,7 @@ class Lately {
   }
 
   async check(url: string, about: string): Promise<void> {
-    const compacted = await request(`${url}/v1/admin/compact`, 'POST');
-    expect(compacted?.status, JSON.stringify(compacted)).toBe(200);
+    await compact(url);
     this.#droppedBefore = Math.max(this.#droppedBefore, this.#days - 30);
     const gone = this.#standing.filter((day) => day < this.#droppedBefore);
     // Never at the edge, where the time that a test takes would decide.

@@ -8,6 +8,7 @@ import { planQuestion } from '../../src/engine/plan.ts';
 import { checkQuestion } from '../../src/engine/question.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+import { fileContent } from '../contract/harness.ts';
 
 const passed = defineStream('passed', {
   id: 'id',
@@ -36,17 +37,7 @@ test('questions beside compactions see every record once', async () => {
     (_, n) => `p${n},${new Date(start + n * 10_000).toISOString()},${(n * 7_919) % 100_003}\n`,
   );
   writeFileSync(path, `id,at,sensor\n${lines.join('')}`);
-  const content = {
-    kind: 'file',
-    path,
-    format: 'csv',
-    compression: 'none',
-    idPrefix: 'f',
-    import: undefined,
-    onProgress: () => undefined,
-    signal: undefined,
-    alongside: undefined,
-  } as const;
+  const content = fileContent(path, { format: 'csv' });
   const delivery = { stream: passed, mode: 'insert', source: 'test', reason: undefined, content } as const;
   await store.publish([{ ...delivery, allVerdicts: false }]);
   const found = new Set<unknown>();

@@ -9,6 +9,7 @@ import type { FileFormat, Store } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import type { Receipt } from '../../src/engine/verdicts.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+import { fileContent } from '../contract/harness.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'tallybook-files-'));
 const notes = defineStream('notes', {
@@ -35,17 +36,7 @@ async function take(name: string, format: FileFormat, content: string | Buffer):
       source: 'test',
       reason: undefined,
       allVerdicts: true,
-      content: {
-        kind: 'file',
-        path,
-        format,
-        compression: 'none',
-        idPrefix: name,
-        import: undefined,
-        onProgress: () => undefined,
-        signal: undefined,
-        alongside: undefined,
-      },
+      content: fileContent(path, { format, idPrefix: name }),
     },
   ]);
   return receipt!;

@@ -9,6 +9,7 @@ import type { Delivery, Store } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
 import { LookupFilter, seqsPerRun } from '../../src/stores/duckdb/lookup-filter.ts';
+import { fileContent } from '../contract/harness.ts';
 
 const visits = defineStream('visits', {
   id: 'id',
@@ -57,17 +58,7 @@ test('a list by a value reads what stands, before and after the filters are fill
   const file: Delivery = {
     ...shared,
     mode: 'insert',
-    content: {
-      kind: 'file',
-      path,
-      format: 'csv',
-      compression: 'none',
-      idPrefix: 'f',
-      import: undefined,
-      onProgress: () => undefined,
-      signal: undefined,
-      alongside: undefined,
-    },
+    content: fileContent(path, { format: 'csv' }),
   };
   await store.publish([file]);
   const texts = (mode: Delivery['mode'], records: unknown[]): Delivery => {

@@ -11,6 +11,7 @@ import { defineStream } from '../../src/engine/stream.ts';
 import { ask } from '../../src/stores/duckdb/ask.ts';
 import { Connection } from '../../src/stores/duckdb/connection.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+import { delivery, fileContent } from '../contract/harness.ts';
 
 async function connect(path: string, memory_limit: string, spill: string): Promise<Connection> {
   const instance = await DuckDBInstance.create(path, { memory_limit, threads: '2', temp_directory: spill });
@@ -45,26 +46,8 @@ test('a share of very many groups is put together in slices', async () => {
   writeFileSync(path, `song,plays\n${rows.join('')}`);
   const store = await openDuckDBStore({ directory: join(directory, 'data') });
   await store.prepare([...builtInStreams, lines]);
-  await store.publish([
-    {
-      stream: lines,
-      mode: 'insert',
-      source: 'test',
-      reason: undefined,
-      allVerdicts: false,
-      content: {
-        kind: 'file',
-        path,
-        format: 'csv',
-        compression: 'none',
-        idPrefix: 'f',
-        import: undefined,
-        onProgress: () => undefined,
-        signal: undefined,
-        alongside: undefined,
-      },
-    },
-  ]);
+  const content = fileContent(path, { format: 'csv' });
+  await store.publish([delivery(lines, 'insert', [], { content, allVerdicts: false })]);
   await store.close();
 
   const asked = { measures: ['sum(plays)'], by: ['song'], share: { of: 'sum(plays)', percent: 1 } };

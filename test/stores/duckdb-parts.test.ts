@@ -11,6 +11,7 @@ import { PartWriter } from '../../src/stores/duckdb/part.ts';
 import { publishTexts } from '../../src/stores/duckdb/publish.ts';
 import { ReadGate } from '../../src/stores/duckdb/read-gate.ts';
 import { bookTables, rollupTable, streamTables } from '../../src/stores/duckdb/schema.ts';
+import { delivery } from '../contract/harness.ts';
 
 const steps = defineStream('steps', {
   id: 'id',
@@ -43,16 +44,8 @@ test('temporary tables hold no dead rows, whatever became of the records', async
   const parts = new PartWriter(connection, state);
   const gate = new ReadGate(async () => false);
   const send = async (mode: Mode, texts: string[]) => {
-    const content = { kind: 'texts' as const, texts, fallbackIds: texts.map(() => '') };
-    const delivery: TextDelivery = {
-      stream: steps,
-      mode,
-      source: 'test',
-      reason: undefined,
-      allVerdicts: false,
-      content,
-    };
-    const [receipt] = await publishTexts(connection, parts, state, [delivery], gate);
+    const sent = delivery(steps, mode, texts) as TextDelivery;
+    const [receipt] = await publishTexts(connection, parts, state, [sent], gate);
     return receipt!;
   };
   const records = (taken: string) => Array.from({ length: 40 }, (_, i) => `{"id":"r${i}","taken":${taken}}`);

@@ -387,17 +387,12 @@ function groupsSql(question: Question, grouping: Grouping, parameters: Parameter
 }
 
 /** The groups of a question in so many statements, each of which gives some of them. */
-function slicesSql(
-  question: Question,
-  grouping: Grouping,
-  parameters: Parameters,
-  slices: number,
-): [string, ...string[]] {
-  const slice = (i: number) => `hash(${grouping.dimensions.join(', ')}) % ${slices} = ${i}`;
-  const of = (only: string[]) =>
-    groupsSql(question, { ...grouping, conditions: [...grouping.conditions, ...only] }, parameters);
-  if (slices === 1) return [of([])];
-  return [of([slice(0)]), ...Array.from({ length: slices - 1 }, (_, i) => of([slice(i + 1)]))];
+function slicesSql(question: Question, grouping: Grouping, parameters: Parameters, slices: number): string[] {
+  const { conditions, dimensions } = grouping;
+  return Array.from({ length: slices }, (_, i) => {
+    const only = slices === 1 ? [] : [`hash(${dimensions.join(', ')}) % ${slices} = ${i}`];
+    return groupsSql(question, { ...grouping, conditions: [...conditions, ...only] }, parameters);
+  });
 }
 
 /** What an answer shows of the columns of its groups. */

@@ -34,7 +34,7 @@ export const stagingMacros = [
   // memory, records with an exponent go to the exact reader (see stage.ts). A macro is put in wherever its argument
   // stands: so its steps are handed on as parameters of lambdas, each planned once. Written as macros within macros, each
   // number had 84 patterns, and every file began with 0.6 s of planning.
-  String.raw`create or replace temp macro point_moved(digits, point) as
+  `create or replace temp macro point_moved(digits, point) as
     case
       when point <= 0 then '0.' || repeat('0', (-point)::bigint) || digits
       when point >= length(digits) then digits || repeat('0', (point - length(digits))::bigint)

@@ -224,7 +224,24 @@ export async function fateOf(
   });
 }
 
-/** A look at the hashes alone tells where they are: to read all columns of a million entries at once takes ten times as long. */
+/**
+ * From the first to the last of the entries of a range that have some hash, or undefined. Most often nothing is there: a
+ * look at the hashes alone tells, 5 ms for a million entries. To read all of their columns at once would take 50.
+ */
+export async function boundsWithin(
+  connection: Connection,
+  stream: Stream,
+  { from, to }: SeqRange,
+  hasHash: string,
+  parameters: readonly string[] = [],
+): Promise<SeqRange | undefined> {
+  const [[first, last] = []] = await connection.askOnce(
+    `select min(_seq), max(_seq) from ${entriesOf(stream)} where _seq between ${from} and ${to} and ${hasHash}`,
+    parameters,
+  );
+  return first === null ? undefined : { from: first as bigint, to: last as bigint };
+}
+
 async function entriesOfId(
   connection: Connection,
   stream: Stream,
@@ -232,12 +249,12 @@ async function entriesOfId(
   ranges: readonly SeqRange[],
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  const withHash = `from ${entriesOf(stream)} e where e._hash = hash($1::varchar)`;
-  for (const { from, to } of ranges) {
-    const hashes = `select min(e._seq), max(e._seq) ${withHash} and e._seq between ${from} and ${to}`;
-    const [[first, last] = []] = await connection.askOnce(hashes, [id]);
-    if (first === null) continue;
-    const entries = `${entrySelect(stream)} ${withHash} and e._seq between ${first} and ${last} and e._id = $1::varchar order by e._seq`;
+  const hasHash = '_hash = hash($1::varchar)';
+  for (const range of ranges) {
+    const found = await boundsWithin(connection, stream, range, hasHash, [id]);
+    if (!found) continue;
+    const entries = `${entrySelect(stream)} from ${entriesOf(stream)} e
+      where _seq between ${found.from} and ${found.to} and ${hasHash} and _id = $1::varchar order by _seq`;
     rows.push(...(await connection.askOnce(entries, [id])));
   }
   return rows;

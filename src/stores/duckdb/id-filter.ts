@@ -62,13 +62,15 @@ export class IdFilter {
     return found;
   }
 
-  /** Whether the id may stand anywhere, beside the ranges that are not covered. */
-  mayHold(low: number, high: number): boolean {
+  /** Whether the id of a hash may stand anywhere, beside the ranges that are not covered. */
+  mayHold(hash: bigint): boolean {
+    const [low, high] = wordsOf(hash);
     return this.#segments.some((segment) => holdsHash(segment, low, high));
   }
 
-  /** Where entries of the id may stand: ranges one after the other. */
-  rangesOf(low: number, high: number): SeqRange[] {
+  /** Where entries of the id of a hash may stand: ranges one after the other. */
+  rangesOf(hash: bigint): SeqRange[] {
+    const [low, high] = wordsOf(hash);
     const holding = this.#segments.filter((segment) => holdsHash(segment, low, high));
     return mergeRanges([...holding.map(({ from, to }) => ({ from, to })), ...this.#uncovered]);
   }
@@ -160,6 +162,9 @@ export function newSegment(seq: bigint, wanted: number): Segment {
   const blocks = capacity / blockWords; // 16 hashes with 32 bits each fill a block of 512 bits
   return { words: new Uint32Array(blocks * blockWords), blocks, hashes: 0, capacity, from: seq, to: seq };
 }
+
+/** The low word and the high one. */
+export const wordsOf = (hash: bigint): [number, number] => [Number(hash & 0xffffffffn), Number(hash >> 32n)];
 
 function add(segment: Segment, low: number, high: number, seq: bigint): void {
   addHash(segment, low, high);

@@ -430,11 +430,8 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     this.#checkOpen();
     await this.#intake.settled();
     const books = this.#state.books(stream);
-    const rangesOfId = () => {
-      if (!this.#knowsHashes) return [{ from: 0n, to: books.nextSeq }];
-      const hash = hashOf(id);
-      return books.filter.rangesOf(Number(hash & 0xffffffffn), Number(hash >> 32n));
-    };
+    const rangesOfId = () =>
+      this.#knowsHashes ? books.filter.rangesOf(hashOf(id)) : [{ from: 0n, to: books.nextSeq }];
     return this.#read((connection) => fateOf(connection, stream, id, rangesOfId));
   }
 

@@ -210,8 +210,7 @@ export class Intake {
     for (const { id, checked } of staged) {
       if (id === null || 'refusal' in checked || ofThisCall.has(id)) return undefined;
       if (pending.some((known) => known.has(id))) return undefined;
-      const hash = hashOf(id);
-      if (filter.mayHold(Number(hash & 0xffffffffn), Number(hash >> 32n))) return undefined;
+      if (filter.mayHold(hashOf(id))) return undefined;
       ofThisCall.add(id);
       ids.push(id);
     }

@@ -12,7 +12,7 @@ import type { Condition } from '../../engine/question.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { comparedType } from './conditions.ts';
 import type { Connection } from './connection.ts';
-import { addHash, holdsHash, newSegment, type Segment, type SeqRange } from './id-filter.ts';
+import { addHash, holdsHash, newSegment, type Segment, type SeqRange, wordsOf } from './id-filter.ts';
 import { entriesOf, quote } from './names.ts';
 
 /** A million entries, of two seqs each. */
@@ -49,7 +49,7 @@ export class LookupFilter {
   find(hashes: readonly bigint[]): SeqRange[] {
     const found: SeqRange[] = [];
     for (const run of this.#runs) {
-      if (!hashes.some((hash) => holdsHash(run, Number(hash & 0xffffffffn), Number(hash >> 32n)))) continue;
+      if (!hashes.some((hash) => holdsHash(run, ...wordsOf(hash)))) continue;
       const last = found.at(-1);
       if (last && last.to + 1n === run.from) last.to = run.to;
       else found.push({ from: run.from, to: run.to });

@@ -33,11 +33,12 @@ import {
 } from './append.ts';
 import { lookClosely, refusalOf, refusedByCheck } from './casts.ts';
 import type { Connection, Row } from './connection.ts';
+import { boundsWithin } from './entries.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import { type Held, holdAgainst, refusedText } from './held-against.ts';
 import { mergeRanges, type SeqRange } from './id-filter.ts';
 import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
-import { entriesOf, quote, storedFields } from './names.ts';
+import { quote, storedFields } from './names.ts';
 import { knownSelect, knownTable, type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { retractedId } from './retracted-id.ts';
 import {
@@ -360,15 +361,12 @@ export class PartWriter {
       "insert into suspects select distinct unnest(string_split($1, ','))::ubigint, true",
       suspects.hashes.join(','),
     );
-    for (const { from, to } of suspects.ranges) {
-      // Most often nothing is there: a look at the hashes alone tells, 5 ms for a million entries. To read all of their
-      // columns at once would take 50.
-      const [[first, last] = []] = await this.#connection.askOnce(
-        `select min(_seq), max(_seq) from ${entriesOf(stream)} where _seq between ${from} and ${to} and _hash in (${among})`,
-      );
-      if (first === null) continue;
-      const found = knownSelect(stream, `_seq between ${first} and ${last} and _hash in (${among})`);
-      await this.#connection.execute(`insert into ${tables.known} ${found}`);
+    const hasHash = `_hash in (${among})`;
+    for (const range of suspects.ranges) {
+      const found = await boundsWithin(this.#connection, stream, range, hasHash);
+      if (!found) continue;
+      const select = knownSelect(stream, `_seq between ${found.from} and ${found.to} and ${hasHash}`);
+      await this.#connection.execute(`insert into ${tables.known} ${select}`);
     }
     const { noRepeats } = suspects;
     const select = resolvedSelect(stream, mode, tables, { noRepeats });

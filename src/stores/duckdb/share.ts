@@ -15,7 +15,7 @@ const startsMost = 48;
 
 export interface Groups {
   /** Each gives some groups: the columns d0, d1 … of their dimensions and m0, m1 … of their measures. */
-  selects: readonly [string, ...string[]];
+  selects: readonly string[];
   parameters: readonly Parameter[];
   /** What the answer shows of these columns. */
   output: string[];
@@ -25,10 +25,11 @@ export async function askShare(connection: Connection, question: Question, group
   const { measure, percent } = question.share!;
   let units = unitsOf(question.measures[measure]!, question);
   const column = `m${measure}`;
-  const [first, ...others] = groups.selects;
-  await connection.askOnce(`create or replace temp table shared as ${first}`, groups.parameters);
   try {
-    for (const other of others) await connection.askOnce(`insert into shared ${other}`, groups.parameters);
+    for (const [i, select] of groups.selects.entries()) {
+      const into = i === 0 ? 'create or replace temp table shared as' : 'insert into shared';
+      await connection.askOnce(`${into} ${select}`, groups.parameters);
+    }
     const laidDown = units.parts(column);
     const [[rows, positive, ...most] = []] = await connection.askOnce(`select count(*)::double,
       (count(*) filter (where ${laidDown.map((part) => `${part} > 0`).join(' or ')}))::double,
