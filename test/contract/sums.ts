@@ -33,13 +33,15 @@ const stretch = (from?: string, to?: string, keys?: string[]): AskedStretch => (
   to: to === undefined ? undefined : instant(to),
   ...(keys ? { keys } : {}),
 });
-/** Whole days, whole hours, neither, nothing, everything. */
+/** Whole days, whole hours, neither, nothing, everything; keys that are neighbours, and such as are not. */
 const stretches = [
   stretch(),
   stretch('2026-10-01T00:00:00Z', '2026-10-02T00:00:00Z'),
   stretch('2026-10-01T03:00:00Z', '2026-10-02T05:00:00Z'),
   stretch('2026-10-01T03:20:34.567890Z', '2026-10-02T05:00:00.000001Z', ['1', '4', '99']),
   stretch(undefined, '2026-10-02T17:31:00Z'),
+  stretch(undefined, '2026-10-02T17:31:00Z', ['3', '1']),
+  stretch('2026-10-01T03:20:34.567890Z', '2026-10-02T17:31:00Z', ['-9223372036854775807']),
   stretch('2030-01-01T00:00:00Z'),
 ];
 

@@ -5,7 +5,7 @@ import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
 import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
-import { addable, type Measure, type Question } from '../../engine/question.ts';
+import { addable, type Condition, type Measure, type Question } from '../../engine/question.ts';
 import type { Answer } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
@@ -30,7 +30,7 @@ import { asOf, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weighted.ts';
 
-type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups'>;
+export type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups'>;
 
 /**
  * In how many slices the groups of a share are put together, one after the other: each reads all rows, and needs memory for
@@ -87,8 +87,12 @@ async function answer(connection: Connection, plan: Plan, books: BooksRead, slic
 }
 
 /**
- * The groups of a plan with one measure and no buckets as a statement: the columns d0 … and m0. Pieces stand below each
- * other as they are, so a group may come several times: to add them up here would be to group 100,000 of them again.
+ * The groups of a plan with one measure, count or a narrow sum, and no buckets as a statement: the columns d0 … and m0.
+ * Pieces stand below each other as they are, so a group may come several times: to add them up here would be to group
+ * 100,000 of them again.
+ * @param few whether groups have few rows in a rollup: they come row by row. To group them takes longer, 0.7 of 4.1 ms of
+ *   a count among 100 million passages.
+ * @param compared what rows are compared with instead of the conditions of the question: more groups may come
  */
 export async function piecesSql(
   connection: Connection,
@@ -96,15 +100,25 @@ export async function piecesSql(
   known: string,
   books: BooksRead,
   parameters: Parameters,
+  few: boolean,
+  compared: Condition[],
 ): Promise<string> {
   const sources = pieces.length > 0 ? pieces : [{ rollup, from: question.from, to: question.to }];
   const selects: string[] = [];
   for (const { rollup: of, from, to } of sources) {
     const asked = { ...question, from, to };
-    const grouping = await sourceGrouping(connection, stream, of, asked, known, books, parameters);
-    selects.push(grouped(grouping).join(' '));
+    const grouping = await sourceGrouping(connection, stream, of, asked, known, books, parameters, compared);
+    selects.push(of && few ? rowByRow(grouping, question.measures[0]!) : grouped(grouping).join(' '));
   }
   return selects.join(' union all ');
+}
+
+/** The rows of a rollup as groups of their own. */
+function rowByRow({ dimensions, conditions, from }: Grouping, { field }: Measure): string {
+  const value = field ? `e.${sumColumn(field)} + coalesce(e.${overflowColumn(field)}, 0)` : 'e._count';
+  const keys = dimensions.map((dimension, i) => `${dimension} as d${i}`);
+  const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
+  return `select ${[...keys, `${value} as m0`].join(', ')} from ${from} ${where}`;
 }
 
 /** Rows of a rollup, or of the ledger. */
@@ -116,13 +130,15 @@ async function sourceGrouping(
   known: string,
   { hasReversals, lookups }: BooksRead,
   parameters: Parameters,
+  compared = asked.where,
 ): Promise<Grouping> {
+  const question = { ...asked, where: compared };
   if (rollup) {
     const overflows = await holdsOverflows(connection, stream, rollup, asked);
-    return rollupGrouping(stream, rollup, asked, overflows, parameters);
+    return rollupGrouping(stream, rollup, question, overflows, parameters);
   }
   const ranges = await rangesOf(connection, lookups, asked.where);
-  return ledgerGrouping(stream, asked, known, hasReversals, ranges, parameters);
+  return ledgerGrouping(stream, question, known, hasReversals, ranges, parameters);
 }
 
 /** The parts of the statement: where rows come from, and what is grouped and measured. */

@@ -4,12 +4,20 @@ import type { Stream } from '../../engine/stream.ts';
 import type { Parameter } from './connection.ts';
 import { fieldValue, quote, sqlType } from './names.ts';
 
-/** Collects the parameters of a statement while it is written. */
+/** Digits, signs and points: of such a value nothing can be misread. */
+const plainNumber = /^[-0-9.]{1,60}$/;
+
+/**
+ * Collects the parameters of a statement while it is written. Numbers and dates stand in it as they are: a statement with
+ * parameters is planned twice, which a question that takes 3 ms tells by its time (a count among 100 million passages: 5.3
+ * ms instead of 6.1).
+ */
 export class Parameters {
   readonly values: Parameter[] = [];
 
   /** A value that was given before is the same parameter: so DuckDB sees that two sums are one, and adds up once. */
   add(value: Parameter, type: string): string {
+    if (type !== 'varchar' && plainNumber.test(String(value))) return `cast('${value}' as ${type})`;
     if (!this.values.includes(value)) this.values.push(value);
     return `cast($${this.values.indexOf(value) + 1} as ${type})`;
   }

@@ -115,17 +115,9 @@ export class Connection {
     });
   }
 
-  /** Runs a statement once, with parameters, and reads its rows. */
+  /** Runs a statement once, and reads its rows. */
   async askOnce(sql: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
-    return this.#read(async () => {
-      const statement = await this.#connection.prepare(sql);
-      try {
-        bind(statement, parameters);
-        return rowsOf(await (await statement.run()).fetchAllChunks());
-      } finally {
-        statement.destroySync();
-      }
-    });
+    return this.#read(async () => rowsOf(await this.#chunksOnce(sql, parameters)));
   }
 
   /** Runs a statement once whose columns are bigints without nulls, and copies them: the driver's memory goes with it. */
@@ -135,30 +127,36 @@ export class Connection {
     columnCount: number,
   ): Promise<BigInt64Array[]> {
     return this.#read(async () => {
-      const statement = await this.#connection.prepare(sql);
-      try {
-        bind(statement, parameters);
-        const chunks = await (await statement.run()).fetchAllChunks();
-        const rows = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
-        return Array.from({ length: columnCount }, (_, column) => {
-          const all = new BigInt64Array(rows);
-          let at = 0;
-          for (const chunk of chunks) {
-            const { items } = chunk.getColumnVector(column) as unknown as { items: BigInt64Array };
-            all.set(items, at);
-            at += items.length;
-          }
-          return all;
-        });
-      } finally {
-        statement.destroySync();
-      }
+      const chunks = await this.#chunksOnce(sql, parameters);
+      const rows = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
+      return Array.from({ length: columnCount }, (_, column) => {
+        const all = new BigInt64Array(rows);
+        let at = 0;
+        for (const chunk of chunks) {
+          const { items } = chunk.getColumnVector(column) as unknown as { items: BigInt64Array };
+          all.set(items, at);
+          at += items.length;
+        }
+        return all;
+      });
     });
   }
 
   /** Runs a statement once, for its chunks. A streaming result would hold the database open until it is collected. */
   async chunks(sql: string): Promise<DuckDBDataChunk[]> {
-    return this.#read(async () => (await this.#connection.run(sql)).fetchAllChunks());
+    return this.#read(() => this.#chunksOnce(sql, []));
+  }
+
+  /** One that is prepared is planned before it is run, and again with its parameters: without any it need not be. */
+  async #chunksOnce(sql: string, parameters: readonly Parameter[]): Promise<DuckDBDataChunk[]> {
+    if (parameters.length === 0) return (await this.#connection.run(sql)).fetchAllChunks();
+    const statement = await this.#connection.prepare(sql);
+    try {
+      bind(statement, parameters);
+      return await (await statement.run()).fetchAllChunks();
+    } finally {
+      statement.destroySync();
+    }
   }
 
   /** Forgets the kept statements: after a change of tables they would have to be planned again. */
