@@ -33,7 +33,9 @@ interface Stretch {
   /** Exclusive. */
   to: Micros;
   size: number;
-  uses: { total: number; terms: Terms }[];
+  /** Terms, and the totals that they are added to. Lists of their own: a pair of each would be 60,000 objects. */
+  terms: Terms[];
+  totals: number[];
 }
 
 export class Totals {
@@ -56,11 +58,12 @@ export class Totals {
     }
     let stretch = starting.get(end);
     if (!stretch) {
-      stretch = { from: first, to: end, size: 0, uses: [] };
+      stretch = { from: first, to: end, size: 0, terms: [], totals: [] };
       starting.set(end, stretch);
     }
     stretch.size += terms.slots.length;
-    stretch.uses.push({ total, terms });
+    stretch.terms.push(terms);
+    stretch.totals.push(total);
   }
 
   /** Asks for all of them. `totals` is added to; returns where the figures come from, undefined when there are none. */
@@ -98,10 +101,9 @@ export class Totals {
       });
       levels.set(to, level);
     }
-    for (const { from, to, uses } of stretches) {
-      const [before, after] = [levels.get(from)!, levels.get(to)!];
-      for (const { total, terms } of uses)
-        totals[total]! += weighed(terms, (slot) => after[slot]! - before[slot]!);
+    for (const stretch of stretches) {
+      const [before, after] = [levels.get(stretch.from)!, levels.get(stretch.to)!];
+      addWeighed(stretch, (slot) => after[slot]! - before[slot]!, totals);
     }
   }
 
@@ -110,10 +112,10 @@ export class Totals {
    * sensors, outside of the heap: enough of it to have the whole heap collected again and again.
    */
   #addNamed(stretches: Stretch[], sums: KeySums[], totals: number[]): void {
-    for (const [index, { uses }] of stretches.entries()) {
+    for (const [index, stretch] of stretches.entries()) {
       const values = new Map<number, number>();
       this.#eachSum(sums[index]!, (slot, sum) => values.set(slot, (values.get(slot) ?? 0) + sum));
-      for (const { total, terms } of uses) totals[total]! += weighed(terms, (slot) => values.get(slot) ?? 0);
+      addWeighed(stretch, (slot) => values.get(slot) ?? 0, totals);
     }
   }
 
@@ -127,9 +129,9 @@ export class Totals {
     }
   }
 
-  #idsOf({ uses }: Stretch): string[] {
+  #idsOf({ terms }: Stretch): string[] {
     const slots = new Set<number>();
-    for (const { terms } of uses) for (const slot of terms.slots) slots.add(slot);
+    for (const term of terms) for (const slot of term.slots) slots.add(slot);
     return [...slots].map((slot) => this.#sensors.ids[slot]!);
   }
 }
@@ -142,10 +144,12 @@ function slicesOf(stretches: readonly Slice[]): Slice[] {
   return cuts.slice(1).map((to, index) => ({ from: cuts[index]!, to }));
 }
 
-function weighed({ slots, times }: Terms, sumOf: (slot: number) => number): number {
-  let sum = 0;
-  for (let i = 0; i < slots.length; i++) sum += times[i]! * sumOf(slots[i]!);
-  return sum;
+function addWeighed({ terms, totals: of }: Stretch, sumOf: (slot: number) => number, totals: number[]): void {
+  for (const [use, { slots, times }] of terms.entries()) {
+    let sum = 0;
+    for (let i = 0; i < slots.length; i++) sum += times[i]! * sumOf(slots[i]!);
+    totals[of[use]!]! += sum;
+  }
 }
 
 /** A stretch as it is asked. What begins with the first instant, or ends beyond the last one, has no such bound. */
