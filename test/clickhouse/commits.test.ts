@@ -296,6 +296,56 @@ for (const kind of ['batch', 'file'])
     expect(await rowsOf(address, 'sales.entries')).toBe(3);
   });
 
+const monthly = defineStream('sales', {
+  ...sales.declaration,
+  rollups: { ...sales.declaration.rollups, monthly: { every: 'month', sum: ['amount'] } },
+});
+const may = nowMicros();
+for (const [what, itsInsert, work] of [
+  ['a correction', /deduplication_token = 'sums /, (store: Store) => send(store, 'upsert', [sale(1, '2')])],
+  [
+    'retention',
+    /deduplication_token = 'dropped /,
+    (store: Store) => store.tend({ drop: [{ stream: sales, before: may }], compact: false }),
+  ],
+  [
+    'a new rollup',
+    /deduplication_token = 'fill /,
+    (store: Store) => store.prepare([...builtInStreams, monthly]),
+  ],
+] as const)
+  test(`${what} takes in what another process has committed meanwhile, also where a question has learnt of it first`, async () => {
+    const address = await freshDatabase();
+    const [wire, other] = [await holdingWire(address), await open(address)];
+    onTestFinished(wire.close);
+    const slow = await open(wire.address);
+    await send(slow, 'insert', [sale(1)]);
+    const held = wire.hold(0, itsInsert);
+    const working = work(slow);
+    await held.isCaught;
+    await send(other, 'upsert', [sale(1, '3'), sale(2)]);
+    await totals(slow);
+    held.release();
+    await working;
+    if (what === 'a correction') expect(await totals(other)).toEqual([[2, '3.5']]);
+    for (const store of [slow, other]) await isVerified(store);
+  });
+
+test('what is verified is one state of the ledger, whatever is learnt meanwhile', async () => {
+  const address = await freshDatabase();
+  const [wire, other] = [await holdingWire(address), await open(address)];
+  onTestFinished(wire.close);
+  const slow = await open(wire.address);
+  await send(slow, 'insert', [sale(1)]);
+  const held = wire.hold(0, /uniqExact/);
+  const verifying = isVerified(slow);
+  await held.isCaught;
+  await send(other, 'insert', [sale(2)]);
+  await totals(slow);
+  held.release();
+  await verifying;
+});
+
 test('what the server cannot do now is told as that, not as a defect', async () => {
   const connection = new Connection(await freshDatabase());
   onTestFinished(() => connection.close());

@@ -39,30 +39,35 @@ export async function breakingWire(address: string, requests: number, answered: 
   };
 }
 
-/** A wire on which a commit can be held, as when the process that sends it stands still. */
+/** A wire on which a commit, or another request, can be held, as when the process that sends it stands still. */
 export async function holdingWire(address: string) {
   const url = new URL(address.replace('clickhouse:', 'http:'));
-  let holding: { after: number; caught(): void; released: Promise<void> } | undefined;
-  const server = createServer((incoming, outgoing) => {
+  let holding: { after: number; holds: RegExp; caught(): void; released: Promise<void> } | undefined;
+  const server = createServer(async (incoming, outgoing) => {
     const { method, headers, url: path } = incoming;
-    const isCommit = /insert_deduplication_token=position/.test(path!);
-    const held = isCommit && holding && holding.after-- <= 0 ? holding : undefined;
+    const pieces: Buffer[] = [];
+    for await (const piece of incoming) pieces.push(piece as Buffer);
+    const body = Buffer.concat(pieces);
+    const isMeant = holding?.holds.test(path!) || holding?.holds.test(body.toString());
+    const held = isMeant && holding!.after-- <= 0 ? holding : undefined;
     held?.caught();
-    void Promise.resolve(held?.released).then(() => {
-      const forwarded = request({ host: url.hostname, port: url.port, method, headers, path }, (answer) => {
-        outgoing.writeHead(answer.statusCode!, answer.headers);
-        answer.pipe(outgoing);
-      });
-      forwarded.on('error', () => outgoing.destroy());
-      incoming.pipe(forwarded);
+    await held?.released;
+    const forwarded = request({ host: url.hostname, port: url.port, method, headers, path }, (answer) => {
+      outgoing.writeHead(answer.statusCode!, answer.headers);
+      answer.pipe(outgoing);
     });
+    forwarded.on('error', () => outgoing.destroy());
+    forwarded.end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     address: address.replace(url.host, `127.0.0.1:${(server.address() as AddressInfo).port}`),
     close: () => void server.close(),
-    /** Lets some commits through, then holds the next one, and all that follow until they are released. */
-    hold(after = 0) {
+    /**
+     * Lets some requests through, then holds the next one, and all that follow until they are released.
+     * @param holds what is in the address or the body of those that are meant: commits unless told
+     */
+    hold(after = 0, holds = /insert_deduplication_token=position/) {
       let caught = (): void => undefined;
       let release = (): void => undefined;
       const isCaught = new Promise<void>((resolve) => {
@@ -71,7 +76,7 @@ export async function holdingWire(address: string) {
       const released = new Promise<void>((resolve) => {
         release = resolve;
       });
-      holding = { after, caught, released };
+      holding = { after, holds, caught, released };
       return {
         isCaught,
         release() {

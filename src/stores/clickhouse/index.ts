@@ -124,19 +124,19 @@ class ClickHouseStore implements Store, SharesLedger, CopiesLedger {
   }
 
   ask(plan: Plan): Promise<Answer> {
-    return this.#read(() => ask(this.#connection, this.#state, plan));
+    return this.#read((state) => ask(this.#connection, state, plan));
   }
 
   sums(plans: readonly Plan[]): Promise<Sums> {
-    return this.#read(() => askSums(this.#connection, this.#state, plans));
+    return this.#read((state) => askSums(this.#connection, state, plans));
   }
 
   entries(request: EntriesRequest): Promise<Entry[]> {
-    return this.#read(() => listEntries(this.#connection, this.#state, request));
+    return this.#read((state) => listEntries(this.#connection, state, request));
   }
 
   fate(stream: Stream, id: string): Promise<Fate> {
-    return this.#read(() => fateOf(this.#connection, this.#state, stream, id));
+    return this.#read((state) => fateOf(this.#connection, state, stream, id));
   }
 
   tend({
@@ -169,10 +169,10 @@ class ClickHouseStore implements Store, SharesLedger, CopiesLedger {
   }
 
   verify(): Promise<Check[]> {
-    return this.#read(async () => {
+    return this.#read(async (state) => {
       const checks: Check[] = [];
       for (const stream of this.#streams.values())
-        checks.push(...(await verifyStream(this.#connection, this.#state, stream)));
+        checks.push(...(await verifyStream(this.#connection, state, stream)));
       return checks;
     });
   }
@@ -218,11 +218,11 @@ class ClickHouseStore implements Store, SharesLedger, CopiesLedger {
     await this.#connection.close();
   }
 
-  /** A question sees what is committed when it begins. */
-  #read<T>(work: () => Promise<T>): Promise<T> {
+  /** A question sees what is committed when it begins, in each of its statements. */
+  #read<T>(work: (state: LedgerState) => Promise<T>): Promise<T> {
     return this.#work(async () => {
       await this.#state.refresh();
-      return work();
+      return work(this.#state.snapshot());
     });
   }
 
@@ -274,19 +274,25 @@ class ClickHouseStore implements Store, SharesLedger, CopiesLedger {
   /** Rollups that are new are filled with what the ledger holds, in the commit by which they are there. */
   async #prepareRollups(streams: readonly Stream[]): Promise<void> {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const lines: CommitLine[] = [];
-      for (const stream of streams) {
-        const { rollups } = this.#state.books(stream.name);
-        for (const rollup of stream.rollups)
-          if (!rollups.has(rollup.name)) lines.push(await this.#fillRollup(stream, rollup));
+      const watch = this.#state.watch();
+      try {
+        const lines: CommitLine[] = [];
+        for (const stream of streams) {
+          const { rollups } = this.#state.books(stream.name);
+          for (const rollup of stream.rollups)
+            if (!rollups.has(rollup.name)) lines.push(await this.#fillRollup(stream, rollup));
+        }
+        if (lines.length === 0) return;
+        const concerned = new Set(lines.map(({ stream }) => stream));
+        const filled = await this.#state.take(
+          lines,
+          async (others) => !others.some(({ stream }) => concerned.has(stream)),
+          { since: watch },
+        );
+        if (filled) return;
+      } finally {
+        watch.end();
       }
-      if (lines.length === 0) return;
-      const concerned = new Set(lines.map(({ stream }) => stream));
-      const filled = await this.#state.take(
-        lines,
-        async (others) => !others.some(({ stream }) => concerned.has(stream)),
-      );
-      if (filled) return;
     }
     throw tooBusy();
   }

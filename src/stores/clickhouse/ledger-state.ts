@@ -316,6 +316,20 @@ export class LedgerState {
     return (this.#epoch! << counterBits) + this.#counter;
   }
 
+  /** What is committed now, and nothing that is learnt later: so all statements of a question read the same. */
+  snapshot(): LedgerState {
+    const now = new LedgerState(this.#connection, this.#clock);
+    for (const [stream, books] of this.#streams)
+      now.#streams.set(stream, { ...books, rollups: new Map(books.rollups) });
+    now.#ranges = this.#ranges.map((range) => ({ ...range }));
+    now.#position = this.#position;
+    now.#lastInstant = this.#lastInstant;
+    now.#lastBatch = this.#lastBatch;
+    now.#greatestBatch = this.#greatestBatch;
+    now.#copy = this.#copy;
+    return now;
+  }
+
   watch(): Watch {
     const lines: Committed[] = [];
     this.#watches.add(lines);
@@ -330,40 +344,49 @@ export class LedgerState {
    * Takes the next position for some lines. When others were first, `goOn` is asked whether what they have committed
    * leaves the lines as right as they were; if not, the answer is undefined, and nothing was committed. So it is when
    * one of the parts has been given up for abandoned: whoever takes a position has read all before it.
+   * @param since watches since before anything was read on which the lines rest. A question that is answered meanwhile
+   *   learns what others have committed, too: without this, nobody would be asked about that. Without it, the lines rest
+   *   on nothing.
    */
   async take(
     lines: CommitLine[],
     goOn: (others: Committed[]) => Promise<boolean>,
-    recordedAt?: Micros,
+    { since, recordedAt }: { since?: Watch; recordedAt?: Micros } = {},
   ): Promise<Stamp | undefined> {
     const takenBy = randomUUID();
     this.#own.add(takenBy);
-    const watch = this.watch();
+    const watch = since ?? this.watch();
+    let stamp: Stamp | undefined;
+    let seen = 0;
     try {
       for (;;) {
+        while (seen < watch.lines.length) {
+          const learnt = watch.lines.slice(seen);
+          seen = watch.lines.length;
+          if (learnt.some((line) => line.takenBy === takenBy)) return stamp;
+          const others = learnt.filter((line) => !this.isOwn(line));
+          if (others.length > 0 && !(await goOn(others))) return undefined;
+        }
+        // From here to the position nothing is waited for: all that is learnt has been asked about.
         if (lines.some(({ part }) => part !== undefined && this.#void.has(part))) return undefined;
         const instant = this.nextInstant();
-        const stamp: Stamp = {
+        stamp = {
           position: this.#position + 1n,
           batch: this.nextBatch,
           recordedAt: recordedAt !== undefined && recordedAt > instant ? recordedAt : instant,
         };
-        const seen = watch.lines.length;
         await this.#connection.insert(
           commitsTable,
           columns,
-          lines.map((line) => rowOf(line, stamp, takenBy)),
+          lines.map((line) => rowOf(line, stamp!, takenBy)),
           `position ${stamp.position}`,
         );
         await this.refresh();
-        const there = watch.lines.slice(seen);
-        if (there.some((line) => line.takenBy === takenBy)) return stamp;
         // Taken by one whose rows are still on their way to this replica.
-        if (there.length === 0) await sleep(10);
-        if (!(await goOn(there.filter((line) => !this.isOwn(line))))) return undefined;
+        if (watch.lines.length === seen) await sleep(10);
       }
     } finally {
-      watch.end();
+      if (!since) watch.end();
     }
   }
 }

@@ -131,12 +131,8 @@ class FileWork {
       // Rows of this file meet those before them, which do not count yet.
       const draft = new Draft(connection, state, this.#recordedAt, [this.#part.number]);
       Object.assign(this.#part.counts, before);
-      const settled = await settle(draft, this.#delivery, this.#part, staged, {
-        first: this.#rows,
-        newIds: this.#newIds,
-      });
-      if (draft.seqs.length > 0 && !(await state.take(draft.seqs, async (others) => !meets(draft, others))))
-        continue;
+      const settled = await this.#settled(draft, staged);
+      if (!settled) continue;
       await draft.write();
       for (const { stream: of, bounds } of draft.streams) {
         const known = this.#written.get(of) ?? bounds;
@@ -160,6 +156,21 @@ class FileWork {
     throw tooBusy();
   }
 
+  /** A block, settled, with its seqs reserved. Undefined when others have written to its streams meanwhile. */
+  async #settled(draft: Draft, staged: ReturnType<typeof stageRows>) {
+    const { state } = this.#context;
+    const since = state.watch();
+    try {
+      const place = { first: this.#rows, newIds: this.#newIds };
+      const settled = await settle(draft, this.#delivery, this.#part, staged, place);
+      if (draft.seqs.length === 0) return settled;
+      const stamp = await state.take(draft.seqs, async (others) => !meets(draft, others), { since });
+      return stamp && settled;
+    } finally {
+      since.end();
+    }
+  }
+
   /** The end, under the writer's lock. */
   async #conclude(watch: Watch): Promise<Receipt | undefined> {
     const { connection, state } = this.#context;
@@ -168,20 +179,24 @@ class FileWork {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       await state.refresh();
       signal?.throwIfAborted();
-      for (const work of works)
-        if (state.isVoid(work.#part.number) || (await work.#touched(watch.lines))) return undefined;
-      const receipt = this.#receipt();
-      const beside = new Draft(connection, state, state.nextInstant());
-      if (this.#notes.length > 0) await settleTexts(beside, notesDelivery(this.#delivery, this.#notes));
-      for (const delivery of alongside?.(receipt) ?? []) await settleTexts(beside, delivery);
-      await writeDraft(beside);
-      const parts = [...works.map((work) => work.#part), ...beside.parts.values()];
-      const stamp = await state.take(
-        [...parts.map(partLine), ...beside.seqs],
-        async () => false,
-        beside.recordedAt,
-      );
-      if (stamp) return { ...receipt, batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt) };
+      const since = state.watch();
+      try {
+        for (const work of works)
+          if (state.isVoid(work.#part.number) || (await work.#touched(watch.lines))) return undefined;
+        const receipt = this.#receipt();
+        const beside = new Draft(connection, state, state.nextInstant());
+        if (this.#notes.length > 0) await settleTexts(beside, notesDelivery(this.#delivery, this.#notes));
+        for (const delivery of alongside?.(receipt) ?? []) await settleTexts(beside, delivery);
+        await writeDraft(beside);
+        const parts = [...works.map((work) => work.#part), ...beside.parts.values()];
+        const stamp = await state.take([...parts.map(partLine), ...beside.seqs], async () => false, {
+          since,
+          recordedAt: beside.recordedAt,
+        });
+        if (stamp) return { ...receipt, batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt) };
+      } finally {
+        since.end();
+      }
     }
     throw tooBusy();
   }

@@ -19,7 +19,7 @@ import {
 } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
 import { Draft, partLine } from './draft.ts';
-import type { Committed, LedgerState, Stamp } from './ledger-state.ts';
+import type { Committed, LedgerState, Stamp, Watch } from './ledger-state.ts';
 import { addSums, keptRollups } from './rollups.ts';
 import { settle } from './settle.ts';
 
@@ -33,13 +33,18 @@ export async function publishTexts(
 ): Promise<Receipt[]> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     await state.refresh();
-    const draft = new Draft(connection, state, state.nextInstant());
-    const verdicts = new Map<Delivery, Verdict[]>();
-    for (const group of groupsOf(deliveries)) await settleGroup(draft, group, verdicts);
-    for (const delivery of deliveries) refuseUnlessNew(delivery, countsOf(verdicts.get(delivery)!));
-    await writeDraft(draft);
-    const stamp = await commitDraft(draft);
-    if (stamp) return deliveries.map((delivery) => receiptOf(delivery, verdicts.get(delivery)!, stamp));
+    const watch = state.watch();
+    try {
+      const draft = new Draft(connection, state, state.nextInstant());
+      const verdicts = new Map<Delivery, Verdict[]>();
+      for (const group of groupsOf(deliveries)) await settleGroup(draft, group, verdicts);
+      for (const delivery of deliveries) refuseUnlessNew(delivery, countsOf(verdicts.get(delivery)!));
+      await writeDraft(draft);
+      const stamp = await commitDraft(draft, watch);
+      if (stamp) return deliveries.map((delivery) => receiptOf(delivery, verdicts.get(delivery)!, stamp));
+    } finally {
+      watch.end();
+    }
   }
   throw tooBusy();
 }
@@ -110,13 +115,13 @@ export async function writeSums(
 }
 
 /** Undefined when others have committed to a stream that the draft has to do with. */
-function commitDraft(draft: Draft): Promise<Stamp | undefined> {
+function commitDraft(draft: Draft, since: Watch): Promise<Stamp | undefined> {
   const streams = new Set(draft.streams.map(({ stream }) => stream.name));
   const concerns = ({ stream }: Committed): boolean => streams.has(stream ?? '');
   return draft.state.take(
     [...[...draft.parts.values()].map(partLine), ...draft.seqs],
     async (others) => !others.some(concerns),
-    draft.recordedAt,
+    { since, recordedAt: draft.recordedAt },
   );
 }
 

@@ -4,7 +4,7 @@ import { StreamChecks } from '../../engine/checks.ts';
 import type { Check } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { Connection } from './connection.ts';
-import type { LedgerState } from './ledger-state.ts';
+import type { LedgerState, Watch } from './ledger-state.ts';
 import { commitsTable, duplicatesOf, duplicatesTable, entriesOf, entriesTable, literal } from './names.ts';
 import { addSums, boundsOf, differences, keptRollups } from './rollups.ts';
 import { instantOf, seen, standingConditions } from './standing.ts';
@@ -20,6 +20,21 @@ export async function dropRecords(
   stream: Stream,
   before: Micros,
 ): Promise<number | undefined> {
+  const watch = state.watch();
+  try {
+    return await dropSeen(connection, state, stream, before, watch);
+  } finally {
+    watch.end();
+  }
+}
+
+async function dropSeen(
+  connection: Connection,
+  state: LedgerState,
+  stream: Stream,
+  before: Micros,
+  since: Watch,
+): Promise<number | undefined> {
   const conditions = [...seen(stream, state, ''), `${instantOf(stream)} < ${before}`];
   const part = await state.reservePart();
   const bounds = await boundsOf(connection, stream, conditions);
@@ -34,6 +49,7 @@ export async function dropRecords(
   const stamp = await state.take(
     [{ kind: 'drop', stream: stream.name, part, value: String(before) }],
     async (others) => !others.some((line) => line.stream === stream.name),
+    { since },
   );
   return stamp ? Number(row![0]) : undefined;
 }
