@@ -5,9 +5,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { quantile } from '../load.js';
 import { askingOf, DAYS, makeBuilding, passagesOfDay, STEPS, spansSql } from '../made-building.js';
+import { inOwnProcess } from '../own-process.js';
 
 const LIBRARY = pathToFileURL(fileURLToPath(new URL('../../dist/index.js', import.meta.url))).href;
 const CHECKED = 20;
+const WARM_SECONDS = 3;
 
 export async function measureOccupancy({ dir, flags }) {
   const { openTallybook, openApp } = await import(LIBRARY);
@@ -112,9 +114,11 @@ export async function measureOccupancy({ dir, flags }) {
       ];
     });
     // Only a server that listens watches capacities, which costs something after each commit.
-    await app.listen({ port: 0, host: '127.0.0.1' });
-    results.at_rate = await sendFor(app, flags, flags.rate);
-    results.sent = await sendFor(app, flags, undefined);
+    const port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port);
+    // The first seconds are those of code that is not compiled yet.
+    await sendFor(port, { ...flags, seconds: WARM_SECONDS }, flags.rate);
+    results.at_rate = await sendFor(port, flags, flags.rate);
+    results.sent = await sendFor(port, flags, undefined);
     // What came in small batches is not compacted yet.
     results.count_after = await timed(flags.askings, async (n) => {
       const { space, at } = askingOf(n, flags.spaces);
@@ -145,38 +149,16 @@ async function importFile(tallybook, stream, format, path, records) {
     throw new Error(`${path}: ${status} ${error ?? JSON.stringify(counts)}`);
 }
 
-/** Bodies of 500 passages, four at a time; at a rate, or as fast as they are taken. */
-async function sendFor(app, { seconds, sensors }, rate) {
-  let sent = 0;
-  const start = performance.now();
+/** What comes from another process, at a rate or as fast as it is taken, and what it costs this one. */
+async function sendFor(port, { seconds, sensors }, rate) {
   const used = process.cpuUsage();
-  const due = () => rate === undefined || sent < ((performance.now() - start) / 1000) * rate;
-  const sender = async () => {
-    while (performance.now() - start < seconds * 1_000) {
-      if (!due()) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        continue;
-      }
-      const first = sent;
-      sent += 500;
-      const at = new Date(Date.UTC(2026, 10, 6) + first / 10).toISOString();
-      const body = Array.from({ length: 500 }, (_, n) => ({
-        timestamp: at,
-        direction: n % 2 === 0 ? 1 : -1,
-        dpu_id: ((first + n) % sensors) + 1,
-      }));
-      const { statusCode, payload } = await app.inject({
-        method: 'POST',
-        url: '/v1/passages',
-        payload: body,
-      });
-      if (statusCode !== 200) throw new Error(payload);
-    }
-  };
-  await Promise.all([sender(), sender(), sender(), sender()]);
-  const took = (performance.now() - start) / 1000;
+  const what = { port, seconds, sensors, rate };
+  const sending = await inOwnProcess('phases/occupancy-sender.js', 'sendPassages', what);
   const { user, system } = process.cpuUsage(used);
-  return { per_second: Math.round(sent / took), cores: Number(((user + system) / 1e6 / took).toFixed(2)) };
+  return {
+    per_second: Math.round(sending.sent / sending.seconds),
+    cores: Number(((user + system) / 1e6 / sending.seconds).toFixed(2)),
+  };
 }
 
 /** Waits until the process has nothing to do; answers the seconds that took. */
