@@ -51,6 +51,7 @@ function answered(socket, body) {
       const length = Number(/^content-length: (\d+)/im.exec(answer)?.[1]);
       if (end < 0 || answer.length < end + 4 + length) return;
       socket.off('data', onData);
+      socket.off('error', reject);
       if (/^HTTP\/1\.1 200 /.test(answer)) resolve(undefined);
       else reject(new Error(answer));
     };
