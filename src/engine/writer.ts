@@ -36,6 +36,7 @@ interface Waiting {
 const storageWide = new Set([
   'storage_full',
   'store_failed',
+  'database_unavailable',
   'overloaded',
   'closing',
   'directory_in_use',

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { builtInStreams, rejectsStream } from '../../src/engine/built-in-streams.ts';
-import { nowMicros } from '../../src/engine/calendar.ts';
+import { nowMicros, parseTimestamp } from '../../src/engine/calendar.ts';
 import { limits } from '../../src/engine/limits.ts';
 import { planQuestion } from '../../src/engine/plan.ts';
 import { checkQuestion } from '../../src/engine/question.ts';
@@ -43,6 +43,21 @@ async function open(address: string): Promise<Store> {
   return store;
 }
 
+async function wireTo(address: string) {
+  const wire = await holdingWire(address);
+  onTestFinished(wire.close);
+  return wire;
+}
+
+const fileOf = (records: object[]): string => {
+  const path = join(makeDirectory(), 'sales.ndjson');
+  writeFileSync(path, records.map((record) => JSON.stringify(record)).join('\n'));
+  return path;
+};
+const sendFile = async (store: Store, mode: 'insert' | 'upsert', records: object[]): Promise<Receipt> => {
+  const content = fileContent(fileOf(records));
+  return (await store.publish([delivery(sales, mode, [], { allVerdicts: false, content })]))[0]!;
+};
 const send = async (store: Store, mode: 'insert' | 'upsert', records: object[]): Promise<Receipt> =>
   (await store.publish([delivery(sales, mode, records)]))[0]!;
 
@@ -105,12 +120,12 @@ test('corrections by several processes each take back what the one before has wr
 test('a file that one process takes in while another takes the same ids: each id stands once', async () => {
   const address = await freshDatabase();
   const [importing, writing] = [await open(address), await open(address)];
-  const path = join(makeDirectory(), 'sales.ndjson');
-  const ids = Array.from({ length: 3000 }, (_, id) => id);
-  writeFileSync(path, ids.map((id) => JSON.stringify(sale(id))).join('\n'));
-  const file = delivery(sales, 'insert', [], { allVerdicts: false });
-  const [imported, ...written] = await Promise.all([
-    importing.publish([{ ...file, content: fileContent(path) }]),
+  const receipts = await Promise.all([
+    sendFile(
+      importing,
+      'insert',
+      Array.from({ length: 3000 }, (_, id) => sale(id)),
+    ),
     ...[0, 1, 2, 3, 4, 5].map((n) =>
       send(
         writing,
@@ -119,7 +134,7 @@ test('a file that one process takes in while another takes the same ids: each id
       ),
     ),
   ]);
-  const accepted = [...imported, ...written].reduce((sum, receipt) => sum + receipt.accepted, 0);
+  const accepted = receipts.reduce((sum, receipt) => sum + receipt.accepted, 0);
   expect(accepted).toBe(3000);
   expect(await totals(writing)).toEqual([[3000, '4500']]);
   await isVerified(writing);
@@ -185,21 +200,17 @@ for (const answered of [true, false]) {
 test('a file whose process dies between its blocks has left nothing', async () => {
   const address = await freshDatabase();
   const survivor = await open(address);
-  const path = join(makeDirectory(), 'sales.ndjson');
-  const ids = Array.from({ length: 45_000 }, (_, id) => id);
-  writeFileSync(path, ids.map((id) => JSON.stringify(sale(id))).join('\n'));
-  const importing = (store: Store) =>
-    store.publish([{ ...delivery(sales, 'insert', [], { allVerdicts: false }), content: fileContent(path) }]);
+  const records = Array.from({ length: 45_000 }, (_, id) => sale(id));
   for (const requests of [3, 6, 9, 12]) {
     const wire = await breakingWire(address, 1_000_000, false);
     const dying = await openClickHouseStore({ address: wire.address });
     await dying.prepare([...builtInStreams, sales]);
     wire.allow(requests);
-    await expect(importing(dying)).rejects.toMatchObject({ code: 'database_unavailable' });
+    await expect(sendFile(dying, 'insert', records)).rejects.toMatchObject({ code: 'database_unavailable' });
     await dying.close().catch(() => undefined);
     expect(await totals(survivor)).toEqual([[0, '0']]);
   }
-  expect((await importing(survivor))[0]).toMatchObject({ accepted: 45_000, received: 45_000 });
+  expect(await sendFile(survivor, 'insert', records)).toMatchObject({ accepted: 45_000, received: 45_000 });
   expect(await totals(survivor)).toEqual([[45_000, '67500']]);
   await isVerified(survivor);
 });
@@ -246,16 +257,9 @@ test('what a process left that died is removed, a day after it was found', async
   const dying = await openClickHouseStore({ address: wire.address });
   await dying.prepare([...builtInStreams, sales]);
   await dying.fate(sales, 's1');
-  const path = join(makeDirectory(), 'sales.ndjson');
-  writeFileSync(
-    path,
-    [sale(1), ...Array.from({ length: 25_000 }, (_, id) => sale(id + 9)), { id: 'x' }]
-      .map((one) => JSON.stringify(one))
-      .join('\n'),
-  );
+  const records = [sale(1), ...Array.from({ length: 25_000 }, (_, id) => sale(id + 9)), { id: 'x' }];
   wire.allow(14);
-  const file = { ...delivery(sales, 'insert', [], { allVerdicts: false }), content: fileContent(path) };
-  await expect(dying.publish([file])).rejects.toMatchObject({ code: 'database_unavailable' });
+  await expect(sendFile(dying, 'insert', records)).rejects.toMatchObject({ code: 'database_unavailable' });
   await dying.close().catch(() => undefined);
   const left = await allRows(address);
   expect(left[0]).toBeGreaterThan(before[0]!);
@@ -275,49 +279,94 @@ for (const kind of ['batch', 'file'])
   test(`a ${kind} that was given up for abandoned is done again by its process, which was only slow`, async () => {
     const address = await freshDatabase();
     const { store, tend, pass } = await keeper(address);
-    const wire = await holdingWire(address);
-    onTestFinished(wire.close);
+    const wire = await wireTo(address);
     const slow = await open(wire.address);
     await send(slow, 'insert', [sale(0)]);
-    const path = join(makeDirectory(), 'sales.ndjson');
-    writeFileSync(path, [sale(0), sale(1), sale(2)].map((one) => JSON.stringify(one)).join('\n'));
-    const texts = delivery(sales, 'insert', [sale(0), sale(1), sale(2)]);
     const held = wire.hold(kind === 'file' ? 1 : 0);
-    const publishing = slow.publish([kind === 'file' ? { ...texts, content: fileContent(path) } : texts]);
+    const publishing = (kind === 'file' ? sendFile : send)(slow, 'insert', [sale(0), sale(1), sale(2)]);
     await held.isCaught;
     await tend();
     pass(limits.abandoned_seconds + 60);
     await tend();
     held.release();
-    expect((await publishing)[0]).toMatchObject({ accepted: 2, duplicates: 1 });
+    expect(await publishing).toMatchObject({ accepted: 2, duplicates: 1 });
     expect(await totals(store)).toEqual([[3, '4.5']]);
     await isVerified(store);
     await tend();
     expect(await rowsOf(address, 'sales.entries')).toBe(3);
   });
 
+test('what its own process commits in the last moment is not given up for abandoned', async () => {
+  const address = await freshDatabase();
+  const wire = await wireTo(address);
+  const { store, tend, pass } = await keeper(wire.address);
+  await send(store, 'insert', [sale(0)]);
+  const commit = wire.hold(0, /token=position.*"part"/s);
+  const publishing = send(store, 'insert', [sale(1)]);
+  await commit.isCaught;
+  await tend();
+  pass(limits.abandoned_seconds + 60);
+  const giving = wire.hold(0, /token=position.*"void"/s);
+  const tending = tend();
+  await giving.isCaught;
+  commit.release();
+  expect(await publishing).toMatchObject({ accepted: 1 });
+  giving.release();
+  await tending;
+  await tend();
+  expect(await totals(store)).toEqual([[2, '3']]);
+  await isVerified(store);
+});
+
+test('what a process has got no answer to, and is committed after all, is held against what it takes in next', async () => {
+  const address = await freshDatabase();
+  const wire = await wireTo(address);
+  const store = await open(wire.address);
+  await send(store, 'insert', [sale(0)]);
+  const first = wire.hold();
+  const unanswered = send(store, 'insert', [sale(1), sale(2)]);
+  await first.isCaught;
+  const commits = await rowsOf(address, 'commits');
+  first.sever();
+  await expect(unanswered).rejects.toMatchObject({ code: 'database_unavailable' });
+  const second = wire.hold(0, /deduplication_token = 'sums /);
+  const again = send(store, 'insert', [sale(1), sale(2)]);
+  await second.isCaught;
+  first.release();
+  await expect.poll(() => rowsOf(address, 'commits')).toBeGreaterThan(commits);
+  second.release();
+  expect(await again).toMatchObject({ duplicates: 2 });
+  expect(await totals(store)).toEqual([[3, '4.5']]);
+  await isVerified(store);
+});
+
 const monthly = defineStream('sales', {
   ...sales.declaration,
   rollups: { ...sales.declaration.rollups, monthly: { every: 'month', sum: ['amount'] } },
 });
-const may = nowMicros();
+const before = parseTimestamp('2026-10-06T00:00:00Z')!;
 for (const [what, itsInsert, work] of [
   ['a correction', /deduplication_token = 'sums /, (store: Store) => send(store, 'upsert', [sale(1, '2')])],
   [
     'retention',
     /deduplication_token = 'dropped /,
-    (store: Store) => store.tend({ drop: [{ stream: sales, before: may }], compact: false }),
+    (store: Store) => store.tend({ drop: [{ stream: sales, before }], compact: false }),
   ],
   [
     'a new rollup',
     /deduplication_token = 'fill /,
     (store: Store) => store.prepare([...builtInStreams, monthly]),
   ],
+  [
+    'a block of a file',
+    /token=position.*"seqs"/s,
+    (store: Store) => sendFile(store, 'upsert', [sale(1, '2')]),
+  ],
+  ['a file', /deduplication_token = 'sums /, (store: Store) => sendFile(store, 'upsert', [sale(1, '2')])],
 ] as const)
   test(`${what} takes in what another process has committed meanwhile, also where a question has learnt of it first`, async () => {
     const address = await freshDatabase();
-    const [wire, other] = [await holdingWire(address), await open(address)];
-    onTestFinished(wire.close);
+    const [wire, other] = [await wireTo(address), await open(address)];
     const slow = await open(wire.address);
     await send(slow, 'insert', [sale(1)]);
     const held = wire.hold(0, itsInsert);
@@ -327,21 +376,22 @@ for (const [what, itsInsert, work] of [
     await totals(slow);
     held.release();
     await working;
-    if (what === 'a correction') expect(await totals(other)).toEqual([[2, '3.5']]);
+    const sum = what === 'a new rollup' ? '4.5' : '3.5';
+    if (what !== 'retention') expect(await totals(other)).toEqual([[2, sum]]);
     for (const store of [slow, other]) await isVerified(store);
   });
 
-test('what is verified is one state of the ledger, whatever is learnt meanwhile', async () => {
+test('what is verified is one state of the ledger, whatever is learnt or dropped meanwhile', async () => {
   const address = await freshDatabase();
-  const [wire, other] = [await holdingWire(address), await open(address)];
-  onTestFinished(wire.close);
+  const [wire, other] = [await wireTo(address), await open(address)];
   const slow = await open(wire.address);
   await send(slow, 'insert', [sale(1)]);
-  const held = wire.hold(0, /uniqExact/);
+  const held = wire.hold(0, /uniqExact.*sales\.entries/s);
   const verifying = isVerified(slow);
   await held.isCaught;
   await send(other, 'insert', [sale(2)]);
-  await totals(slow);
+  await other.tend({ drop: [{ stream: sales, before }], compact: false });
+  await slow.fate(sales, 's1');
   held.release();
   await verifying;
 });

@@ -15,13 +15,18 @@ const patienceMilliseconds = 15_000;
 test('a rolling restart is seen by nobody who asks the other server, and loses and doubles nothing', async () => {
   const root = mkdtempSync(join(tmpdir(), 'tallybook-rolling-'));
   const store = await freshDatabase();
-  const start = (name: string) => serve(join(root, name), '--store', store, '--systems', 'none');
-  const servers: [Served, Served] = [await start('one'), await start('other')];
+  const started: Served[] = [];
   onTestFinished(async () => {
-    for (const server of servers) await server.kill();
+    for (const server of started) await server.kill();
     rmSync(root, { recursive: true, force: true });
     await dropDatabase(store);
   });
+  const start = async (name: string): Promise<Served> => {
+    const server = await serve(join(root, name), '--store', store, '--systems', 'none');
+    started.push(server);
+    return server;
+  };
+  const servers: [Served, Served] = [await start('one'), await start('other')];
   const declared = await request(
     `${servers[0].url}/v1/streams/facts`,
     'PUT',

@@ -1,6 +1,6 @@
 /** Wires between a store and its ClickHouse that do what wires do when a process dies, or stands still. */
 import { createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 /**
@@ -39,19 +39,30 @@ export async function breakingWire(address: string, requests: number, answered: 
   };
 }
 
-/** A wire on which a commit, or another request, can be held, as when the process that sends it stands still. */
+interface Holding {
+  after: number;
+  holds: RegExp;
+  caught(): void;
+  released: Promise<void>;
+  /** Of the requests that are held. */
+  sockets: Socket[];
+}
+
+/** A wire on which commits, or other requests, can be held, as when the process that sends them stands still. */
 export async function holdingWire(address: string) {
   const url = new URL(address.replace('clickhouse:', 'http:'));
-  let holding: { after: number; holds: RegExp; caught(): void; released: Promise<void> } | undefined;
+  const holdings = new Set<Holding>();
   const server = createServer(async (incoming, outgoing) => {
     const { method, headers, url: path } = incoming;
     const pieces: Buffer[] = [];
     for await (const piece of incoming) pieces.push(piece as Buffer);
     const body = Buffer.concat(pieces);
-    const isMeant = holding?.holds.test(path!) || holding?.holds.test(body.toString());
-    const held = isMeant && holding!.after-- <= 0 ? holding : undefined;
-    held?.caught();
-    await held?.released;
+    const meant = [...holdings].find(({ holds }) => holds.test(`${path}\n${body}`));
+    if (meant && meant.after-- <= 0) {
+      meant.sockets.push(incoming.socket);
+      meant.caught();
+      await meant.released;
+    }
     const forwarded = request({ host: url.hostname, port: url.port, method, headers, path }, (answer) => {
       outgoing.writeHead(answer.statusCode!, answer.headers);
       answer.pipe(outgoing);
@@ -65,23 +76,31 @@ export async function holdingWire(address: string) {
     close: () => void server.close(),
     /**
      * Lets some requests through, then holds the next one, and all that follow until they are released.
-     * @param holds what is in the address or the body of those that are meant: commits unless told
+     * @param holds matches the address and, behind a line break, the body of those that are meant: commits unless told
      */
     hold(after = 0, holds = /insert_deduplication_token=position/) {
       let caught = (): void => undefined;
-      let release = (): void => undefined;
+      let pass = (): void => undefined;
       const isCaught = new Promise<void>((resolve) => {
         caught = resolve;
       });
       const released = new Promise<void>((resolve) => {
-        release = resolve;
+        pass = resolve;
       });
-      holding = { after, holds, caught, released };
+      const release = (): void => {
+        holdings.delete(holding);
+        pass();
+      };
+      const holding: Holding = { after, holds, caught, released, sockets: [] };
+      holdings.add(holding);
+      // Before the store is closed, which waits for its requests.
+      onTestFinished(release);
       return {
         isCaught,
-        release() {
-          holding = undefined;
-          release();
+        release,
+        /** Breaks the wire to who sent them; they arrive all the same once they are released. */
+        sever() {
+          for (const socket of holding.sockets) socket.destroy();
         },
       };
     },

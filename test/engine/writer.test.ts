@@ -107,12 +107,15 @@ test('one delivery that spoils a commit does not harm the others', async () => {
   expect(writer.depth.records).toBe(0);
 });
 
-test('an error that would meet all of them is not tried again', async () => {
-  const { writer, groups } = await trial(() => new TallybookError('storage_full', 'no room'));
-  const sent = await Promise.allSettled(['a', 'b'].map((id) => writer.submit(delivery(id))));
-  expect(sent).toMatchObject([{ reason: { code: 'storage_full' } }, { reason: { code: 'storage_full' } }]);
-  expect(groups).toHaveLength(1);
-});
+test.each(['storage_full', 'database_unavailable'] as const)(
+  'an error that would meet all of them is not tried again: %s',
+  async (code) => {
+    const { writer, groups } = await trial(() => new TallybookError(code, 'not now'));
+    const sent = await Promise.allSettled(['a', 'b'].map((id) => writer.submit(delivery(id))));
+    expect(sent).toMatchObject([{ reason: { code } }, { reason: { code } }]);
+    expect(groups).toHaveLength(1);
+  },
+);
 
 test('a full room refuses before anything is taken in; an empty one takes any size', async () => {
   const { writer, hold, letGo } = await trial();

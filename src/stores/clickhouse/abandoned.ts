@@ -51,7 +51,7 @@ export async function removeAbandoned(
     await state.take([{ kind: 'suspects', value: JSON.stringify(value) }], async () => true);
   }
   for (const [table, ofTable] of found) {
-    const dead = ofTable.filter((part) => state.isVoid(part));
+    const dead = ofTable.filter((part) => state.isVoid(part) && !state.counts(part));
     if (dead.length > 0) await connection.remove(table, `${partAgain} in (${dead.join(', ')})`);
   }
 }

@@ -29,7 +29,7 @@ import type { Mode } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import type { Connection } from './connection.ts';
 import { hashOf } from './draft.ts';
-import { type CommitLine, counterBits, type LedgerState } from './ledger-state.ts';
+import { type CommitLine, counterBits, type LedgerState, type Watch } from './ledger-state.ts';
 import {
   type Cell,
   cellOf,
@@ -225,6 +225,8 @@ class Filler implements LedgerFiller {
   readonly #place: string;
   /** Tokens of its inserts begin with it: those of an earlier run are known to ClickHouse, their rows may be deleted. */
   readonly #run = randomUUID();
+  /** What was committed since this run has begun, but for its own. */
+  #since: Watch | undefined;
 
   constructor(connection: Connection, state: LedgerState, place: string) {
     this.#connection = connection;
@@ -234,6 +236,7 @@ class Filler implements LedgerFiller {
 
   async begin(mark: CopyMark): Promise<{ finished: boolean; parts: number }> {
     await this.#state.refresh();
+    this.#since = this.#state.watch();
     const { copy } = this.#state;
     if (!copy) {
       const tables = await this.#connection.rows(
@@ -334,7 +337,9 @@ class Filler implements LedgerFiller {
   }
 
   async #take(lines: CommitLine[]): Promise<void> {
-    const stamp = await this.#state.take(lines, async (others) => others.length === 0);
+    const since = this.#since!;
+    const stamp = await this.#state.take(lines, async (others) => others.length === 0, { since });
+    since.lines.length = 0;
     if (stamp) return;
     throw new TallybookError(
       'copy_refused',

@@ -51,6 +51,8 @@ export interface CommitLine {
 export interface Committed extends CommitLine {
   position: bigint;
   takenBy: string;
+  /** Committed by this process, which knows of it. What it has got no answer to is as one of another's. */
+  own: boolean;
 }
 
 export interface Stamp {
@@ -111,6 +113,8 @@ const columns = [
 
 /** A counter within an epoch has so many bits. */
 export const counterBits = 24n;
+/** So often the rows of a position that is taken are looked for: a minute at least. */
+const rowsAwaited = 6_000;
 /** With more ranges than this, ClickHouse reads the parts that count from the table itself. */
 const rangesMax = 200;
 
@@ -119,7 +123,8 @@ export class LedgerState {
   readonly #clock: () => Micros;
   readonly #refreshing = new Lock();
   readonly #watches = new Set<Committed[]>();
-  readonly #own = new Set<string>();
+  /** By what this process takes positions now. */
+  readonly #taking = new Set<string>();
   readonly #streams = new Map<string, StreamBooks>();
   /** Numbers of parts that count, ascending. */
   #ranges: { from: bigint; to: bigint }[] = [];
@@ -178,9 +183,11 @@ export class LedgerState {
 
   #apply(row: Cell[]): void {
     const cell = (name: (typeof columns)[number]): Cell => row[columns.indexOf(name)]!;
+    const takenBy = String(cell('taken_by'));
     const line: Committed = {
       position: BigInt(String(cell('position'))),
-      takenBy: String(cell('taken_by')),
+      takenBy,
+      own: this.#taking.has(takenBy),
       kind: cell('kind') as CommitKind,
       stream: String(cell('stream')),
       part: BigInt(String(cell('part'))),
@@ -336,17 +343,13 @@ export class LedgerState {
     return { lines, end: () => this.#watches.delete(lines) };
   }
 
-  isOwn({ takenBy }: Committed): boolean {
-    return this.#own.has(takenBy);
-  }
-
   /**
-   * Takes the next position for some lines. When others were first, `goOn` is asked whether what they have committed
-   * leaves the lines as right as they were; if not, the answer is undefined, and nothing was committed. So it is when
-   * one of the parts has been given up for abandoned: whoever takes a position has read all before it.
-   * @param since watches since before anything was read on which the lines rest. A question that is answered meanwhile
-   *   learns what others have committed, too: without this, nobody would be asked about that. Without it, the lines rest
-   *   on nothing.
+   * Takes the next position for some lines. When others were first, or this process by another work, `goOn` is asked
+   * whether the lines are as right as they were, with what others have committed; if not, the answer is undefined, and
+   * nothing was committed. So it is when one of the parts has been given up for abandoned: whoever takes a position has
+   * read all before it. Throws when it is not known what became of the lines: they may be committed yet.
+   * @param since watches since before anything was read on which the lines rest: questions that are answered meanwhile
+   *   learn what others commit, too. May be left out where the lines rest on nothing that was read.
    */
   async take(
     lines: CommitLine[],
@@ -354,27 +357,23 @@ export class LedgerState {
     { since, recordedAt }: { since?: Watch; recordedAt?: Micros } = {},
   ): Promise<Stamp | undefined> {
     const takenBy = randomUUID();
-    this.#own.add(takenBy);
+    this.#taking.add(takenBy);
     const watch = since ?? this.watch();
     let stamp: Stamp | undefined;
     let seen = 0;
+    let waited = 0;
     try {
       for (;;) {
         while (seen < watch.lines.length) {
           const learnt = watch.lines.slice(seen);
           seen = watch.lines.length;
           if (learnt.some((line) => line.takenBy === takenBy)) return stamp;
-          const others = learnt.filter((line) => !this.isOwn(line));
-          if (others.length > 0 && !(await goOn(others))) return undefined;
+          if (!(await goOn(learnt.filter(({ own }) => !own)))) return undefined;
         }
-        // From here to the position nothing is waited for: all that is learnt has been asked about.
+        // From here to the insert nothing is waited for: all that is learnt has been asked about.
         if (lines.some(({ part }) => part !== undefined && this.#void.has(part))) return undefined;
-        const instant = this.nextInstant();
-        stamp = {
-          position: this.#position + 1n,
-          batch: this.nextBatch,
-          recordedAt: recordedAt !== undefined && recordedAt > instant ? recordedAt : instant,
-        };
+        // The same insert again has the same rows: it may be the first that is kept.
+        if (stamp?.position !== this.#position + 1n) stamp = this.#nextStamp(recordedAt);
         await this.#connection.insert(
           commitsTable,
           columns,
@@ -382,12 +381,27 @@ export class LedgerState {
           `position ${stamp.position}`,
         );
         await this.refresh();
+        if (watch.lines.length > seen) {
+          waited = 0;
+          continue;
+        }
         // Taken by one whose rows are still on their way to this replica.
-        if (watch.lines.length === seen) await sleep(10);
+        if (waited++ === rowsAwaited) throw this.#connection.withoutRows(stamp.position);
+        await sleep(10);
       }
     } finally {
+      this.#taking.delete(takenBy);
       if (!since) watch.end();
     }
+  }
+
+  #nextStamp(recordedAt: Micros | undefined): Stamp {
+    const instant = this.nextInstant();
+    return {
+      position: this.#position + 1n,
+      batch: this.nextBatch,
+      recordedAt: recordedAt !== undefined && recordedAt > instant ? recordedAt : instant,
+    };
   }
 }
 

@@ -189,10 +189,14 @@ class FileWork {
         for (const delivery of alongside?.(receipt) ?? []) await settleTexts(beside, delivery);
         await writeDraft(beside);
         const parts = [...works.map((work) => work.#part), ...beside.parts.values()];
-        const stamp = await state.take([...parts.map(partLine), ...beside.seqs], async () => false, {
-          since,
-          recordedAt: beside.recordedAt,
-        });
+        const stamp = await state.take(
+          [...parts.map(partLine), ...beside.seqs],
+          async (others) => others.length === 0,
+          {
+            since,
+            recordedAt: beside.recordedAt,
+          },
+        );
         if (stamp) return { ...receipt, batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt) };
       } finally {
         since.end();

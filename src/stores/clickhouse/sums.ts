@@ -1,7 +1,4 @@
-/**
- * Sums of keys over stretches of time (engine/sums.ts): each a question of its own. Their statements are written in one
- * turn, before anything can be read of other commits: so all of them see the same ones.
- */
+/** Sums of keys over stretches of time (engine/sums.ts): each a question of its own, all of one state of the ledger. */
 import type { Plan } from '../../engine/plan.ts';
 import { type Sums, sumsOf } from '../../engine/sums.ts';
 import { ask } from './ask.ts';
