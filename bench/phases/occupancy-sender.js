@@ -45,6 +45,7 @@ function answered(socket, body) {
   const head = `POST /v1/passages HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
   return new Promise((resolve, reject) => {
     let answer = '';
+    const onClose = () => reject(new Error('the server closed the connection without an answer'));
     const onData = (piece) => {
       answer += piece;
       const end = answer.indexOf('\r\n\r\n');
@@ -52,11 +53,13 @@ function answered(socket, body) {
       if (end < 0 || answer.length < end + 4 + length) return;
       socket.off('data', onData);
       socket.off('error', reject);
+      socket.off('close', onClose);
       if (/^HTTP\/1\.1 200 /.test(answer)) resolve(undefined);
       else reject(new Error(answer));
     };
     socket.on('data', onData);
     socket.once('error', reject);
+    socket.once('close', onClose);
     socket.write(head + body);
   });
 }

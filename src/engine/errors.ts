@@ -33,7 +33,7 @@ export const errorRegister = {
   webhook_refused: { kind: 'invalid', title: 'The address of the webhook is a private one' },
   webhooks_idle: { kind: 'conflict', title: 'This process posts to no webhooks' },
   bad_schema: { kind: 'invalid', title: 'The schema cannot be used' },
-  sum_out_of_range: { kind: 'invalid', title: 'A sum has more than 38 digits' },
+  sum_out_of_range: { kind: 'invalid', title: 'A sum is too large' },
   beyond_retention: { kind: 'conflict', title: 'The records this needs have been dropped by retention' },
   unreadable_body: { kind: 'invalid', title: 'The body cannot be read' },
   unsupported_format: { kind: 'unsupported', title: 'The format is not supported' },

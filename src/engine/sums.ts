@@ -78,16 +78,30 @@ export function originsTogether(origins: readonly string[]): string {
   return [...new Set(origins.flatMap((origin) => origin.split(', ')))].join(', ');
 }
 
-/** Sums from the answers to their plans, which must be of one snapshot. Throws `bad_question` when rows are missing. */
+/**
+ * Sums from the answers to their plans, which must be of one snapshot. Throws `bad_question` when rows are missing,
+ * `sum_out_of_range`.
+ */
 export function sumsOf(answers: readonly Answer[]): Sums {
   if (answers.some(({ more }) => more))
     throw new TallybookError('bad_question', `there are more than ${limits.answer_rows} keys`);
   return {
     stretches: answers.map(({ rows }) => ({
       keys: BigInt64Array.from(rows, ([key]) => BigInt(key as string)),
-      sums: BigInt64Array.from(rows, ([, sum]) => BigInt(sum as string | number)),
+      sums: BigInt64Array.from(rows, ([, sum]) => inWord(BigInt(sum as string | number))),
     })),
     from: originsTogether(answers.map(({ from }) => from)),
     as_of: answers[0]!.as_of,
   };
+}
+
+function inWord(sum: bigint): bigint {
+  if (BigInt.asIntN(64, sum) === sum) return sum;
+  throw beyondWord();
+}
+
+/** A sum in a column of whole numbers. */
+export function beyondWord(cause?: unknown): TallybookError {
+  const detail = 'a sum does not fit into 64 bits; ask about fewer records at a time';
+  return new TallybookError('sum_out_of_range', detail, { cause });
 }

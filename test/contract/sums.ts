@@ -88,6 +88,26 @@ export function sumsChapter(under: StoreUnderTest): void {
         await agree(trial, 'sum(people)');
       }),
     );
+    rule(under, 'a sum that does not fit into 64 bits is told', () =>
+      onFreshStore(under, [steps], async (trial) => {
+        await trial.insert(
+          steps,
+          { ...step(1, 0), people: String(2n ** 63n - 1n) },
+          { ...step(1, 1), id: 'one' },
+        );
+        for (const [from, to] of [
+          [undefined, undefined],
+          [undefined, '2026-10-02T00:00:00Z'],
+        ]) {
+          const stretches = [stretch(from, to), stretch(from, to, ['1'])];
+          for (const one of stretches) {
+            const asked = { measure: 'sum(people)', by: 'sensor', stretches: [one], knownAt: undefined };
+            const plans = planSums(steps, asked, trial.states.get('steps')!);
+            await expect(trial.store.sums(plans)).rejects.toMatchObject({ code: 'sum_out_of_range' });
+          }
+        }
+      }),
+    );
     rule(under, 'what may be missing or has a point is refused', async () => {
       const state = { droppedBefore: undefined, rollupsCompleteFrom: new Map() };
       for (const [measure, by] of [

@@ -18,6 +18,7 @@ import type {
   DuckDBResult,
 } from '@duckdb/node-api';
 import { TallybookError } from '../../engine/errors.ts';
+import { beyondWord } from '../../engine/sums.ts';
 import { stagingMacros } from './casts.ts';
 import type { ReadGate } from './read-gate.ts';
 
@@ -255,6 +256,8 @@ function asTallybookError(error: unknown): unknown {
     const detail = `this needs more memory than the database may use${limit ? `, ${limit}` : ''}, and nothing of it was kept; give it more with --memory, or ask for less at a time`;
     return new TallybookError('out_of_memory', detail, { cause: error, retryAfter: 10 });
   }
+  if (/Type (HUGEINT|INT128) with value \S+ can't be cast .* destination type INT64/.test(message))
+    return beyondWord(error);
   if (
     /could not convert string "[-0-9.]+" to DECIMAL\(38|overflow in .*(addition|sum|subtract|cast)|overflow on|out of range.*(sum|decimal|hugeint)/i.test(
       message,

@@ -7,9 +7,6 @@ import { Parameters } from './conditions.ts';
 import type { Connection } from './connection.ts';
 import { asOf, knownCondition } from './snapshot.ts';
 
-/** So many keys have few rows in a rollup. */
-const fewKeys = 100;
-
 export async function askSums(
   connection: Connection,
   plans: readonly Plan[],
@@ -34,9 +31,8 @@ async function askStretch(
   const wanted = where[0]?.values.map(BigInt);
   const bounds = wanted && boundsOf(wanted);
   const parameters = new Parameters();
-  const few = wanted !== undefined && wanted.length <= fewKeys;
   const compared = bounds ? between(where[0]!, bounds) : where;
-  const pieces = await piecesSql(connection, plan, known, books, parameters, few, compared);
+  const pieces = await piecesSql(connection, plan, known, books, parameters, wanted?.length, compared);
   const sql = `select d0::bigint, m0::bigint from (${pieces})`;
   const [keys, sums] = (await connection.integers(sql, parameters.values, 2)) as [
     BigInt64Array,
