@@ -59,12 +59,23 @@ function family(root) {
 
 /** @returns {Record<string, number> | undefined} in KiB */
 function statusOf(pid) {
+  const text = textOf(`/proc/${pid}/status`);
+  const pairs = text.matchAll(/^(VmHWM|RssAnon|RssFile|RssShmem):\s+(\d+) kB$/gm);
+  const status = Object.fromEntries([...pairs].map(([, name, number]) => [name, Number(number)]));
+  return 'VmHWM' in status ? status : undefined;
+}
+
+/** Of a process that has ended there is none. */
+function textOf(path) {
   try {
-    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-    const pairs = text.matchAll(/^(VmHWM|RssAnon|RssFile|RssShmem):\s+(\d+) kB$/gm);
-    const status = Object.fromEntries([...pairs].map(([, name, number]) => [name, Number(number)]));
-    return 'VmHWM' in status ? status : undefined;
+    return readFileSync(path, 'utf8');
   } catch {
-    return undefined;
+    return '';
   }
+}
+
+/** What a process holds now, in bytes; null where there is no /proc. @param {number} pid */
+export function residentBytes(pid) {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(textOf(`/proc/${pid}/status`))?.[1];
+  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
 }

@@ -3,13 +3,14 @@
  * Memory, open files and latency must be in the last part what they were in the first, and the size of the database must
  * follow from what it holds. A table for people, and one line of JSON for `results/soak.jsonl`. README.md says more.
  */
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { capacityOf, declareLoad } from './capacity.js';
 import * as tallybook from './contestants/tallybook.js';
 import { readFlags, whole } from './flags.js';
 import { quantile } from './load.js';
 import { bodyMaker, PATH, STREAM } from './made-bodies.js';
+import { residentBytes } from './memory.js';
 import { offer } from './offered.js';
 import { keepResults, runToEnd, startResults } from './run.js';
 import { makeScratch } from './scratch.js';
@@ -156,9 +157,8 @@ async function every(milliseconds, until, work) {
 
 async function watch(pid, data, until, onLook) {
   while (!until()) {
-    const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
     onLook({
-      memory_mb: kilobytes / 1024,
+      memory_mb: residentBytes(pid) / 2 ** 20,
       open_files: readdirSync(`/proc/${pid}/fd`).length,
       ...sizes(data),
     });

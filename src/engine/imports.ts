@@ -118,10 +118,15 @@ export class Imports {
   async get(id: number): Promise<ImportState> {
     const run = this.#active.get(id);
     if (run) return run.shown();
-    const known = Number.isSafeInteger(id) && id > 0;
-    const [entry] = known ? await standingInBook(this.#ledger.store, importsStream, { id: String(id) }) : [];
-    if (entry) return stateOfEntry(entry);
+    const kept = Number.isSafeInteger(id) && id > 0 ? await this.#kept(id) : undefined;
+    if (kept) return kept;
     throw new TallybookError('unknown_import', `there is no import ${id}; GET /v1/imports lists them`);
+  }
+
+  /** What the book says. */
+  async #kept(id: number): Promise<ImportState | undefined> {
+    const [entry] = await standingInBook(this.#ledger.store, importsStream, { id: String(id) });
+    return entry && stateOfEntry(entry);
   }
 
   /** Newest first. */
@@ -133,7 +138,7 @@ export class Imports {
     return { imports: states.map((state) => this.#active.get(state.id)?.shown() ?? state), next };
   }
 
-  /** How the import ended; at once when it has. Throws `unknown_import`, and `store_failed`: then it is not known. */
+  /** How the import ended; at once when it has. Throws `unknown_import`, and `store_failed` or `database_unavailable`: then it is not known. */
   async wait(id: number): Promise<ImportState> {
     const run = this.#active.get(id);
     return run ? run.ended : this.get(id);
@@ -258,12 +263,12 @@ export class Imports {
   async #fail(run: ImportRun, error: unknown): Promise<void> {
     const { log } = this.#ledger;
     const { id } = run.state;
-    if (error instanceof TallybookError && error.code === 'store_failed') {
-      // Whether it is whole or absent is seen when the store is opened again.
-      this.#active.delete(id);
-      await run.lose(error);
-      return;
-    }
+    const code = error instanceof TallybookError ? error.code : undefined;
+    // The answer to its commit may have got lost.
+    const kept = code === 'database_unavailable' ? await this.#kept(id).catch(() => undefined) : undefined;
+    if (kept?.status === 'done') return this.#end(run, kept);
+    if (code === 'store_failed' || (code === 'database_unavailable' && !kept))
+      return this.#lose(run, error as TallybookError);
     if (!(error instanceof TallybookError)) log.error({ err: error, import: id }, 'an import failed');
     const failed = run.failed(error);
     try {
@@ -271,8 +276,15 @@ export class Imports {
     } catch (cause) {
       // The next start will find it in progress, and mark it.
       log.error({ err: cause, import: id }, 'that an import failed could not be written down');
+      if (code === 'database_unavailable') return this.#lose(run, error as TallybookError);
     }
     await this.#end(run, failed);
+  }
+
+  /** Whether it is whole or absent is seen when the store is opened again, or reached. */
+  async #lose(run: ImportRun, error: TallybookError): Promise<void> {
+    this.#active.delete(run.state.id);
+    await run.lose(error);
   }
 
   async #writeDown(state: ImportState, accompany: ImportRequest['accompany']): Promise<void> {

@@ -30,7 +30,10 @@ export interface AskedSums {
   knownAt: Micros | undefined;
 }
 
-/** Of one stretch. A key may stand there several times: its sums add up. One whose sum is 0 may be missing. */
+/**
+ * Of one stretch. A key may stand there several times: its sums add up, and each of them must fit into 64 bits, else
+ * `sum_out_of_range` is thrown. One whose sum is 0 may be missing.
+ */
 export interface KeySums {
   keys: BigInt64Array;
   sums: BigInt64Array;

@@ -46,6 +46,7 @@ interface Holding {
   released: Promise<void>;
   /** Of the requests that are held. */
   sockets: Socket[];
+  severed: boolean;
 }
 
 /** A wire on which commits, or other requests, can be held, as when the process that sends them stands still. */
@@ -58,6 +59,7 @@ export async function holdingWire(address: string) {
     for await (const piece of incoming) pieces.push(piece as Buffer);
     const body = Buffer.concat(pieces);
     const meant = [...holdings].find(({ holds }) => holds.test(`${path}\n${body}`));
+    if (meant?.severed) return void incoming.socket.destroy();
     if (meant && meant.after-- <= 0) {
       meant.sockets.push(incoming.socket);
       meant.caught();
@@ -91,15 +93,16 @@ export async function holdingWire(address: string) {
         holdings.delete(holding);
         pass();
       };
-      const holding: Holding = { after, holds, caught, released, sockets: [] };
+      const holding: Holding = { after, holds, caught, released, sockets: [], severed: false };
       holdings.add(holding);
       // Before the store is closed, which waits for its requests.
       onTestFinished(release);
       return {
         isCaught,
         release,
-        /** Breaks the wire to who sent them; they arrive all the same once they are released. */
+        /** Breaks the wire for such requests; those that are held arrive all the same once they are released. */
         sever() {
+          holding.severed = true;
           for (const socket of holding.sockets) socket.destroy();
         },
       };

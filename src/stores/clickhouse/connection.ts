@@ -152,6 +152,12 @@ export class Connection {
           `the disk of ClickHouse at ${this.place} is full, and nothing of this was kept; make room, then send it again`,
           { cause: error },
         );
+      if (error instanceof ClickHouseError && error.code === noMemoryCode)
+        throw new TallybookError(
+          'out_of_memory',
+          `this needs more memory than ClickHouse at ${this.place} may use for it, and nothing of it was kept; give it more, or ask for less at a time (${error.message.slice(0, 300)})`,
+          { cause: error, retryAfter: 10 },
+        );
       if (error instanceof ClickHouseError && cannotNow.has(error.code))
         throw new TallybookError(
           'database_unavailable',
@@ -173,12 +179,14 @@ const stillReplicating = new Set(['286', '319']);
 const attemptsMax = 100;
 /** NOT_ENOUGH_SPACE. */
 const noRoomCode = '243';
+/** MEMORY_LIMIT_EXCEEDED. */
+const noMemoryCode = '241';
 /**
  * What a server says that can do it another time: TIMEOUT_EXCEEDED, TOO_MANY_SIMULTANEOUS_QUERIES, SOCKET_TIMEOUT,
- * NETWORK_ERROR, MEMORY_LIMIT_EXCEEDED, TABLE_IS_READ_ONLY (its Keeper is away), NO_ACTIVE_REPLICAS, TOO_MANY_PARTS,
+ * NETWORK_ERROR, TABLE_IS_READ_ONLY (its Keeper is away), NO_ACTIVE_REPLICAS, TOO_MANY_PARTS,
  * ALL_CONNECTION_TRIES_FAILED, TOO_FEW_LIVE_REPLICAS, KEEPER_EXCEPTION.
  */
-const cannotNow = new Set(['159', '202', '209', '210', '241', '242', '254', '252', '279', '285', '999']);
+const cannotNow = new Set(['159', '202', '209', '210', '242', '254', '252', '279', '285', '999']);
 
 const ofClusters = new Set([
   'insert_quorum',

@@ -19,6 +19,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import type { KeptCopy } from '../../engine/copied-ledger.ts';
+import { TallybookError } from '../../engine/errors.ts';
 import { Lock } from '../../engine/lock.ts';
 import type { AsOf } from '../../engine/store.ts';
 import type { VerdictCounts } from '../../engine/verdicts.ts';
@@ -113,6 +114,8 @@ const columns = [
 
 /** A counter within an epoch has so many bits. */
 export const counterBits = 24n;
+/** For so long an insert that got no answer is sent again: it is there once, whatever became of the first. */
+const answerMilliseconds = 3_000;
 /** So often the rows of a position that is taken are looked for: a minute at least. */
 const rowsAwaited = 6_000;
 /** With more ranges than this, ClickHouse reads the parts that count from the table itself. */
@@ -122,7 +125,7 @@ export class LedgerState {
   readonly #connection: Connection;
   readonly #clock: () => Micros;
   readonly #refreshing = new Lock();
-  readonly #watches = new Set<Committed[]>();
+  readonly #watches = new Map<Committed[], (line: Committed) => boolean>();
   /** By what this process takes positions now. */
   readonly #taking = new Set<string>();
   readonly #streams = new Map<string, StreamBooks>();
@@ -176,8 +179,11 @@ export class LedgerState {
       const rows = await this.#connection.rows(
         `select ${columns.join(', ')} from ${commitsTable} where position > ${this.#position} order by position`,
       );
-      // A position may be there while the one before it is still on its way to this replica.
-      for (const row of rows) this.#apply(row);
+      for (const row of rows) {
+        // It may be there while the one before it is still on its way to this replica.
+        if (BigInt(String(row[0])) > this.#position + 1n) break;
+        this.#apply(row);
+      }
     });
   }
 
@@ -211,7 +217,7 @@ export class LedgerState {
     }
     if (line.part !== 0n) this.#count(line.part!);
     this.#learn(line);
-    for (const lines of this.#watches) lines.push(line);
+    for (const [lines, isWanted] of this.#watches) if (isWanted(line)) lines.push(line);
   }
 
   #learn({ kind, stream = '', value = '' }: CommitLine): void {
@@ -337,9 +343,9 @@ export class LedgerState {
     return now;
   }
 
-  watch(): Watch {
+  watch(isWanted: (line: Committed) => boolean = () => true): Watch {
     const lines: Committed[] = [];
-    this.#watches.add(lines);
+    this.#watches.set(lines, isWanted);
     return { lines, end: () => this.#watches.delete(lines) };
   }
 
@@ -347,7 +353,8 @@ export class LedgerState {
    * Takes the next position for some lines. When others were first, or this process by another work, `goOn` is asked
    * whether the lines are as right as they were, with what others have committed; if not, the answer is undefined, and
    * nothing was committed. So it is when one of the parts has been given up for abandoned: whoever takes a position has
-   * read all before it. Throws when it is not known what became of the lines: they may be committed yet.
+   * read all before it. Throws `database_unavailable` when nobody can say what became of the lines: they may yet be
+   * committed.
    * @param since watches since before anything was read on which the lines rest: questions that are answered meanwhile
    *   learn what others commit, too. May be left out where the lines rest on nothing that was read.
    */
@@ -362,6 +369,7 @@ export class LedgerState {
     let stamp: Stamp | undefined;
     let seen = 0;
     let waited = 0;
+    let lostAt: number | undefined;
     try {
       for (;;) {
         while (seen < watch.lines.length) {
@@ -374,20 +382,27 @@ export class LedgerState {
         if (lines.some(({ part }) => part !== undefined && this.#void.has(part))) return undefined;
         // The same insert again has the same rows: it may be the first that is kept.
         if (stamp?.position !== this.#position + 1n) stamp = this.#nextStamp(recordedAt);
-        await this.#connection.insert(
-          commitsTable,
-          columns,
-          lines.map((line) => rowOf(line, stamp!, takenBy)),
-          `position ${stamp.position}`,
-        );
-        await this.refresh();
-        if (watch.lines.length > seen) {
-          waited = 0;
-          continue;
+        try {
+          await this.#connection.insert(
+            commitsTable,
+            columns,
+            lines.map((line) => rowOf(line, stamp!, takenBy)),
+            `position ${stamp.position}`,
+          );
+          await this.refresh();
+          lostAt = undefined;
+        } catch (error) {
+          lostAt ??= performance.now();
+          const isUnknown = error instanceof TallybookError && error.code === 'database_unavailable';
+          const isOver = !isUnknown || performance.now() - lostAt > answerMilliseconds;
+          // A question may have learnt meanwhile that it is there.
+          if (isOver && watch.lines.length === seen) throw error;
         }
+        if (watch.lines.length > seen) waited = 0;
+        else if (lostAt !== undefined) await sleep(100);
         // Taken by one whose rows are still on their way to this replica.
-        if (waited++ === rowsAwaited) throw this.#connection.withoutRows(stamp.position);
-        await sleep(10);
+        else if (waited++ < rowsAwaited) await sleep(10);
+        else throw this.#connection.withoutRows(stamp.position);
       }
     } finally {
       this.#taking.delete(takenBy);

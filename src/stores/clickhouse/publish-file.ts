@@ -79,7 +79,8 @@ class FileWork {
   /** Undefined when others have touched an id of this file meanwhile, or given it up: then it must be done again. */
   async run(): Promise<Receipt | undefined> {
     const { state, lock } = this.#context;
-    const watch = state.watch();
+    const { name } = this.#delivery.stream;
+    const watch = state.watch(({ stream, kind }) => stream === name && kind !== 'seqs');
     try {
       await state.refresh();
       await this.#write();
@@ -205,14 +206,11 @@ class FileWork {
     throw tooBusy();
   }
 
-  /** Whether what was committed since the start holds an id of this file. */
+  /** Whether what was committed since the start to the stream of this file holds an id of it. */
   async #touched(lines: Committed[]): Promise<boolean> {
     const { connection, state } = this.#context;
     const { stream } = this.#delivery;
-    const others = lines.filter(
-      (line) =>
-        line.stream === stream.name && line.kind !== 'seqs' && !(line.kind === 'part' && this.#newIds),
-    );
+    const others = lines.filter(({ kind }) => !(kind === 'part' && this.#newIds));
     if (others.length === 0) return false;
     // What is dropped, and sums that are new, concern all that is written.
     if (others.some(({ kind }) => kind !== 'part')) return true;

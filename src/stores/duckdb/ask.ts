@@ -90,7 +90,7 @@ async function answer(connection: Connection, plan: Plan, books: BooksRead, slic
  * The groups of a plan with one measure, count or a narrow sum, and no buckets as a statement: the columns d0 … and m0.
  * Pieces stand below each other as they are, so a group may come several times: to add them up here would be to group
  * 100,000 of them again.
- * @param keys of how many keys groups are asked for; undefined: of all
+ * @param keys of how many keys groups are asked for
  * @param compared what rows are compared with instead of the conditions of the question: more groups may come
  */
 export async function piecesSql(
@@ -99,7 +99,7 @@ export async function piecesSql(
   known: string,
   books: BooksRead,
   parameters: Parameters,
-  keys: number | undefined,
+  keys: number,
   compared: Condition[],
 ): Promise<string> {
   const sources = pieces.length > 0 ? pieces : [{ rollup, from: question.from, to: question.to }];
@@ -107,17 +107,19 @@ export async function piecesSql(
   for (const { rollup: of, from, to } of sources) {
     const asked = { ...question, from, to };
     const grouping = await sourceGrouping(connection, stream, of, asked, known, books, parameters, compared);
-    const few = of && keys !== undefined && keys * bucketsOf(of, from, to) <= rowsUngrouped;
+    const few =
+      of?.by.length === 1 && keys <= keysUngrouped && keys * bucketsOf(of, from, to) <= rowsUngrouped;
     selects.push(few ? rowByRow(grouping, question.measures[0]!) : grouped(grouping).join(' '));
   }
   return selects.join(' union all ');
 }
 
 /**
- * So many rows of a rollup are not grouped: it takes longer than to read them, 0.7 of 4.1 ms of a count among 100 million
- * passages.
+ * So many rows of a rollup are not grouped, of so few keys: it takes longer than to read them, 0.7 of 4.1 ms of a count
+ * among 100 million passages. Until they are compacted there are more, one of each batch.
  */
-const rowsUngrouped = 20_000;
+const rowsUngrouped = 50_000;
+const keysUngrouped = 100;
 const daySeconds = 86_400;
 
 /** How many buckets a rollup may have between two times. What has no beginning or no end is taken for ten years. */
