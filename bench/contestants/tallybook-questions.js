@@ -35,7 +35,7 @@ export async function askQuestions({ file, other, rows, dir, questions }) {
 }
 
 /** @returns {import('../asking.js').Asker} */
-function askerOf(port) {
+export function askerOf(port) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const rowsOf = async (question) =>
     JSON.parse(await fetchText({ port, agent, path: queryPath(question) })).rows;
@@ -65,7 +65,7 @@ function askerOf(port) {
   };
 }
 
-function fetchText(options) {
+export function fetchText(options) {
   return new Promise((resolve, reject) => {
     const asked = get({ host: '127.0.0.1', ...options }, (answer) => {
       let text = '';
