@@ -13,14 +13,23 @@ export async function drawGrowth(file, costs) {
     data: { values: costs },
     mark: { type: 'line', point: true },
     encoding: {
-      x: { field: 'records', type: 'quantitative', scale: { type: 'log' }, axis: title('records held') },
+      x: {
+        field: 'records',
+        type: 'quantitative',
+        scale: { type: 'log', nice: false },
+        axis: {
+          ...title('records held'),
+          values: [...new Set(costs.map(({ records }) => records))],
+          format: '~s',
+        },
+      },
       y: {
         field: 'times',
         type: 'quantitative',
         scale: { type: 'log' },
-        axis: title('time, of what it takes at the first size'),
+        axis: title('what it costs, in times of the first size'),
       },
-      color: { field: 'work', type: 'nominal', sort: null, legend: { title: null } },
+      color: { field: 'work', type: 'nominal', sort: null, legend: { title: null, labelLimit: 0 } },
     },
   });
   writeFileSync(file, await new View(parse(spec), { renderer: 'none' }).toSVG());
