@@ -120,7 +120,11 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
     from numbered join refusals using (number), incoming i`;
 }
 
-/** Partial sums of a part, straight from its stage: for parts in which every well-formed record is new. */
+/**
+ * Partial sums of a part, straight from its stage: for parts in which every well-formed record is new. Ordered by their
+ * keys, as compaction leaves them, they would be asked about twice as fast until then; but a file of 5 million records
+ * took 8.1 and 8.6 s, not 6.3 and 7.4.
+ */
 export function appendRollupOfNew(stream: Stream, rollup: Rollup, { stage }: PartTables): string {
   return `insert into ${rollupOf(stream, rollup)} ${rollupSums(stream, rollup, stage, 'where e._bad is null', 'false', false)}`;
 }
