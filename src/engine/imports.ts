@@ -32,6 +32,11 @@ export class Imports {
   readonly #ledger: ImportsLedger;
   /** In progress, by id: running, and waiting. */
   readonly #active = new Map<number, ImportRun>();
+  /**
+   * How imports of this process ended that the book has in progress, until it is opened again: as they failed, where that
+   * could not be written down; why it is not known, where nobody can say it.
+   */
+  readonly #unwritten = new Map<number, ImportState | TallybookError>();
   /** In order of arrival. */
   readonly #waiting: ImportRun[] = [];
   readonly #undoing = new Set<number>();
@@ -114,12 +119,14 @@ export class Imports {
     return this.#active.size;
   }
 
-  /** Throws `unknown_import`. */
+  /** Throws `unknown_import`, and what `wait` throws where it is not known how the import ended. */
   async get(id: number): Promise<ImportState> {
     const run = this.#active.get(id);
     if (run) return run.shown();
     const kept = Number.isSafeInteger(id) && id > 0 ? await this.#kept(id) : undefined;
-    if (kept) return kept;
+    const ended = kept?.status === 'in_progress' ? this.#unwritten.get(id) : undefined;
+    if (ended instanceof TallybookError) throw ended;
+    if (kept) return ended ?? kept;
     throw new TallybookError('unknown_import', `there is no import ${id}; GET /v1/imports lists them`);
   }
 
@@ -138,7 +145,10 @@ export class Imports {
     return { imports: states.map((state) => this.#active.get(state.id)?.shown() ?? state), next };
   }
 
-  /** How the import ended; at once when it has. Throws `unknown_import`, and `store_failed` or `database_unavailable`: then it is not known. */
+  /**
+   * How the import ended; at once when it has. Throws `unknown_import`, and `store_failed` or `database_unavailable`: then
+   * it is not known.
+   */
   async wait(id: number): Promise<ImportState> {
     const run = this.#active.get(id);
     return run ? run.ended : this.get(id);
@@ -277,13 +287,16 @@ export class Imports {
       // The next start will find it in progress, and mark it.
       log.error({ err: cause, import: id }, 'that an import failed could not be written down');
       if (code === 'database_unavailable') return this.#lose(run, error as TallybookError);
+      this.#unwritten.set(id, failed);
     }
     await this.#end(run, failed);
   }
 
   /** Whether it is whole or absent is seen when the store is opened again, or reached. */
   async #lose(run: ImportRun, error: TallybookError): Promise<void> {
-    this.#active.delete(run.state.id);
+    const { id } = run.state;
+    this.#active.delete(id);
+    this.#unwritten.set(id, error);
     await run.lose(error);
   }
 

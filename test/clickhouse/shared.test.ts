@@ -75,6 +75,26 @@ test('imports that two servers start at the same time have numbers of their own'
   expect((await other.verify()).filter(({ ok }) => !ok)).toEqual([]);
 });
 
+test('an import of which nobody can say how it ended is told as that, until the book says it', async () => {
+  const address = await emptyDatabase();
+  const wire = await holdingWire(address);
+  onTestFinished(wire.close);
+  const one = await openServer(wire.address);
+  await one.streams.put('sales', sales);
+  const commit = wire.hold(0, /token=position.*"part".*"sales"/s);
+  const { id } = await startImport(one, 'a');
+  await commit.isCaught;
+  commit.sever();
+  const everything = wire.hold(0, /./s);
+  everything.sever();
+  await expect(one.imports.wait(id)).rejects.toMatchObject({ code: 'database_unavailable' });
+  everything.release();
+  await expect(one.imports.get(id)).rejects.toMatchObject({ code: 'database_unavailable' });
+  commit.release();
+  await expect.poll(async () => (await one.imports.get(id).catch(() => undefined))?.status).toBe('done');
+  expect((await one.ask('sales', { measures: ['count'] })).rows).toEqual([[1]]);
+});
+
 test('an import that goes on in one server is not called failed by another that starts', async () => {
   const address = await emptyDatabase();
   const wire = await holdingWire(address);

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openTallybook } from '../../src/cli/compose.ts';
 import { builtInStreams } from '../../src/engine/built-in-streams.ts';
 import { limits } from '../../src/engine/limits.ts';
 import type { FileFormat, Store } from '../../src/engine/store.ts';
@@ -83,4 +84,21 @@ test('nothing is left of temporary files', () => {
       (name) => !name.startsWith('staging.duckdb') && !name.startsWith('duckdb_temp'),
     ),
   ).toEqual([]);
+});
+
+test('an import whose failure cannot be written down is told as failed, not as one in progress for ever', async () => {
+  const directory = join(root, 'removed');
+  const failures: string[] = [];
+  const log = { info() {}, warn() {}, error: (_: object, message: string) => void failures.push(message) };
+  const tallybook = await openTallybook({ directory, log, systems: [] });
+  const { stream } = await tallybook.streams.put('notes', notes.declaration);
+  const path = join(root, 'notes.ndjson');
+  writeFileSync(path, json('removed', 'x'));
+  const file = { path, name: 'notes.ndjson', format: 'ndjson', mode: 'insert', source: 'test' } as const;
+  const { id } = await tallybook.imports.start({ ...file, stream, deleteFile: false });
+  rmSync(directory, { recursive: true });
+  expect(await tallybook.imports.wait(id)).toMatchObject({ status: 'failed' });
+  expect(await tallybook.imports.get(id)).toMatchObject({ status: 'failed' });
+  expect(failures).toContain('that an import failed could not be written down');
+  await tallybook.close().catch(() => undefined);
 });

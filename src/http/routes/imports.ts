@@ -173,6 +173,8 @@ export function importRoutes(app: FastifyInstance, { tallybook }: { tallybook: T
       };
       const stop = tallybook.imports.subscribe(state.id, tell);
       if (stop) events.onClose(stop);
+      // How it ended cannot be told: who asks again is told why.
+      tallybook.imports.wait(state.id).catch(() => events.end('progress', state));
       // It may have ended between the two.
       tell(stop ? state : await tallybook.imports.get(state.id));
     },
