@@ -32,11 +32,10 @@ export class Imports {
   readonly #ledger: ImportsLedger;
   /** In progress, by id: running, and waiting. */
   readonly #active = new Map<number, ImportRun>();
-  /**
-   * How imports of this process ended that the book has in progress, until it is opened again: as they failed, where that
-   * could not be written down; why it is not known, where nobody can say it.
-   */
-  readonly #unwritten = new Map<number, ImportState | TallybookError>();
+  /** That they failed could not be written down: the book has them in progress until it is opened again. */
+  readonly #failedUnwritten = new Map<number, ImportState>();
+  /** Of these nobody can say how they ended, and why: the book may say it later. */
+  readonly #lost = new Map<number, TallybookError>();
   /** In order of arrival. */
   readonly #waiting: ImportRun[] = [];
   readonly #undoing = new Set<number>();
@@ -121,13 +120,18 @@ export class Imports {
 
   /** Throws `unknown_import`, and what `wait` throws where it is not known how the import ended. */
   async get(id: number): Promise<ImportState> {
-    const run = this.#active.get(id);
-    if (run) return run.shown();
+    const known = this.#known(id);
+    if (known) return known;
     const kept = Number.isSafeInteger(id) && id > 0 ? await this.#kept(id) : undefined;
-    const ended = kept?.status === 'in_progress' ? this.#unwritten.get(id) : undefined;
-    if (ended instanceof TallybookError) throw ended;
-    if (kept) return ended ?? kept;
+    const lost = this.#lost.get(id);
+    if (lost && kept?.status === 'in_progress') throw lost;
+    if (kept) return kept;
     throw new TallybookError('unknown_import', `there is no import ${id}; GET /v1/imports lists them`);
+  }
+
+  /** What this process knows, and the book does not say. */
+  #known(id: number): ImportState | undefined {
+    return this.#active.get(id)?.shown() ?? this.#failedUnwritten.get(id);
   }
 
   /** What the book says. */
@@ -142,7 +146,7 @@ export class Imports {
     const request = { ...everything, stream: importsStream, standing: true, newestFirst };
     const { entries, next } = await pageOfEntries(this.#ledger.store, request, page);
     const states = entries.map(stateOfEntry);
-    return { imports: states.map((state) => this.#active.get(state.id)?.shown() ?? state), next };
+    return { imports: states.map((state) => this.#known(state.id) ?? state), next };
   }
 
   /**
@@ -273,21 +277,24 @@ export class Imports {
   async #fail(run: ImportRun, error: unknown): Promise<void> {
     const { log } = this.#ledger;
     const { id } = run.state;
-    const code = error instanceof TallybookError ? error.code : undefined;
-    // The answer to its commit may have got lost.
-    const kept = code === 'database_unavailable' ? await this.#kept(id).catch(() => undefined) : undefined;
-    if (kept?.status === 'done') return this.#end(run, kept);
-    if (code === 'store_failed' || (code === 'database_unavailable' && !kept))
-      return this.#lose(run, error as TallybookError);
-    if (!(error instanceof TallybookError)) log.error({ err: error, import: id }, 'an import failed');
+    const told = error instanceof TallybookError ? error : undefined;
+    if (told?.code === 'store_failed') return this.#lose(run, told);
+    const isAway = told?.code === 'database_unavailable';
+    if (isAway) {
+      // The answer to its commit may have got lost.
+      const kept = await this.#kept(id).catch(() => undefined);
+      if (!kept) return this.#lose(run, told);
+      if (kept.status === 'done') return this.#end(run, kept);
+    }
+    if (!told) log.error({ err: error, import: id }, 'an import failed');
     const failed = run.failed(error);
     try {
       await this.#writeDown(failed, run.request.accompany);
     } catch (cause) {
       // The next start will find it in progress, and mark it.
       log.error({ err: cause, import: id }, 'that an import failed could not be written down');
-      if (code === 'database_unavailable') return this.#lose(run, error as TallybookError);
-      this.#unwritten.set(id, failed);
+      if (isAway) return this.#lose(run, told);
+      this.#failedUnwritten.set(id, failed);
     }
     await this.#end(run, failed);
   }
@@ -296,7 +303,7 @@ export class Imports {
   async #lose(run: ImportRun, error: TallybookError): Promise<void> {
     const { id } = run.state;
     this.#active.delete(id);
-    this.#unwritten.set(id, error);
+    this.#lost.set(id, error);
     await run.lose(error);
   }
 

@@ -99,6 +99,7 @@ test('an import whose failure cannot be written down is told as failed, not as o
   rmSync(directory, { recursive: true });
   expect(await tallybook.imports.wait(id)).toMatchObject({ status: 'failed' });
   expect(await tallybook.imports.get(id)).toMatchObject({ status: 'failed' });
+  expect((await tallybook.imports.list({})).imports).toMatchObject([{ id, status: 'failed' }]);
   expect(failures).toContain('that an import failed could not be written down');
   await tallybook.close().catch(() => undefined);
 });

@@ -173,10 +173,9 @@ export function importRoutes(app: FastifyInstance, { tallybook }: { tallybook: T
       };
       const stop = tallybook.imports.subscribe(state.id, tell);
       if (stop) events.onClose(stop);
-      // How it ended cannot be told: who asks again is told why.
-      tallybook.imports.wait(state.id).catch(() => events.end('progress', state));
-      // It may have ended between the two.
-      tell(stop ? state : await tallybook.imports.get(state.id));
+      tell(state);
+      // It may have ended between the two. Where nobody can say how it ended, who asks again is told why.
+      tallybook.imports.wait(state.id).then(tell, () => events.end('progress', state));
     },
   );
 
