@@ -7,7 +7,7 @@
  * Every answer is compared with the right one. While an import runs, nothing of it may show (it is one
  * unit): the answers are those from before it. An answer that came when the import was over is not counted.
  */
-import { quantile } from './load.js';
+import { latenciesOf } from './latencies.js';
 
 /**
  * @typedef {{dailyOf: Record<number, string[]>, over: string[]}} Answers
@@ -84,9 +84,6 @@ function mustBeOneOf(what, found, allowed) {
 }
 
 function summary(times) {
-  const figures = (list) => {
-    const sorted = list.toSorted((a, b) => a - b);
-    return { asked: sorted.length, p50_ms: quantile(sorted, 0.5), p99_ms: quantile(sorted, 0.99) };
-  };
+  const figures = (list) => ({ asked: list.length, ...latenciesOf(list) });
   return { daily: figures(times.daily), over: figures(times.over) };
 }

@@ -1,4 +1,4 @@
-/** The costs of a ledger that grows as a picture: a line for each kind of work, in times of what it costs at the first size. */
+/** The costs of a ledger that grows as a picture: a line for each kind of work, in times of its cost at the first size. */
 import { writeFileSync } from 'node:fs';
 import { parse, View } from 'vega';
 import { compile } from 'vega-lite';

@@ -42,6 +42,8 @@ const MEASURES = [
 async function main() {
   const flags = readFlags(process.argv.slice(2), said);
   mustBeBuilt();
+  if (flags.sizes.some((size, i) => i > 0 && size <= flags.sizes[i - 1]))
+    throw new Error(`--sizes takes sizes that ascend; found ${flags.sizes.join(',')}`);
   const { picture, ...kept } = flags;
   const results = startResults(kept);
   const run = { flags, scratch: makeScratch(flags.dir), say: (line) => console.error(`  ${line}`) };

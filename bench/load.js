@@ -11,6 +11,7 @@
  * the caller can compare what the server holds with what it acknowledged.
  */
 import { connect } from 'node:net';
+import { latenciesOf } from './latencies.js';
 import { SUBSCRIPTIONS } from './made-data.js';
 import { eventTails } from './made-events.js';
 
@@ -46,21 +47,14 @@ export async function load(what) {
   await Promise.all(
     Array.from({ length: what.connections }, () => converse(what.port, makeRequest, onAnswer)),
   );
-  latencies.sort((a, b) => a - b);
   const requests_per_second = latencies.length / what.seconds;
   return {
     requests_per_second,
     records_per_second: requests_per_second * what.records,
-    p50_ms: quantile(latencies, 0.5),
-    p99_ms: quantile(latencies, 0.99),
+    ...latenciesOf(latencies),
     answers,
     firstFailure,
   };
-}
-
-/** @param {number[]} sorted @param {number} share */
-export function quantile(sorted, share) {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }
 
 /** One connection: sends, waits for the answer, and goes on until it is told to end. */

@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { capacityOf, declareLoad } from './capacity.js';
 import * as tallybook from './contestants/tallybook.js';
 import { readFlags, whole } from './flags.js';
-import { quantile } from './load.js';
+import { latenciesOf, quantile } from './latencies.js';
 import { bodyMaker, PATH, STREAM } from './made-bodies.js';
 import { watchMemory } from './memory.js';
 import { offer } from './offered.js';
@@ -116,11 +116,12 @@ async function probe(port, prefix, until) {
       if (status < 300) (n % 2 === 0 ? writes : questions).push(ms);
     },
   });
-  const summed = (list) => {
-    list.sort((a, b) => a - b);
-    return { p50_ms: quantile(list, 0.5), p99_ms: quantile(list, 0.99) };
+  return {
+    written: writes.length,
+    statuses,
+    writes: latenciesOf(writes),
+    questions: latenciesOf(questions),
   };
-  return { written: writes.length, statuses, writes: summed(writes), questions: summed(questions) };
 }
 
 const question = { method: 'GET', path: `/v1/streams/${STREAM}/query?measures=count,sum(amount)` };

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { capacityOf, declareLoad } from './capacity.js';
 import * as tallybook from './contestants/tallybook.js';
 import { readFlags, whole } from './flags.js';
-import { quantile } from './load.js';
+import { latenciesOf } from './latencies.js';
 import { bodyMaker, PATH, STREAM } from './made-bodies.js';
 import { residentBytes } from './memory.js';
 import { offer } from './offered.js';
@@ -171,10 +171,7 @@ function sizes(data) {
   return { database_mb: of('tallybook.duckdb'), log_mb: of('tallybook.duckdb.wal') };
 }
 
-function summed(list) {
-  list.sort((a, b) => a - b);
-  return { many: list.length, p50_ms: quantile(list, 0.5), p99_ms: quantile(list, 0.99) };
-}
+const summed = (list) => ({ many: list.length, ...latenciesOf(list) });
 
 const mean = (list, name) =>
   Math.round((10 * list.reduce((sum, one) => sum + one[name], 0)) / Math.max(1, list.length)) / 10;

@@ -1,5 +1,5 @@
 /** A steady load of events: so many a second, one a request, each at its time. */
-import { quantile } from './load.js';
+import { latenciesOf } from './latencies.js';
 import { eventTails } from './made-events.js';
 import { offer } from './offered.js';
 
@@ -22,6 +22,5 @@ export async function steady({ port, path, per_second, prefix, until }) {
     },
   });
   if (failure) throw new Error(failure);
-  latencies.sort((a, b) => a - b);
-  return { sent: latencies.length, p50_ms: quantile(latencies, 0.5), p99_ms: quantile(latencies, 0.99) };
+  return { sent: latencies.length, ...latenciesOf(latencies) };
 }

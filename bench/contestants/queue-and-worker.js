@@ -12,7 +12,7 @@
  * PostgreSQL's commits wait for the disk.
  */
 import { connect } from 'amqplib';
-import { quantile } from '../load.js';
+import { latenciesOf } from '../latencies.js';
 import { eventTails } from '../made-events.js';
 import { inOwnProcess } from '../own-process.js';
 import { startPostgres } from './postgres-server.js';
@@ -127,15 +127,13 @@ export async function openQueueAndWorker(dir) {
       const wrong = visible === published ? inTable !== published * events : inTable < visible * events;
       if (wrong)
         throw new Error(`the worker told of ${visible * events} events; the table has ${inTable} more`);
-      lags.sort((a, b) => a - b);
       return {
         events_per_second: rate,
         published_per_second: (confirmed.messages * events) / confirmed.seconds,
         left_behind: (published - visible) * events,
         confirm_p50_ms: confirmed.p50_ms,
         confirm_p99_ms: confirmed.p99_ms,
-        p50_ms: quantile(lags, 0.5),
-        p99_ms: quantile(lags, 0.99),
+        ...latenciesOf(lags),
       };
     },
 
@@ -191,11 +189,5 @@ export async function publish({ url, events, seconds, prefix, per_second }) {
   }
   const elapsed = (performance.now() - start) / 1000;
   await connection.close();
-  latencies.sort((a, b) => a - b);
-  return {
-    messages: latencies.length,
-    seconds: elapsed,
-    p50_ms: quantile(latencies, 0.5),
-    p99_ms: quantile(latencies, 0.99),
-  };
+  return { messages: latencies.length, seconds: elapsed, ...latenciesOf(latencies) };
 }

@@ -7,7 +7,8 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { load, quantile } from '../load.js';
+import { latenciesOf } from '../latencies.js';
+import { load } from '../load.js';
 import { startProgram } from '../own-process.js';
 import { ask, countOf, declare, mustCount, queryPath, runImport, serve, version } from './tallybook.js';
 
@@ -84,8 +85,7 @@ async function askAll(url, askings) {
       if (!answer.ok) throw new Error(text);
       digest.update(JSON.stringify(JSON.parse(text).rows));
     }
-    times.sort((a, b) => a - b);
-    questions[name] = { p50_ms: quantile(times, 0.5), p99_ms: quantile(times, 0.99) };
+    questions[name] = latenciesOf(times);
   }
   digest.update(JSON.stringify(await ask(url, { measures: 'sum(price),sum(used),count', by: 'type' })));
   return { questions, answers: digest.digest('hex') };

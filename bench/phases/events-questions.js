@@ -5,7 +5,7 @@
  */
 import { DuckDBInstance } from '@duckdb/node-api';
 import { openLibrary } from '../contestants/usage-tallybook.js';
-import { quantile } from '../load.js';
+import { latenciesOf } from '../latencies.js';
 import { CATEGORIES, DAYS, daySql, STREAM } from '../made-events.js';
 import { inOwnProcess } from '../own-process.js';
 import { mustEqual } from './usage-writes.js';
@@ -82,8 +82,7 @@ export async function measureQuestions({ dir, rows, askings }) {
       );
       mustEqual(title, JSON.stringify(records.map(({ id }) => id)), JSON.stringify(right.map(([id]) => id)));
     }
-    times.sort((a, b) => a - b);
-    questions[title] = { asked: times.length, p50_ms: quantile(times, 0.5), p99_ms: quantile(times, 0.99) };
+    questions[title] = { asked: times.length, ...latenciesOf(times) };
   }
   await tallybook.close();
   files.closeSync();

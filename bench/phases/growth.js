@@ -6,7 +6,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { Agent } from 'node:http';
 import * as tallybook from '../contestants/tallybook.js';
 import { askerOf, fetchText } from '../contestants/tallybook-questions.js';
-import { quantile } from '../load.js';
+import { askedOften } from '../latencies.js';
 import { askedSubscriptions, limitFor } from '../made-data.js';
 import { residentBytes } from '../memory.js';
 import { inOwnProcess } from '../own-process.js';
@@ -32,7 +32,7 @@ export function growthPhase({ flags, scratch, say }) {
   return scratch.inNewDirectory(async (dir) => {
     const data = `${dir}/tallybook`;
     await tallybook.declare(data, dir);
-    const ledger = { data, held: 0, files: 0, scratch };
+    const ledger = { data, held: 0, files: 0, corrections: 0, scratch };
     const probeRows = Math.min(PROBE_ROWS, flags.sizes[0]);
     const measured = [];
     for (const size of flags.sizes) {
@@ -73,11 +73,12 @@ async function measureServer(ledger, { seconds, askings }) {
   const subscriptions = askedSubscriptions(askings);
   const limit = limitFor(ledger.held);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const daily = await timed(subscriptions, async (subscription) => (await asker.daily(subscription))());
-  const over = await timed(subscriptions, async () => (await asker.over(limit))());
-  const history = await timed(subscriptions, (n) =>
-    fetchText({ port: server.port, agent, path: `${RECORDS}/f0_${n}` }),
-  );
+  const daily = await askedOften(askings, (n) => asker.daily(subscriptions[n]));
+  const over = await askedOften(askings, () => asker.over(limit));
+  const history = await askedOften(askings, async (n) => {
+    const text = await fetchText({ port: server.port, agent, path: `${RECORDS}/f0_${n}` });
+    return () => JSON.parse(text);
+  });
   agent.destroy();
   const loaded = async (connections, records) => {
     const prefix = `h${ledger.files++}_`;
@@ -93,7 +94,7 @@ async function measureServer(ledger, { seconds, askings }) {
   };
   const batch = await loaded(1, 1_000);
   const single = await loaded(32, 1);
-  const corrections_ms = await correct(server.url);
+  const corrections_ms = await correct(server.url, ledger);
   const found = Number(await tallybook.countOf(server.url));
   if (found !== ledger.held)
     throw new Error(`the ledger holds ${found} records; it acknowledged ${ledger.held}`);
@@ -101,24 +102,11 @@ async function measureServer(ledger, { seconds, askings }) {
   return { ready_ms, resident_bytes, daily, over, history, batch, single, corrections_ms };
 }
 
-async function timed(list, ask) {
-  await ask(list[0]);
-  const took = [];
-  for (const one of list) {
-    const start = performance.now();
-    await ask(one);
-    took.push(performance.now() - start);
-  }
-  took.sort((a, b) => a - b);
-  return { asked: took.length, p50_ms: quantile(took, 0.5), p99_ms: quantile(took, 0.99) };
-}
-
-let corrected = 0;
-
 /** Records of the first file get another price, use and day; each time others, all over the file. */
-async function correct(url) {
+async function correct(url, ledger) {
   const took = [];
   for (let time = 0; time < CORRECTED_TIMES; time++) {
+    const corrected = ledger.corrections++;
     const lines = Array.from({ length: CORRECTIONS }, (_, n) =>
       JSON.stringify({
         id: `f0_${n * CORRECTED_EACH + (corrected % CORRECTED_EACH)}`,
@@ -129,7 +117,6 @@ async function correct(url) {
         used: n + 1,
       }),
     );
-    corrected++;
     const start = performance.now();
     const answer = await fetch(`${url}${RECORDS}?mode=upsert`, {
       method: 'POST',

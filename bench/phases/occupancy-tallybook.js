@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { quantile } from '../load.js';
+import { latenciesOf } from '../latencies.js';
 import { askingOf, DAYS, makeBuilding, passagesOfDay, STEPS, spansSql } from '../made-building.js';
 import { inOwnProcess } from '../own-process.js';
 
@@ -202,10 +202,7 @@ export async function timed(times, ask) {
   return { ...quantiles(took), processor_ms: Number((processor / times).toFixed(1)) };
 }
 
-function quantiles(took) {
-  const sorted = took.sort((a, b) => a - b);
-  return { asked: took.length, p50_ms: quantile(sorted, 0.5), p99_ms: quantile(sorted, 0.99) };
-}
+const quantiles = (took) => ({ asked: took.length, ...latenciesOf(took) });
 
 export function mustBe(what, found, right) {
   if (found !== right) throw new Error(`${what} is ${found}; expected ${right}`);

@@ -6,7 +6,7 @@
 import { stat } from 'node:fs/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { openEngine } from '../contestants/usage-tallybook.js';
-import { quantile } from '../load.js';
+import { askedOften } from '../latencies.js';
 import { DAYS } from '../made-usage.js';
 import { inOwnProcess } from '../own-process.js';
 import { mustEqual } from './usage-writes.js';
@@ -137,17 +137,4 @@ export async function measureAggregates({ dir, subscriptions, askings }) {
 function plain(value) {
   const text = String(value);
   return /^-?[0-9]+\.[0-9]*$/.test(text) ? text.replace(/\.?0+$/, '') : text;
-}
-
-async function askedOften(askings, question) {
-  const times = [];
-  const from = (await question(0))();
-  for (let n = 0; n < askings; n++) {
-    const start = performance.now();
-    const check = await question(n);
-    times.push(performance.now() - start);
-    check();
-  }
-  const sorted = times.sort((a, b) => a - b);
-  return { from, asked: sorted.length, p50_ms: quantile(sorted, 0.5), p99_ms: quantile(sorted, 0.99) };
 }

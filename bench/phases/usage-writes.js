@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import * as postgres from '../contestants/usage-postgres.js';
 import * as tallybook from '../contestants/usage-tallybook.js';
-import { quantile } from '../load.js';
+import { askedOften } from '../latencies.js';
 import { centsOf, MadeUsage } from '../made-usage.js';
 import { inOwnProcess } from '../own-process.js';
 
@@ -137,11 +137,11 @@ async function timed(records, step, atOnce, budget, work) {
 async function ask(way, made, askings, budget) {
   const limit = made.limitCents();
   const right = JSON.stringify(made.exceeding(limit, 100));
-  const exceeding = await askedOften(askings, budget, async () => {
+  const exceeding = async () => {
     const found = await way.exceeding(limit);
     return () => mustEqual('exceeding', JSON.stringify(found.map(centsOf)), right);
-  });
-  const metrics = await askedOften(askings, budget, async (n) => {
+  };
+  const metrics = async (n) => {
     const subscription = 1 + ((n * 4_999) % made.subscriptions);
     const found = await way.metrics(subscription);
     return () =>
@@ -150,26 +150,15 @@ async function ask(way, made, askings, budget) {
         JSON.stringify(found.map(told).sort()),
         JSON.stringify(made.of(subscription).map(told).sort()),
       );
-  });
-  return { exceeding, metrics };
+  };
+  return {
+    exceeding: await askedOften(askings, exceeding, budget),
+    metrics: await askedOften(askings, metrics, budget),
+  };
 }
 
 const told = ({ type, cents, price, used, records }) =>
   `${type} ${cents ?? centsOf(price)} ${used} ${records}`;
-
-async function askedOften(askings, budget, question) {
-  const until = performance.now() + budget * 1000;
-  const times = [];
-  (await question(0))();
-  for (let n = 0; n < askings && (n === 0 || performance.now() < until); n++) {
-    const start = performance.now();
-    const check = await question(n);
-    times.push(performance.now() - start);
-    check();
-  }
-  times.sort((a, b) => a - b);
-  return { asked: times.length, p50_ms: quantile(times, 0.5), p99_ms: quantile(times, 0.99) };
-}
 
 export function mustEqual(what, found, right) {
   if (found !== right)
