@@ -15,8 +15,8 @@ import { Connection } from '../../src/stores/clickhouse/connection.ts';
 import { openClickHouseStore } from '../../src/stores/clickhouse/index.ts';
 import { clickHouseHost, freshDatabase } from '../clickhouse-store.ts';
 import { delivery, fileContent } from '../contract/harness.ts';
-import { makeDirectory } from '../http/open-app.ts';
-import { breakingWire, holdingWire } from './wires.ts';
+import { lines, makeDirectory } from '../http/open-app.ts';
+import { breakingWire, holdingWireOfTest } from './wires.ts';
 
 const sales = defineStream('sales', {
   id: 'id',
@@ -43,15 +43,9 @@ async function open(address: string): Promise<Store> {
   return store;
 }
 
-async function wireTo(address: string) {
-  const wire = await holdingWire(address);
-  onTestFinished(wire.close);
-  return wire;
-}
-
 const fileOf = (records: object[]): string => {
   const path = join(makeDirectory(), 'sales.ndjson');
-  writeFileSync(path, records.map((record) => JSON.stringify(record)).join('\n'));
+  writeFileSync(path, lines(records));
   return path;
 };
 const sendFile = async (store: Store, mode: 'insert' | 'upsert', records: object[]): Promise<Receipt> => {
@@ -279,7 +273,7 @@ for (const kind of ['batch', 'file'])
   test(`a ${kind} that was given up for abandoned is done again by its process, which was only slow`, async () => {
     const address = await freshDatabase();
     const { store, tend, pass } = await keeper(address);
-    const wire = await wireTo(address);
+    const wire = await holdingWireOfTest(address);
     const slow = await open(wire.address);
     await send(slow, 'insert', [sale(0)]);
     const held = wire.hold(kind === 'file' ? 1 : 0);
@@ -298,7 +292,7 @@ for (const kind of ['batch', 'file'])
 
 test('what its own process commits in the last moment is not given up for abandoned', async () => {
   const address = await freshDatabase();
-  const wire = await wireTo(address);
+  const wire = await holdingWireOfTest(address);
   const { store, tend, pass } = await keeper(wire.address);
   await send(store, 'insert', [sale(0)]);
   const commit = wire.hold(0, /token=position.*"part"/s);
@@ -321,7 +315,7 @@ test('what its own process commits in the last moment is not given up for abando
 for (const kind of ['batch', 'file'])
   test(`a ${kind} whose commit gets no answer is asked for again, and told of`, async () => {
     const address = await freshDatabase();
-    const wire = await wireTo(address);
+    const wire = await holdingWireOfTest(address);
     const store = await open(wire.address);
     await send(store, 'insert', [sale(0)]);
     const commit = wire.hold(0, /token=position.*"part"/s);
@@ -336,7 +330,7 @@ for (const kind of ['batch', 'file'])
 
 test('what a process has got no answer to, and is committed after all, is held against what it takes in next', async () => {
   const address = await freshDatabase();
-  const wire = await wireTo(address);
+  const wire = await holdingWireOfTest(address);
   const store = await open(wire.address);
   await send(store, 'insert', [sale(0)]);
   const first = wire.hold();
@@ -395,7 +389,7 @@ for (const [what, itsInsert, work, stands] of [
 ] as const)
   test(`${what} takes in what another process has committed meanwhile, also where a question has learnt of it first`, async () => {
     const address = await freshDatabase();
-    const [wire, other] = [await wireTo(address), await open(address)];
+    const [wire, other] = [await holdingWireOfTest(address), await open(address)];
     const slow = await open(wire.address);
     await send(slow, 'insert', [sale(1)]);
     const held = wire.hold(0, itsInsert);
@@ -412,7 +406,7 @@ for (const [what, itsInsert, work, stands] of [
 for (const meanwhile of ['learnt', 'dropped'])
   test(`what is verified is one state of the ledger, whatever is ${meanwhile} meanwhile`, async () => {
     const address = await freshDatabase();
-    const [wire, other] = [await wireTo(address), await open(address)];
+    const [wire, other] = [await holdingWireOfTest(address), await open(address)];
     const slow = await open(wire.address);
     await send(slow, 'insert', [sale(1)]);
     const held = wire.hold(0, /uniqExact.*sales\.entries/s);

@@ -17,7 +17,7 @@ import { openClickHouseStore } from '../../src/stores/clickhouse/index.ts';
 import { dropDatabase, freshDatabase } from '../clickhouse-store.ts';
 import { delivery, fileContent } from '../contract/harness.ts';
 import { Random } from '../contract/random-work.ts';
-import { makeDirectory } from '../http/open-app.ts';
+import { lines, makeDirectory } from '../http/open-app.ts';
 
 const seed = Number(process.env['TALLYBOOK_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const rounds = Number(process.env['TALLYBOOK_TEST_ROUNDS'] ?? 1);
@@ -63,7 +63,7 @@ async function work(store: Store, random: Random, receipts: Receipt[], directory
     const texts = mode === 'retract' ? records.map(({ id }) => JSON.stringify(id)) : records;
     if (mode !== 'retract' && random.chance(0.15)) {
       const path = join(directory, `${random.below(2 ** 31)}.ndjson`);
-      writeFileSync(path, records.map((record) => JSON.stringify(record)).join('\n'));
+      writeFileSync(path, lines(records));
       const [receipt] = await store.publish([delivery(taps, mode, [], { content: fileContent(path) })]);
       receipts.push(receipt!);
     } else receipts.push(...(await store.publish([delivery(taps, mode, texts)])));

@@ -8,7 +8,7 @@ import { openClickHouseStore } from '../../src/stores/clickhouse/index.ts';
 import { dropDatabase, freshDatabase } from '../clickhouse-store.ts';
 import { delivery } from '../contract/harness.ts';
 import { makeDirectory, sale, sales } from '../http/open-app.ts';
-import { holdingWire } from './wires.ts';
+import { holdingWireOfTest } from './wires.ts';
 
 async function emptyDatabase(): Promise<string> {
   const address = await freshDatabase();
@@ -31,6 +31,14 @@ async function openServer(address: string): Promise<Tallybook> {
 async function twoServers(): Promise<[Tallybook, Tallybook]> {
   const address = await emptyDatabase();
   return [await openServer(address), await openServer(address)];
+}
+
+async function serverOnWire() {
+  const address = await emptyDatabase();
+  const wire = await holdingWireOfTest(address);
+  const one = await openServer(wire.address);
+  await one.streams.put('sales', sales);
+  return { address, wire, one };
 }
 
 async function startImport(tallybook: Tallybook, id: string) {
@@ -76,11 +84,7 @@ test('imports that two servers start at the same time have numbers of their own'
 });
 
 test('an import of which nobody can say how it ended is told as that, until the book says it', async () => {
-  const address = await emptyDatabase();
-  const wire = await holdingWire(address);
-  onTestFinished(wire.close);
-  const one = await openServer(wire.address);
-  await one.streams.put('sales', sales);
+  const { wire, one } = await serverOnWire();
   const commit = wire.hold(0, /token=position.*"part".*"sales"/s);
   const { id } = await startImport(one, 'a');
   await commit.isCaught;
@@ -96,11 +100,7 @@ test('an import of which nobody can say how it ended is told as that, until the 
 });
 
 test('an import that goes on in one server is not called failed by another that starts', async () => {
-  const address = await emptyDatabase();
-  const wire = await holdingWire(address);
-  onTestFinished(wire.close);
-  const one = await openServer(wire.address);
-  await one.streams.put('sales', sales);
+  const { address, wire, one } = await serverOnWire();
   // What is written down at its start goes through; its rows do not.
   const held = wire.hold(2);
   const { id } = await startImport(one, 'a');

@@ -39,6 +39,13 @@ export async function breakingWire(address: string, requests: number, answered: 
   };
 }
 
+/** A holding wire that is closed when the test ends. */
+export async function holdingWireOfTest(address: string) {
+  const wire = await holdingWire(address);
+  onTestFinished(wire.close);
+  return wire;
+}
+
 interface Holding {
   after: number;
   holds: RegExp;

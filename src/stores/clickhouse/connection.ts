@@ -109,15 +109,6 @@ export class Connection {
     );
   }
 
-  /** A position in the table of commits is taken, and whose it is cannot be read. */
-  withoutRows(position: bigint): TallybookError {
-    return new TallybookError(
-      'database_unavailable',
-      `ClickHouse at ${this.place} has commit ${position} and does not show its rows; see that its replicas are in step, and that no rows were deleted from its table commits`,
-      { retryAfter: 5 },
-    );
-  }
-
   async close(): Promise<void> {
     await this.#client.close();
   }

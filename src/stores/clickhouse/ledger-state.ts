@@ -402,7 +402,7 @@ export class LedgerState {
         else if (lostAt !== undefined) await sleep(100);
         // Taken by one whose rows are still on their way to this replica.
         else if (waited++ < rowsAwaited) await sleep(10);
-        else throw this.#connection.withoutRows(stamp.position);
+        else throw withoutRows(this.#connection, stamp.position);
       }
     } finally {
       this.#taking.delete(takenBy);
@@ -418,6 +418,15 @@ export class LedgerState {
       recordedAt: recordedAt !== undefined && recordedAt > instant ? recordedAt : instant,
     };
   }
+}
+
+/** A position is taken, and whose it is cannot be read. */
+function withoutRows({ place }: Connection, position: bigint): TallybookError {
+  return new TallybookError(
+    'database_unavailable',
+    `ClickHouse at ${place} has commit ${position} and does not show its rows; see that its replicas are in step, and that no rows were deleted from its table ${commitsTable}`,
+    { retryAfter: 5 },
+  );
 }
 
 function rowOf(line: CommitLine, stamp: Stamp, takenBy: string): Cell[] {

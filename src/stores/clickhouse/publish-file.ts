@@ -193,10 +193,7 @@ class FileWork {
         const stamp = await state.take(
           [...parts.map(partLine), ...beside.seqs],
           async (others) => others.length === 0,
-          {
-            since,
-            recordedAt: beside.recordedAt,
-          },
+          { since, recordedAt: beside.recordedAt },
         );
         if (stamp) return { ...receipt, batch: stamp.batch, recorded_at: formatTimestamp(stamp.recordedAt) };
       } finally {

@@ -90,7 +90,7 @@ async function answer(connection: Connection, plan: Plan, books: BooksRead, slic
  * The groups of a plan with one measure, count or a narrow sum, and no buckets as a statement: the columns d0 … and m0.
  * Pieces stand below each other as they are, so a group may come several times: to add them up here would be to group
  * 100,000 of them again.
- * @param keys of how many keys groups are asked for
+ * @param keyCount of how many keys groups are asked for
  * @param compared what rows are compared with instead of the conditions of the question: more groups may come
  */
 export async function piecesSql(
@@ -99,7 +99,7 @@ export async function piecesSql(
   known: string,
   books: BooksRead,
   parameters: Parameters,
-  keys: number,
+  keyCount: number,
   compared: Condition[],
 ): Promise<string> {
   const sources = pieces.length > 0 ? pieces : [{ rollup, from: question.from, to: question.to }];
@@ -108,7 +108,7 @@ export async function piecesSql(
     const asked = { ...question, from, to };
     const grouping = await sourceGrouping(connection, stream, of, asked, known, books, parameters, compared);
     const few =
-      of?.by.length === 1 && keys <= keysUngrouped && keys * bucketsOf(of, from, to) <= rowsUngrouped;
+      of?.by.length === 1 && keyCount <= keysUngrouped && keyCount * bucketsOf(of, from, to) <= rowsUngrouped;
     selects.push(few ? rowByRow(grouping, question.measures[0]!) : grouped(grouping).join(' '));
   }
   return selects.join(' union all ');

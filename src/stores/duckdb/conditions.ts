@@ -1,4 +1,4 @@
-/** Conditions of a question as SQL: dimensions, comparisons and times. Values are parameters, or plain numbers in quotes. */
+/** Conditions of a question as SQL: dimensions, comparisons, times. Values are parameters, or plain numbers in quotes. */
 import type { Condition, Dimension, Operator, Selection } from '../../engine/question.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { Parameter } from './connection.ts';

@@ -1,4 +1,7 @@
-/** Names of tables and columns. Identifiers reach SQL only quoted, values only as parameters, as plain numbers (conditions.ts) or by `literal`. */
+/**
+ * Names of tables and columns. Identifiers reach SQL only quoted, values only as parameters, as plain numbers (conditions.ts)
+ * or by `literal`.
+ */
 import type { Field } from '../../engine/field-types.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 

@@ -32,15 +32,8 @@ async function askStretch(
   const bounds = wanted && boundsOf(wanted);
   const parameters = new Parameters();
   const compared = bounds ? between(where[0]!, bounds) : where;
-  const pieces = await piecesSql(
-    connection,
-    plan,
-    known,
-    books,
-    parameters,
-    wanted?.length ?? Infinity,
-    compared,
-  );
+  const keyCount = wanted?.length ?? Infinity;
+  const pieces = await piecesSql(connection, plan, known, books, parameters, keyCount, compared);
   const sql = `select d0::bigint, m0::bigint from (${pieces})`;
   const [keys, sums] = (await connection.integers(sql, parameters.values, 2)) as [
     BigInt64Array,
