@@ -18,7 +18,7 @@ import {
   stageRetraction,
   type Values,
 } from './stage-record.ts';
-import type { Delivery } from './store.ts';
+import type { Delivery, Mode } from './store.ts';
 import type { Stream } from './stream.ts';
 import { type Receipt, type RejectCode, recordMessages, type Verdict, type VerdictName } from './verdicts.ts';
 import { type Warning, type Watched, warningsFrom, watchedOf } from './warnings.ts';
@@ -125,11 +125,31 @@ export class WarningCounts {
   }
 }
 
-export function refused(verdict: VerdictName, code: 'conflict' | 'not_found'): Meeting {
+/**
+ * The seventh rule of precedence (engine/verdicts.ts): what becomes of a well-formed record by what stands under its id.
+ * @param wasKnown whether anything has ever stood there
+ */
+export function meet(
+  stream: Stream,
+  mode: Mode,
+  values: Values,
+  standing: Values | undefined,
+  wasKnown: () => boolean,
+): Meeting {
+  if (mode === 'retract') {
+    if (standing) return { verdict: 'retracted' };
+    return wasKnown() ? { verdict: 'duplicate' } : refused('rejected', 'not_found');
+  }
+  if (!standing) return { verdict: 'accepted' };
+  if (sameContent(stream, standing, values)) return { verdict: 'duplicate' };
+  return mode === 'insert' ? refused('conflict', 'conflict') : { verdict: 'corrected' };
+}
+
+function refused(verdict: VerdictName, code: 'conflict' | 'not_found'): Meeting {
   return { verdict, refusal: { code: code as RejectCode, field: undefined, message: recordMessages[code] } };
 }
 
-export function sameContent({ fields }: Stream, a: Values, b: Values): boolean {
+function sameContent({ fields }: Stream, a: Values, b: Values): boolean {
   return fields.every(({ name }) => (a.get(name) ?? null) === (b.get(name) ?? null));
 }
 

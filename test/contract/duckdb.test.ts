@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import type { Store } from '../../src/engine/store.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
 import { storeContract } from './contract.ts';
@@ -10,6 +10,13 @@ const root = mkdtempSync(join(tmpdir(), 'tallybook-duckdb-'));
 const directories = new Map<Store, string>();
 let opened = 0;
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** What was acknowledged before it came into the database is what became of it there. */
+const wronglyTold: string[] = [];
+process.on('warning', (warning: Error & { code?: string }) => {
+  if (warning.code === 'TALLYBOOK_VERDICT') wronglyTold.push(warning.message);
+});
+afterAll(() => expect(wronglyTold).toEqual([]));
 
 async function open(directory: string, clock: () => bigint): Promise<Store> {
   const store = await openDuckDBStore({ directory, clock, memoryLimit: '512MB', threads: 2 });

@@ -5,6 +5,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { builtInStreams } from '../../src/engine/built-in-streams.ts';
 import { planQuestion } from '../../src/engine/plan.ts';
@@ -46,6 +47,7 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
+const ids = (to: number, from = 0) => Array.from({ length: to - from }, (_, n) => `id-${from + n}`);
 const record = (id: string, taken = 1) => JSON.stringify({ id, at: '2026-10-05T06:00:00Z', taken });
 
 async function send(store: Store, texts: string[], more: object = {}): Promise<Receipt> {
@@ -170,6 +172,104 @@ test('each batch is known from its own time on, however quickly they follow', as
   expect(new Set(receipts.map(({ batch }) => batch)).size).toBe(12);
   for (const [n, { recorded_at }] of receipts.entries())
     expect(await sums(store, recorded_at)).toEqual([String(n + 1), n + 1]);
+});
+
+test('what is corrected, repeated and taken back is journaled, and there after a crash', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  const first = await send(store, [record('a', 1), record('b', 2), record('c', 4)]);
+  expect(await sums(store)).toEqual(['7', 3]);
+  const upsert = { mode: 'upsert', allVerdicts: true };
+  const second = await send(store, [record('a', 8), record('b', 2), record('d', 16)], upsert);
+  expect(second.verdicts.map(({ id, verdict }) => `${id} ${verdict}`)).toEqual([
+    'a corrected',
+    'b duplicate',
+    'd accepted',
+  ]);
+  const third = await send(store, ['"c"'], { mode: 'retract', reason: 'a mistake' });
+  expect(third).toMatchObject({ received: 1, retracted: 1, verdicts: [{ id: 'c', verdict: 'retracted' }] });
+  expect(readFileSync(join(directory, 'journal-0')).toString()).toContain('"corrected"');
+
+  const other = await afterCrash(directory);
+  for (const ledger of [other, store]) {
+    expect(await sums(ledger)).toEqual(['26', 3]);
+    expect(await sums(ledger, second.recorded_at)).toEqual(['30', 4]);
+    expect(await sums(ledger, first.recorded_at)).toEqual(['7', 3]);
+    expect((await ledger.fate(steps, 'a')).lines).toMatchObject([
+      { verdict: 'accepted', batch: first.batch },
+      { verdict: 'corrected', batch: second.batch, recorded_at: second.recorded_at },
+    ]);
+    expect((await ledger.fate(steps, 'b')).lines.map(({ verdict }) => verdict)).toEqual([
+      'accepted',
+      'duplicate',
+    ]);
+    expect((await ledger.fate(steps, 'c')).lines[1]).toMatchObject({
+      verdict: 'retracted',
+      batch: third.batch,
+      reason: 'a mistake',
+    });
+    expect((await ledger.verify()).filter(({ ok }) => !ok)).toEqual([]);
+    expect((await send(ledger, [record('a', 8)], upsert)).duplicates).toBe(1);
+    expect((await send(ledger, ['"c"'], { mode: 'retract' })).duplicates).toBe(1);
+  }
+});
+
+test('corrections, repeats and retractions of both forms share a fold with new records', async () => {
+  const store = await open(newDirectory());
+  const walks = { form: steps.forms.get('walks') };
+  const walk = (id: string, paces: number) => JSON.stringify({ id, at: '2026-10-05T06:00:00Z', paces });
+  await send(
+    store,
+    ids(40).map((id) => record(id, 1)),
+  );
+  await sums(store);
+  const receipts = await Promise.all([
+    ...ids(8).map((id) => send(store, [record(id, 10)], { mode: 'upsert' })),
+    ...ids(16, 8).map((id) => send(store, [walk(id, 100)], { ...walks, mode: 'upsert' })),
+    ...ids(24, 16).map((id) => send(store, [JSON.stringify(id)], { mode: 'retract' })),
+    ...ids(32, 24).map((id) => send(store, [walk(id, 1)], walks)),
+    ...ids(48, 40).map((id) => send(store, [record(id, 1_000)])),
+  ]);
+  expect(
+    receipts.map(({ corrected, retracted, duplicates, accepted }) =>
+      [corrected, retracted, duplicates, accepted].join(''),
+    ),
+  ).toEqual([
+    ...Array(16).fill('1000'),
+    ...Array(8).fill('0100'),
+    ...Array(8).fill('0010'),
+    ...Array(8).fill('0001'),
+  ]);
+  expect(await sums(store)).toEqual([String(8 * 10 + 8 * 100 + 16 + 8 * 1_000), 40]);
+  for (const [n, { recorded_at }] of receipts.slice(0, 8).entries())
+    expect(await sums(store, recorded_at)).toEqual([String(40 + 9 * (n + 1)), 40]);
+  expect((await store.verify()).filter(({ ok }) => !ok)).toEqual([]);
+});
+
+test('a verdict of the journal that the database does not share is warned of, and what is true is kept', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  await send(store, [record('a', 1)]);
+  await sums(store);
+  await send(store, [record('a', 8)], { mode: 'upsert' });
+  const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
+  const other = await afterCrash(directory, (copy) => {
+    const path = join(copy, 'journal-0');
+    const bytes = readFileSync(path);
+    const length = bytes.readUInt32LE(0);
+    const payload = Buffer.from(
+      bytes
+        .subarray(8, 8 + length)
+        .toString()
+        .replace('"corrected"', '"duplicate"'),
+    );
+    bytes.writeUInt32LE(crc32(payload), 4);
+    payload.copy(bytes, 8);
+    writeFileSync(path, bytes);
+  });
+  expect((await warned).message).toMatch(/something else became of some records/);
+  expect(await sums(other)).toEqual(['8', 1]);
+  expect((await other.verify()).filter(({ ok }) => !ok)).toEqual([]);
 });
 
 test('a clean stop leaves nothing to be done', async () => {

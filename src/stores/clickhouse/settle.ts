@@ -1,13 +1,6 @@
 /** What becomes of staged records by their ids, and what a draft gets of it (engine/verdicts.ts, the seventh rule). */
 import { rejectsStream } from '../../engine/built-in-streams.ts';
-import {
-  type Meeting,
-  refused,
-  rejectValues,
-  type StagedRow,
-  sameContent,
-  verdictOf,
-} from '../../engine/settling.ts';
+import { type Meeting, meet, rejectValues, type StagedRow, verdictOf } from '../../engine/settling.ts';
 import type { Values } from '../../engine/stage-record.ts';
 import type { Delivery } from '../../engine/store.ts';
 import { countOfVerdict, type Verdict } from '../../engine/verdicts.ts';
@@ -43,7 +36,7 @@ export async function settle(
     const met: Meeting =
       'refusal' in staged.checked
         ? { verdict: 'rejected', refusal: staged.checked.refusal }
-        : meet(into, delivery, part, staged.id!, staged.checked.values);
+        : write(into, delivery, part, staged.id!, staged.checked.values);
     part.counts[countOfVerdict[met.verdict]] += 1;
     const replayed = replays?.[index];
     if (met.refusal && replayed === undefined) {
@@ -59,7 +52,8 @@ export async function settle(
   return { verdicts, notes };
 }
 
-function meet(
+/** What becomes of a record by its id, and what this writes. */
+function write(
   into: StreamDraft,
   { stream, mode }: Delivery,
   part: DraftPart,
@@ -67,23 +61,12 @@ function meet(
   values: Values,
 ): Meeting {
   const { standing, last } = into.known(id);
-  if (mode === 'retract') {
-    if (standing) {
-      into.takeBack(part, id);
-      return { verdict: 'retracted' };
-    }
-    if (last === undefined) return refused('rejected', 'not_found');
-    into.repeat(part, id);
-    return { verdict: 'duplicate' };
-  }
-  if (standing && sameContent(stream, standing.values, values)) {
-    into.repeat(part, id);
-    return { verdict: 'duplicate' };
-  }
-  if (standing && mode === 'insert') return refused('conflict', 'conflict');
-  if (standing) into.takeBack(part, id);
-  into.append(part, id, values);
-  return { verdict: standing ? 'corrected' : 'accepted' };
+  const met = meet(stream, mode, values, standing?.values, () => last !== undefined);
+  const { verdict } = met;
+  if (verdict === 'duplicate') into.repeat(part, id);
+  if (verdict === 'retracted' || verdict === 'corrected') into.takeBack(part, id);
+  if (verdict === 'accepted' || verdict === 'corrected') into.append(part, id, values);
+  return met;
 }
 
 function replayedPart(draft: Draft, { source }: Delivery): Promise<DraftPart> {

@@ -1,23 +1,22 @@
 /**
  * What a part appends once its verdicts are known: entries, duplicates, rejects and rollup rows. Nothing is ever
  * updated. What is the same for a part stands for good in the table `parts`: an entry has only its number. Row n of a part
- * takes the seq base + 2n + 1 for its record and base + 2n for taking one back. What only some parts need stands in the
- * table `incoming` (`i`, see connection.ts).
+ * takes the seq base + 2n + 1 for its record and base + 2n for taking one back.
  */
 import { rejectsStream } from '../../engine/built-in-streams.ts';
+import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import type { Field } from '../../engine/field-types.ts';
+import type { Mode } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { recordMessages } from '../../engine/verdicts.ts';
 import { bucketExpression } from './buckets.ts';
 import { recordRefusals, refusalNumbers, refusalOf, refusedByCheck } from './casts.ts';
+import type { Parameter } from './connection.ts';
 import { columnList, duplicatesOf, entriesOf, literal, quote, rollupOf, storedFields } from './names.ts';
 import type { PartTables } from './resolve.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { undecodableMark } from './stage.ts';
 
-/** Stands for 'no import' in `incoming`. */
-export const noImport = -1;
-const importOrNull = 'nullif(i.import, -1)';
 const list = (fields: Field[], prefix = ''): string =>
   fields.length === 0 ? '' : `, ${columnList(fields, prefix)}`;
 
@@ -27,6 +26,33 @@ function entryColumns(stream: Stream): string {
 
 /** The seq and the part of a record; the stage of a file has only its rowid. */
 const stagedNumbers = 't._seq, t._part';
+
+/** How statements find the numbers of a row `r` that was resolved. */
+interface ResolvedNumbers {
+  /** What has them. */
+  joined: string;
+  /** The seq of its record, and its part. */
+  seq: string;
+  part: string;
+  /** The seq of the record of an earlier row that it was held against, `prev_n`. */
+  earlier: string;
+}
+
+/** They stand in the stage, which several parts may share. */
+const numbersInStage = ({ stage, n }: PartTables): ResolvedNumbers => ({
+  joined: ` join ${stage} t on t.${n} = r._n`,
+  seq: 't._seq',
+  part: 't._part',
+  earlier: 't._seq - 2 * (r._n - r.prev_n)',
+});
+
+/** @param base the first seq of a file */
+export const numbersOfFile = (base: bigint, part: number): ResolvedNumbers => ({
+  joined: '',
+  seq: `${base} + 2 * r._n + 1`,
+  part: String(part),
+  earlier: `${base} + 2 * r.prev_n + 1`,
+});
 
 /** Entries of a part in which every well-formed record is new. */
 export function appendNew(
@@ -53,29 +79,60 @@ export function appendAccepted(
 }
 
 /** Entries of sign -1: copies of what is taken back, be it an older entry or an earlier row of the same part. */
-export function appendReversals(stream: Stream, { stage, n, known, resolved }: PartTables): string {
+export function appendReversals(
+  stream: Stream,
+  tables: PartTables,
+  { joined, seq, part, earlier } = numbersInStage(tables),
+): string {
+  const { stage, n, known, resolved } = tables;
   const fields = storedFields(stream);
-  const head = 'i.base + 2 * r._n, i.part, -1';
+  const head = `${seq} - 1, ${part}, -1`;
   return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
     select ${head}, k._seq, k._hash, k._id${list(fields, 'k.')}
-    from ${resolved} r join ${known} k on k._seq = r.prev_seq, incoming i
+    from ${resolved} r${joined} join ${known} k on k._seq = r.prev_seq
     where r.verdict in ('corrected', 'retracted') and r.prev_n is null
     union all
-    select ${head}, i.base + 2 * r.prev_n + 1, p._hash, p._id${list(fields, 'p.')}
-    from ${resolved} r join ${stage} p on p.${n} = r.prev_n, incoming i
+    select ${head}, ${earlier}, p._hash, p._id${list(fields, 'p.')}
+    from ${resolved} r${joined} join ${stage} p on p.${n} = r.prev_n
     where r.verdict = 'corrected' and r.prev_n is not null`;
 }
 
-export function appendDuplicates(stream: Stream, { resolved }: PartTables): string {
+export function appendDuplicates(
+  stream: Stream,
+  tables: PartTables,
+  { joined, part, earlier } = numbersInStage(tables),
+): string {
   return `insert into ${duplicatesOf(stream)} (_seq, _part)
-    select case when r.prev_n is null then r.prev_seq else i.base + 2 * r.prev_n + 1 end, i.part
-    from ${resolved} r, incoming i where r.verdict = 'duplicate'`;
+    select case when r.prev_n is null then r.prev_seq else ${earlier} end, ${part}
+    from ${tables.resolved} r${joined} where r.verdict = 'duplicate'`;
+}
+
+/** What the statement that appends rejects takes, in this order. */
+export interface RejectsOfPart {
+  /** The first seq of the rejects. */
+  first: bigint;
+  /** Where the deliveries begin in the part. */
+  starts: readonly number[];
+  mode: Mode;
+  /** The bound of times that lie too far back, and too far ahead. */
+  horizon: Micros;
+  latest: Micros;
+  /** Positions that are replayed, and must not be listed again. */
+  replayed: readonly number[];
+  part: number;
+  source: string;
+  import: number | undefined;
+  recordedAt: Micros;
+}
+
+export function rejectsParameters(of: RejectsOfPart): Parameter[] {
+  const [horizon, latest] = [formatTimestamp(of.horizon), formatTimestamp(of.latest)];
+  const [starts, replayed] = [of.starts.join(','), of.replayed.join(',')];
+  return [of.first, starts, of.mode, horizon, latest, replayed, of.part, of.source, of.import, of.recordedAt];
 }
 
 /**
- * Refused records and conflicts of a stream or a form of it, into the stream of rejects. Parameters: $1 first seq of the rejects, $2 starts of
- * the deliveries in the part (positions joined by commas), $3 mode, $4 the bound of times that lie too far back, $5
- * too far ahead, $6 positions that are replayed and must not be listed again (joined by commas).
+ * Refused records and conflicts of a stream or a form of it, into the stream of rejects.
  * @param place the place of row n in what was sent
  */
 export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables, place = 'n'): string {
@@ -106,8 +163,8 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
     numbered as (
       select *, $1::bigint + row_number() over (order by n) - 1 as seq from refused
       where $6 = '' or n not in (select try_cast(unnest(string_split($6::varchar, ',')) as integer)))
-    select seq, i.part, 1, null, hash('r' || seq), 'r' || seq,
-      make_timestamp(i.recorded_at), ${literal(stream.name)}, i.source, ${importOrNull}, $3::varchar,
+    select seq, $7::bigint, 1, null, hash('r' || seq), 'r' || seq,
+      make_timestamp($10::bigint), ${literal(stream.name)}, $8::varchar, $9::bigint, $3::varchar,
       case when number = ${refusedByCheck} then ${told('code')} else code end,
       case when number = ${refusedByCheck} then ${told('field')} when field = '\u0001' then _found else field end,
       case when number = ${refusedByCheck} then ${told('message')} else before end || case when middle is null then '' else coalesce(_found, 'null') || middle end
@@ -117,7 +174,7 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
       case when starts_with(_line, ${literal(undecodableMark)}) then substr(_line, 2) else coalesce(_line, '') end,
       case when starts_with(_line, ${literal(undecodableMark)}) then 'base64' else 'utf8' end,
       ${stream.form === undefined ? 'null' : literal(stream.form)}
-    from numbered join refusals using (number), incoming i`;
+    from numbered join refusals using (number)`;
 }
 
 /**
@@ -154,8 +211,8 @@ export function appendRollupOfResolved(
 
 /**
  * Partial sums of what a part has appended to the ledger. Parameters: $1 the first and $2 the last seq of the part, $3
- * the part. They must be parameters, so that the scan has bounds and reads the last entries only: read from `incoming`,
- * they would be the side of a join, and a batch of 1,000 would take 230 ms with 20 million entries held.
+ * the part. They must be parameters, so that the scan has bounds and reads the last entries only: as the side of a join
+ * they would not be bounds, and a batch of 1,000 would take 230 ms with 20 million entries held.
  */
 export function appendRollupOfEntries(stream: Stream, rollup: Rollup): string {
   const range = 'where e._seq between $1::bigint and $2::bigint and e._part = $3::bigint';

@@ -5,7 +5,7 @@
  * Two things about prepared statements of DuckDB 1.5, found by trying:
  *  - One with parameters that reads a table is planned anew at each run (duckdb issue 17237). One that
  *    reads none keeps its plan: so a batch comes in as parameters of the statement that stages it, and what later
- *    statements need of it stands in the stage, or in a table of one row, `incoming`.
+ *    statements need of it stands in the stage.
  *  - One without parameters keeps its plan, with what the plan took from the statistics of the tables: on a table
  *    that was empty then, it finds nothing ever after (duckdb issues 23704 and 24182). So the store switches
  *    the optimizer `statistics_propagation` off (see index.ts); questions are no slower for it.
@@ -24,21 +24,6 @@ import type { ReadGate } from './read-gate.ts';
 
 export type Parameter = string | number | bigint | boolean | null | undefined;
 export type Row = (string | number | bigint | boolean | null)[];
-
-/** What some statements need to know of their part: those that append other things than new records. */
-export interface Incoming {
-  part: number;
-  /** The first seq reserved for the part. */
-  base: bigint;
-  source: string;
-  /** -1: none. */
-  import: number;
-  /** Microseconds. */
-  recorded_at: bigint;
-}
-
-const incomingTable =
-  'create temp table incoming (part bigint, base bigint, source varchar, import bigint, recorded_at bigint)';
 
 const listeners = new WeakMap<DuckDBInstance, (error: TallybookError) => void>();
 
@@ -71,21 +56,7 @@ export class Connection {
   static async openForStaging(instance: DuckDBInstance): Promise<Connection> {
     const connection = await Connection.open(instance);
     for (const macro of stagingMacros) await connection.execute(macro);
-    await connection.execute(incomingTable);
     return connection;
-  }
-
-  /** Lays down what the next statements read from the table `incoming`. */
-  async bring({ part, base, source, import: importId, recorded_at }: Incoming): Promise<void> {
-    await this.run('delete from incoming');
-    await this.run(
-      'insert into incoming values ($1, $2, $3, $4, $5)',
-      part,
-      base,
-      source,
-      importId,
-      recorded_at,
-    );
   }
 
   /** Runs one or more statements without parameters and without keeping them. */

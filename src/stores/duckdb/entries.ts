@@ -14,8 +14,27 @@ import { standingConditions } from './standing.ts';
 const fixedColumns = 5;
 
 function entrySelect(stream: Stream): string {
-  const values = stream.fields.map((field) => outputSql(fieldValue(stream, field), field.type));
-  return `select cast(e._seq as varchar), e._part::double, e._sign::integer, cast(e._reverses as varchar), e._id${values.length > 0 ? `, ${values.join(', ')}` : ''}`;
+  const fixed = [
+    'cast(e._seq as varchar)',
+    'e._part::double',
+    'e._sign::integer',
+    'cast(e._reverses as varchar)',
+    'e._id',
+  ];
+  return `select ${[...fixed, ...valuesSql(stream)].join(', ')}`;
+}
+
+/** The values of an entry `e`, in the order of the fields. */
+export function valuesSql(stream: Stream): string[] {
+  return stream.fields.map((field) => outputSql(fieldValue(stream, field), field.type));
+}
+
+/** Their canonical texts, from what these columns gave. */
+export function valuesOfRow(stream: Stream, columns: Row): (string | null)[] {
+  return stream.fields.map(({ type }, i) => {
+    const value = columns[i] ?? null;
+    return value === null ? null : type === 'decimal' ? trimDecimal(String(value)) : String(value);
+  });
 }
 
 async function readEntries(connection: Connection, stream: Stream, rows: Row[]): Promise<Entry[]> {
@@ -29,10 +48,7 @@ async function readEntries(connection: Connection, stream: Stream, rows: Row[]):
     sign: row[2] as 1 | -1,
     reverses: row[3] as string | null,
     id: row[4] as string,
-    values: stream.fields.map((field, i) => {
-      const value = row[fixedColumns + i] ?? null;
-      return value === null ? null : field.type === 'decimal' ? trimDecimal(String(value)) : String(value);
-    }),
+    values: valuesOfRow(stream, row.slice(fixedColumns)),
   }));
 }
 

@@ -147,22 +147,25 @@ export class IdFilter {
  */
 export const rangesMax = 32;
 
-/** Ranges one after the other. Where there are too many, those with the least between them become one. */
-export function mergeRanges(ranges: SeqRange[]): SeqRange[] {
+/**
+ * Ranges one after the other. Where there are too many, those with the least between them become one.
+ * @param near ranges that lie no further apart become one
+ */
+export function mergeRanges(ranges: SeqRange[], near = 1n, most = rangesMax): SeqRange[] {
   const sorted = ranges
     .map((range) => ({ ...range }))
     .sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   const merged: SeqRange[] = [];
   for (const range of sorted) {
     const last = merged.at(-1);
-    if (last && range.from <= last.to + 1n) {
+    if (last && range.from <= last.to + near) {
       if (range.to > last.to) last.to = range.to;
     } else merged.push(range);
   }
-  if (merged.length <= rangesMax) return merged;
+  if (merged.length <= most) return merged;
   const gap = (index: number): number => Number(merged[index]!.from - merged[index - 1]!.to);
   const indices = [...merged.keys()].slice(1).sort((a, b) => gap(b) - gap(a));
-  const beginning = new Set([0, ...indices.slice(0, rangesMax - 1)]);
+  const beginning = new Set([0, ...indices.slice(0, most - 1)]);
   const few: SeqRange[] = [];
   for (const [index, range] of merged.entries())
     if (beginning.has(index)) few.push(range);

@@ -21,6 +21,7 @@ import {
 import { TallybookError } from '../../engine/errors.ts';
 import { Lock } from '../../engine/lock.ts';
 import type { Plan } from '../../engine/plan.ts';
+import type { Values } from '../../engine/stage-record.ts';
 import type {
   Answer,
   BacksUp,
@@ -44,7 +45,7 @@ import { checkpoint, isLogLong, logBytes } from './checkpoint.ts';
 import { Connection, whenFailed } from './connection.ts';
 import { keptCopy, ledgerFiller, ledgerReader } from './copy.ts';
 import { fateOf, listEntries } from './entries.ts';
-import { IdFilter, type SeqRange } from './id-filter.ts';
+import { IdFilter, mergeRanges, type SeqRange } from './id-filter.ts';
 import { Intake, type IntakeContext } from './intake.ts';
 import { type Frame, Journal } from './journal.ts';
 import { type KeptIds, readKeptIds, writeKeptIds } from './kept-ids.ts';
@@ -60,6 +61,7 @@ import { ReadPool } from './read-pool.ts';
 import { isTight, roomFor } from './room.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
 import { seqsPerRow } from './stage.ts';
+import { standingRecords } from './standing-records.ts';
 import { agrees, hashOf } from './string-hash.ts';
 import { askSums } from './sums.ts';
 import {
@@ -102,6 +104,8 @@ const disabledOptimizers = [
   'late_materialization',
 ];
 const memoryLimitDefault = '1GB';
+/** Connections that answer questions. */
+const readersMax = 4;
 /** A log up to this length is left for the next start. */
 const logBytesLeft = 16 * 1024 * 1024;
 /** A stream's rollups are compacted when so many records came in small batches, and they are a fair share of all. */
@@ -276,6 +280,8 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   readonly #state: LedgerState;
   readonly #parts: PartWriter;
   readonly #readers: ReadPool;
+  /** Who writes does not wait for those who ask. */
+  readonly #writersReader: ReadPool;
   readonly #gate: ReadGate;
   readonly #lock = new Lock();
   readonly #intake: Intake;
@@ -298,7 +304,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
 
   constructor(
     { instance, writer, state, threads, path, spill, keepIdsAfter }: Opened,
-    intake: Omit<IntakeContext, 'state' | 'lock' | 'room' | 'foldIn'>,
+    intake: Omit<IntakeContext, 'state' | 'lock' | 'room' | 'standing' | 'foldIn'>,
   ) {
     this.#keepIdsAfter = keepIdsAfter;
     this.#knowsHashes = intake.knowsHashes;
@@ -311,9 +317,17 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     this.#state = state;
     this.#parts = new PartWriter(writer, state);
     this.#gate = new ReadGate(() => isTight(path));
-    this.#readers = new ReadPool(() => Connection.open(instance, this.#gate));
-    const foldIn = (batches: JournaledBatch[]) => this.#foldIn(batches);
-    this.#intake = new Intake({ ...intake, state, lock: this.#lock, room: () => roomFor(path), foldIn });
+    const connect = () => Connection.open(instance, this.#gate);
+    this.#readers = new ReadPool(connect, readersMax);
+    this.#writersReader = new ReadPool(connect, 1);
+    this.#intake = new Intake({
+      ...intake,
+      state,
+      lock: this.#lock,
+      room: () => roomFor(path),
+      standing: (stream, hashes) => this.#standing(stream, hashes),
+      foldIn: (batches) => this.#foldIn(batches),
+    });
   }
 
   prepare(streams: Stream[]): Promise<Map<string, StreamState>> {
@@ -348,6 +362,12 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     );
     this.#afterCommit(texts);
     return receipts;
+  }
+
+  #standing(stream: Stream, hashes: readonly bigint[]): Promise<Map<string, Values>> {
+    const { filter } = this.#state.books(stream);
+    const ranges = mergeRanges(hashes.flatMap((hash) => filter.rangesOf(hash)));
+    return this.#writersReader.use((connection) => standingRecords(connection, stream, hashes, ranges));
   }
 
   async #foldIn(batches: JournaledBatch[]): Promise<boolean> {
@@ -536,6 +556,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     );
     await this.#lock.run(async () => {
       await this.#intake.close();
+      await this.#writersReader.close();
       await this.#readers.close();
       await this.#threads.close();
       // A long log is folded in now, rather than replayed at the next start. A short one, as an import leaves it, is

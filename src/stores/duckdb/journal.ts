@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { TallybookError } from '../../engine/errors.ts';
 import type { NamedDelivery } from '../../engine/named-delivery.ts';
+import type { VerdictName } from '../../engine/verdicts.ts';
 
 /** A batch, as it stands in the journal. */
 export interface Frame {
@@ -19,7 +20,8 @@ export interface Frame {
   batch: number;
   /** Microseconds since 1970, in decimal. */
   recordedAt: string;
-  deliveries: NamedDelivery[];
+  /** With the verdict of each record, unless all were surely new. */
+  deliveries: (NamedDelivery & { verdicts?: VerdictName[] })[];
 }
 
 const headBytes = 8;

@@ -7,6 +7,7 @@ import type { Micros } from '../../engine/calendar.ts';
 import { formOf } from '../../engine/forms.ts';
 import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
+import type { VerdictName } from '../../engine/verdicts.ts';
 import type { IdFilter, SeqRange } from './id-filter.ts';
 import type { LookupFilter } from './lookup-filter.ts';
 
@@ -36,7 +37,19 @@ export interface BatchStamp {
 export interface JournaledBatch {
   batch: number;
   recordedAt: Micros;
-  deliveries: TextDelivery[];
+  deliveries: JournaledDelivery[];
+}
+
+export interface JournaledDelivery extends TextDelivery {
+  /** What was told of each of its records; undefined where all were surely new. */
+  verdicts: readonly VerdictName[] | undefined;
+}
+
+/** What was told of each record of deliveries, one after the other. */
+export function verdictsTold(deliveries: readonly JournaledDelivery[]): VerdictName[] {
+  return deliveries.flatMap(
+    ({ verdicts, content }) => verdicts ?? content.texts.map(() => 'accepted' as const),
+  );
 }
 
 export class LedgerState {

@@ -10,7 +10,7 @@ import { limits } from '../../engine/limits.ts';
 import { isConcerned, type Refused } from '../../engine/record-check.ts';
 import { groupsOf } from '../../engine/settling.ts';
 import { boundsOf } from '../../engine/stage-record.ts';
-import type { Delivery, TextDelivery, Texts } from '../../engine/store.ts';
+import type { Delivery, Mode, TextDelivery, Texts } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import {
   countOfVerdict,
@@ -29,15 +29,21 @@ import {
   appendReversals,
   appendRollupOfNew,
   appendRollupOfResolved,
-  noImport,
+  rejectsParameters,
 } from './append.ts';
 import { lookClosely, refusalOf, refusedByCheck } from './casts.ts';
-import type { Connection, Row } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { boundsWithin } from './entries.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import { type Held, holdAgainst, refusedText } from './held-against.ts';
 import { mergeRanges, type SeqRange } from './id-filter.ts';
-import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
+import {
+  type BatchStamp,
+  type JournaledBatch,
+  type JournaledDelivery,
+  type LedgerState,
+  verdictsTold,
+} from './ledger-state.ts';
 import { quote, storedFields } from './names.ts';
 import { knownSelect, knownTable, type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { retractedId } from './retracted-id.ts';
@@ -61,7 +67,16 @@ export function timeBounds(stream: Stream, state: LedgerState): { horizon: Micro
 }
 
 /** What all records of a part have in common, or of several parts that are staged together. */
-type Common = Pick<StagedContent, 'parts' | 'base' | 'horizon' | 'latest'>;
+type Common = Pick<StagedContent, 'parts' | 'positions' | 'base' | 'horizon' | 'latest'>;
+
+/** Records of the journal that are staged together: of one form, or retractions of one. */
+interface JournaledTogether {
+  stream: Stream;
+  deliveries: JournaledDelivery[];
+  /** Of each record: its part, and its place among all of the stream. */
+  parts: number[];
+  positions: number[];
+}
 
 /** Writes parts over one connection, whose temporary tables it keeps. */
 export class PartWriter {
@@ -105,62 +120,23 @@ export class PartWriter {
     const bounds = stamp.journaled
       ? { horizon: firstInstant, latest: lastInstant }
       : timeBounds(stream, this.#state);
-    const rows = await this.#stage(deliveries, { parts: Array(count).fill(part), base, ...bounds });
+    const positions = [...Array(count).keys()];
+    const parts = Array<number>(count).fill(part);
+    const rows = await this.#stage(deliveries, { parts, positions, base, ...bounds });
     const held = await this.#holdAgainst(deliveries[0]!, rows);
     const suspects = this.#findSuspects(deliveries[0]!, rows, base);
-    const verdicts = new Map<number, string>();
-    let refused = rows.bad.size > 0;
-    const brings = suspects !== undefined || refused;
-    if (brings) {
-      await this.#connection.bring({
-        part,
-        base,
-        source: deliveries[0]!.source,
-        import: noImport,
-        recorded_at: stamp.recordedAt,
-      });
-    }
-    if (suspects) {
-      for (const [n, verdict] of await this.#resolve(deliveries[0]!, suspects)) {
-        if (verdicts.has(n as number)) throw new Error(`row ${n} of part ${part} has two verdicts`);
-        verdicts.set(n as number, verdict as string);
-      }
-      // A defect must not become a record that is lost or counted twice: the batch is given up.
-      if (verdicts.size !== suspects.suspected)
-        throw new Error(`part ${part}: ${suspects.suspected} suspects, but ${verdicts.size} verdicts`);
-    }
+    const verdicts = await this.#resolve(stream, mode, suspects);
     const kinds = new Set(verdicts.values());
     kinds.delete('accepted');
     if (kinds.size > 0 && !rows.hasAllIds) {
       const told = `select r._n, t._id from resolved r join ${tables.stage} t using (_n) where r.verdict <> 'accepted'`;
       for (const [n, id] of await this.#connection.rows(told)) rows.ids.set(n as number, id as string | null);
     }
-    if (kinds.size > 0) {
-      const changed = [...verdicts.values()].filter((verdict) => changing.has(verdict)).length;
-      // Those without a verdict were surely new.
-      const taken = count - rows.bad.size - verdicts.size + changed;
-      if (mode !== 'retract' && taken > 0) await this.#connection.run(appendAccepted(stream, tables));
-      if (kinds.has('corrected') || kinds.has('retracted')) {
-        this.#state.books(stream).hasReversals = true;
-        await this.#connection.run(appendReversals(stream, tables));
-      }
-      if (kinds.has('duplicate')) await this.#connection.run(appendDuplicates(stream, tables));
-      if (taken > 0)
-        for (const rollup of stream.rollups)
-          await this.#connection.run(appendRollupOfResolved(stream, rollup, tables));
-      refused ||= kinds.has('conflict') || kinds.has('not_found');
-    } else if (count > rows.bad.size) {
-      await this.#connection.run(appendNew(stream, tables));
-      for (const rollup of stream.rollups)
-        await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
-    }
-    if (refused) await this.#reject(deliveries, stamp, count, tables);
+    await this.#append(stream, mode, count - rows.bad.size, verdicts);
+    if (rows.bad.size > 0 || kinds.has('conflict') || kinds.has('not_found'))
+      await this.#reject(deliveries, stamp, part, count);
     const receipts = this.#receipts(deliveries, rows, verdicts, stamp);
-    await this.#empty([
-      tables.stage,
-      ...(suspects ? ['suspects', tables.known, 'resolved'] : []),
-      ...(brings ? ['incoming'] : []),
-    ]);
+    await this.#empty(tables, suspects);
     await book(this.#connection, [{ delivery: deliveries[0]!, part, stamp, counts: countsOf(receipts) }]);
     await this.#takeBackReplayed(
       deliveries,
@@ -177,48 +153,98 @@ export class PartWriter {
   }
 
   /**
-   * Appends what was checked and acknowledged before: the records of several batches at once, all of them plainly fine
-   * and surely new. Returns false when one of them is not, which is a defect: then the transaction must not be committed.
+   * Appends entries, duplicates and sums of a part that is staged and resolved.
+   * @param count its well-formed records
+   * @param verdicts of its suspects; all others were surely new
+   */
+  async #append(
+    stream: Stream,
+    mode: Mode,
+    count: number,
+    verdicts: ReadonlyMap<number, string>,
+  ): Promise<void> {
+    const { tables } = this.#tables.get(stream.name)!;
+    const kinds = new Set(verdicts.values());
+    if ([...kinds].every((verdict) => verdict === 'accepted')) {
+      if (count === 0) return;
+      await this.#connection.run(appendNew(stream, tables));
+      for (const rollup of stream.rollups)
+        await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
+      return;
+    }
+    const changed = [...verdicts.values()].filter((verdict) => changing.has(verdict)).length;
+    const taken = count - verdicts.size + changed;
+    if (mode !== 'retract' && taken > 0) await this.#connection.run(appendAccepted(stream, tables));
+    if (kinds.has('corrected') || kinds.has('retracted')) {
+      this.#state.books(stream).hasReversals = true;
+      await this.#connection.run(appendReversals(stream, tables));
+    }
+    if (kinds.has('duplicate')) await this.#connection.run(appendDuplicates(stream, tables));
+    if (taken > 0)
+      for (const rollup of stream.rollups)
+        await this.#connection.run(appendRollupOfResolved(stream, rollup, tables));
+  }
+
+  /**
+   * Appends what was checked and acknowledged before: the records of several batches at once, no two of them with the same
+   * id. Returns false when something else becomes of one than was told, which is a defect: then the transaction must not be
+   * committed.
    */
   async writeJournaled(batches: readonly JournaledBatch[], stamps: readonly BatchStamp[]): Promise<boolean> {
     const lines: PartLine[] = [];
-    const staged = new Map<Stream, { deliveries: TextDelivery[]; parts: number[] }>();
+    const staged = new Map<string, JournaledTogether>();
+    // In order of arrival, however they are put together.
+    const counts = new Map<Stream, number>();
     batches.forEach(({ deliveries }, i) => {
       for (const ofPart of groupsOf(deliveries)) {
-        const { stream, form = stream } = ofPart[0]!;
+        const { stream, form, mode } = ofPart[0]!;
         const part = this.#state.reservePart();
         stamps[i]!.parts.push({ stream, part });
-        const counts = noCounts();
-        const together = staged.get(form) ?? { deliveries: [], parts: [] };
-        staged.set(form, together);
-        for (const delivery of ofPart) {
-          counts.accepted += delivery.content.texts.length;
-          together.deliveries.push(delivery);
-          for (const _ of delivery.content.texts) together.parts.push(part);
+        const told = noCounts();
+        const key = JSON.stringify([stream.name, form?.form, mode === 'retract']);
+        const together = staged.get(key) ?? { stream, deliveries: [], parts: [], positions: [] };
+        staged.set(key, together);
+        let position = counts.get(stream) ?? 0;
+        for (const verdict of verdictsTold(ofPart)) {
+          told[countOfVerdict[verdict]]++;
+          together.parts.push(part);
+          together.positions.push(position++);
         }
-        lines.push({ delivery: ofPart[0]!, part, stamp: stamps[i]!, counts });
+        counts.set(stream, position);
+        together.deliveries.push(...ofPart);
+        lines.push({ delivery: ofPart[0]!, part, stamp: stamps[i]!, counts: told });
       }
     });
-    for (const { deliveries, parts } of staged.values())
-      if (!(await this.#appendNew(deliveries, parts))) return false;
+    const bases = new Map<Stream, bigint>();
+    for (const [stream, count] of counts)
+      bases.set(stream, this.#state.reserveSeqs(stream, BigInt(count) * seqsPerRow));
+    for (const together of staged.values())
+      if (!(await this.#appendJournaled(together, bases.get(together.stream)!))) return false;
     await book(this.#connection, lines);
     return true;
   }
 
-  /** Appends records of one form, or returns false when they are not all plainly fine. */
-  async #appendNew(deliveries: TextDelivery[], parts: number[]): Promise<boolean> {
-    const { stream } = deliveries[0]!;
+  /** Appends records of one form, or retractions. Returns false when something else becomes of one than was told. */
+  async #appendJournaled(
+    { stream, deliveries, parts, positions }: JournaledTogether,
+    base: bigint,
+  ): Promise<boolean> {
+    const { mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
-    const base = this.#state.reserveSeqs(stream, BigInt(parts.length) * seqsPerRow);
     const bounds = { horizon: firstInstant, latest: lastInstant };
-    const rows = await this.#stage(deliveries, { parts, base, ...bounds });
+    const rows = await this.#stage(deliveries, { parts, positions, base, ...bounds });
     if (rows.bad.size > 0) return false;
-    // It was found to hold none of them before they were journaled.
-    this.#findSuspects(deliveries[0]!, rows, base);
-    await this.#connection.run(appendNew(stream, tables));
-    for (const rollup of stream.rollups)
-      await this.#connection.run(appendRollupOfNew(stream, rollup, tables));
-    await this.#empty([tables.stage]);
+    const told = verdictsTold(deliveries);
+    const areNew = told.every((verdict) => verdict === 'accepted');
+    const found = this.#findSuspects(deliveries[0]!, rows, base);
+    // What is all new was found to be so before it was journaled.
+    const suspects = areNew ? undefined : found;
+    // An insert that would correct something is not what was told.
+    const among = mode === 'retract' ? mode : 'upsert';
+    const verdicts = await this.#resolve(stream, among, suspects);
+    if (!told.every((verdict, i) => verdict === (verdicts.get(positions[i]!) ?? 'accepted'))) return false;
+    await this.#append(stream, among, positions.length, verdicts);
+    await this.#empty(tables, suspects);
     return true;
   }
 
@@ -227,8 +253,9 @@ export class PartWriter {
    * removed in a later one stay in a temporary table for ever, dead: after 4,000 batches of 500, memory had grown by 160 MB,
    * and each statement on the table by 7 ms.
    */
-  async #empty(tables: readonly string[]): Promise<void> {
-    for (const table of tables) await this.#connection.run(`delete from ${table}`);
+  async #empty({ stage, known, resolved, suspects }: PartTables, found: Suspects | undefined): Promise<void> {
+    for (const table of found ? [stage, suspects, known, resolved] : [stage])
+      await this.#connection.run(`delete from ${table}`);
   }
 
   async #stage(deliveries: TextDelivery[], common: Common): Promise<StagedRows> {
@@ -238,10 +265,9 @@ export class PartWriter {
     // Of a few all are read at once: any of them may be told of.
     const withIds =
       texts.length <= limits.receipt_verdicts || deliveries.some(({ allVerdicts }) => allVerdicts);
-    const positions = [...texts.keys()];
     if (mode === 'retract') {
       const ids = texts.map((text) => retractedId(stream, text) ?? null);
-      const content = { ...common, positions, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) };
+      const content = { ...common, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) };
       const result = await this.#connection.result(stageIdsSql(tables.stage), stagedParameters(content));
       return StagedRows.read(result, withIds);
     }
@@ -250,7 +276,6 @@ export class PartWriter {
       : [];
     const content = {
       ...common,
-      positions,
       texts: texts.join(recordSeparator),
       fallbacks: JSON.stringify(fallbackIds),
     };
@@ -258,8 +283,11 @@ export class PartWriter {
       await this.#connection.result(stageTextsSql(form, tables.stage, 'first'), stagedParameters(content)),
       withIds,
     );
-    await this.#lookClosely(form, rows, texts, fallbackIds, common);
-    await this.#findExactly(form, rows, texts);
+    if (rows.bad.size > 0) {
+      const at = new Map(common.positions.map((n, i) => [n, i]));
+      await this.#lookClosely(form, rows, texts, fallbackIds, common, at);
+      await this.#findExactly(form, rows, texts, at);
+    }
     return rows;
   }
 
@@ -269,6 +297,7 @@ export class PartWriter {
     texts: string[],
     fallbackIds: string[],
     common: Common,
+    at: ReadonlyMap<number, number>,
   ): Promise<void> {
     const { tables, exact } = this.#tables.get(stream.name)!;
     const again = [...rows.bad].filter(([, bad]) => bad === lookClosely).map(([n]) => n);
@@ -276,24 +305,29 @@ export class PartWriter {
     const content = {
       ...common,
       positions: again,
-      parts: again.map((n) => common.parts[n]!),
-      texts: again.map((n) => rewriteExactly(stream, texts[n]!)).join(recordSeparator),
-      fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
+      parts: again.map((n) => common.parts[at.get(n)!]!),
+      texts: again.map((n) => rewriteExactly(stream, texts[at.get(n)!]!)).join(recordSeparator),
+      fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[at.get(n)!]) : []),
     };
     const exactRows = await StagedRows.read(
       await this.#connection.result(stageTextsSql(stream, exact, 'close'), stagedParameters(content)),
       true,
     );
     await this.#connection.run(replaceByExact(stream, tables.stage, '_n', exact));
-    await this.#empty([exact]);
+    await this.#connection.run(`delete from ${exact}`);
     rows.replace(exactRows);
   }
 
   /** A reject quotes the value as it was written. */
-  async #findExactly(stream: Stream, rows: StagedRows, texts: string[]): Promise<void> {
+  async #findExactly(
+    stream: Stream,
+    rows: StagedRows,
+    texts: string[],
+    at: ReadonlyMap<number, number>,
+  ): Promise<void> {
     const exactly = new Map<number, string>();
     for (const [n, bad] of rows.bad) {
-      const found = foundExactly(stream, texts[n]!, bad);
+      const found = foundExactly(stream, texts[at.get(n)!]!, bad);
       if (found === undefined || found === rows.found.get(n)) continue;
       rows.found.set(n, found);
       exactly.set(n, found);
@@ -352,8 +386,9 @@ export class PartWriter {
   }
 
   /** Position and verdict of each suspect that is well-formed. */
-  async #resolve(delivery: TextDelivery, suspects: Suspects): Promise<Row[]> {
-    const { stream, mode } = delivery;
+  async #resolve(stream: Stream, mode: Mode, suspects: Suspects | undefined): Promise<Map<number, string>> {
+    const verdicts = new Map<number, string>();
+    if (!suspects) return verdicts;
     const few = suspects.hashes.length <= fewSuspects;
     const among = few ? suspects.hashes.join(', ') : 'select _hash from suspects';
     const { tables } = this.#tables.get(stream.name)!;
@@ -370,18 +405,18 @@ export class PartWriter {
     }
     const { noRepeats } = suspects;
     const select = resolvedSelect(stream, mode, tables, { noRepeats });
-    return this.#connection.rows(`insert into resolved ${select} returning _n, verdict`);
+    const rows = await this.#connection.rows(`insert into resolved ${select} returning _n, verdict`);
+    for (const [n, verdict] of rows) verdicts.set(n as number, verdict as string);
+    // A defect must not become a record that is lost or counted twice: the batch is given up.
+    if (rows.length !== suspects.suspected || verdicts.size !== rows.length)
+      throw new Error(`${stream.name}: ${suspects.suspected} suspects, but ${rows.length} verdicts`);
+    return verdicts;
   }
 
-  async #reject(
-    deliveries: TextDelivery[],
-    stamp: BatchStamp,
-    count: number,
-    tables: PartTables,
-  ): Promise<void> {
-    const { stream, form = stream, mode } = deliveries[0]!;
+  async #reject(deliveries: TextDelivery[], stamp: BatchStamp, part: number, count: number): Promise<void> {
+    const { stream, form = stream, mode, source } = deliveries[0]!;
+    const { tables } = this.#tables.get(stream.name)!;
     const first = this.#state.reserveSeqs(rejectsStream, BigInt(count));
-    const { horizon, latest } = timeBounds(stream, this.#state);
     const starts: number[] = [];
     const replayed: number[] = [];
     let start = 0;
@@ -390,15 +425,18 @@ export class PartWriter {
       if (content.replays) for (let i = 0; i < content.texts.length; i++) replayed.push(start + i);
       start += content.texts.length;
     }
-    await this.#connection.run(
-      appendRejects(form, tables),
+    const rejects = rejectsParameters({
       first,
-      starts.join(','),
+      starts,
       mode,
-      formatTimestamp(horizon),
-      formatTimestamp(latest),
-      replayed.join(','),
-    );
+      ...timeBounds(stream, this.#state),
+      replayed,
+      part,
+      source,
+      import: undefined,
+      recordedAt: stamp.recordedAt,
+    });
+    await this.#connection.run(appendRejects(form, tables), ...rejects);
     stamp.rejects.push({ from: first, to: first + BigInt(count) - 1n });
   }
 

@@ -38,7 +38,8 @@ import {
   appendReversals,
   appendRollupOfEntries,
   appendRollupOfNew,
-  noImport,
+  numbersOfFile,
+  rejectsParameters,
 } from './append.ts';
 import { lookClosely, recordRefusals } from './casts.ts';
 import type { Connection } from './connection.ts';
@@ -458,22 +459,10 @@ class FileWork {
     return known * 2 > sampled;
   }
 
-  /** Lays down what the statements of this part have in common; temporary tables may be written in any transaction. */
-  async #bring(recordedAt: bigint): Promise<void> {
-    const { source, content } = this.#delivery;
-    await this.#connection.bring({
-      part: this.#part,
-      base: this.#base,
-      source,
-      import: content.import ?? noImport,
-      recorded_at: recordedAt,
-    });
-  }
-
   async #append(): Promise<void> {
     const [part, base, resolved] = [this.#part, this.#base, this.#resolved];
     const numbers = `${base} + ${seqsPerRow} * t.rowid + 1, ${part}`;
-    await this.#bring(0n);
+    const numbersOfResolved = numbersOfFile(base, part);
     if (!resolved) {
       const { content } = this.#delivery;
       const id = this.#newIds && content.kind === 'file' ? this.#newId(content) : 't._id';
@@ -490,9 +479,10 @@ class FileWork {
       await this.#connection.run(appendAccepted(this.#stream, this.#tables, numbers));
     if (of('corrected') + of('retracted') > 0) {
       this.#context.state.books(this.#stream).hasReversals = true;
-      await this.#connection.run(appendReversals(this.#stream, this.#tables));
+      await this.#connection.run(appendReversals(this.#stream, this.#tables, numbersOfResolved));
     }
-    if (of('duplicate') > 0) await this.#connection.run(appendDuplicates(this.#stream, this.#tables));
+    if (of('duplicate') > 0)
+      await this.#connection.run(appendDuplicates(this.#stream, this.#tables, numbersOfResolved));
     const last = base + BigInt(this.#rows) * seqsPerRow;
     for (const rollup of this.#stream.rollups)
       await this.#connection.run(appendRollupOfEntries(this.#stream, rollup), base, last, part);
@@ -510,29 +500,30 @@ class FileWork {
   /** What is written when the time of the batch is known: rejects, and the line of the part. */
   async #conclude(stamp: BatchStamp): Promise<Receipt> {
     const { state } = this.#context;
-    const { mode } = this.#delivery;
+    const { mode, source, content } = this.#delivery;
     const resolved = this.#resolved;
     this.#checkAbort();
     const receipt = await this.#receipt(stamp, resolved);
-    await this.#bring(stamp.recordedAt);
     if (receipt.rejected + receipt.conflicts > 0) {
       const first = state.reserveSeqs(rejectsStream, BigInt(this.#rows));
-      const { horizon, latest } = timeBounds(this.#stream, state);
       // Without suspects there is no table of verdicts; an empty one stands in for it.
       if (!resolved)
         await this.#connection.execute(
           'create temp table if not exists no_verdicts (_n integer, verdict varchar, prev_seq bigint, prev_n integer)',
         );
       const tables = resolved ? this.#tables : { ...this.#tables, resolved: 'no_verdicts' };
-      await this.#connection.run(
-        appendRejects(this.#form, tables, this.#place('n')),
+      const rejects = rejectsParameters({
         first,
-        '0',
+        starts: [0],
         mode,
-        formatTimestamp(horizon),
-        formatTimestamp(latest),
-        '',
-      );
+        ...timeBounds(this.#stream, state),
+        replayed: [],
+        part: this.#part,
+        source,
+        import: content.import,
+        recordedAt: stamp.recordedAt,
+      });
+      await this.#connection.run(appendRejects(this.#form, tables, this.#place('n')), ...rejects);
       stamp.rejects.push({ from: first, to: first + BigInt(this.#rows) });
     }
     await book(this.#connection, [

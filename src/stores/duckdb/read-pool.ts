@@ -1,20 +1,21 @@
-/** Connections for reading: a few, made when they are needed, each used by one question at a time. */
+/** Connections for reading: a few at most, made when they are needed, each used by one question at a time. */
 import type { Connection } from './connection.ts';
-
-const connectionsMax = 4;
 
 export class ReadPool {
   readonly #open: () => Promise<Connection>;
+  readonly #most: number;
   readonly #free: Connection[] = [];
   readonly #waiting: (() => void)[] = [];
   #inUse = 0;
 
-  constructor(open: () => Promise<Connection>) {
+  /** @param most how many it makes */
+  constructor(open: () => Promise<Connection>, most: number) {
     this.#open = open;
+    this.#most = most;
   }
 
   async use<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    while (this.#inUse >= connectionsMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#inUse >= this.#most) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#inUse++;
     let connection: Connection | undefined;
     try {

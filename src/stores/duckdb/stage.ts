@@ -94,12 +94,12 @@ export function stageTextsSql(stream: Stream, table: string, look: 'first' | 'cl
 
 /** Stages ids to take back. */
 export function stageIdsSql(table: string): string {
-  return `insert into ${table} (_n, _line, _id, _hash, _bad)
+  return `insert into ${table} (_n, _seq, _part, _line, _id, _hash, _bad)
     with ids as (
       select unnest(from_json(texts, '["VARCHAR"]')) as id, unnest(from_json(fallbacks, '["VARCHAR"]')) as line,
-        unnest(string_split(positions, ','))::integer as n
+        unnest(string_split(positions, ','))::integer as n, unnest(string_split(parts, ','))::bigint as part, base
       from ${stagedContent})
-    select n, line, id, hash(id), case when id is null then ${recordRefusals.unreadable} end from ids
+    select n, base + ${seqsPerRow} * n + 1, part, line, id, hash(id), case when id is null then ${recordRefusals.unreadable} end from ids
     returning _n, _hash, _bad, _found, _id`;
 }
 

@@ -12,10 +12,9 @@ import { type Row, readTexts } from '../../engine/rows.ts';
 import {
   groupsOf,
   type Meeting,
+  meet,
   notesDelivery,
-  refused,
   refuseUnlessNew,
-  sameContent,
   stageRows,
   verdictOf,
   WarningCounts,
@@ -72,7 +71,7 @@ function settle(ledger: Ledger, batch: Batch, delivery: Delivery): Receipt {
     const met =
       'refusal' in staged.checked
         ? { verdict: 'rejected' as const, refusal: staged.checked.refusal }
-        : meet(into, standing, staged.id!, staged.checked.values);
+        : write(into, standing, staged.id!, staged.checked.values);
     const replayed = content.kind === 'texts' ? content.replays?.[index] : undefined;
     if (replayed !== undefined && !met.refusal) takeBackReplayed(into, replayed);
     if (note !== undefined && (met.verdict === 'accepted' || met.verdict === 'corrected')) notes.push(note);
@@ -102,31 +101,23 @@ function rowsOf({ kept, delivery, import: undone }: Publishing, standing: Map<st
   }
 }
 
-/** The seventh rule of precedence: what becomes of a record by its id, and the lines that this writes. */
-function meet(into: Publishing, standing: Map<string, Line>, id: string, values: Values): Meeting {
+/** What becomes of a record by its id, and the lines that this writes. */
+function write(into: Publishing, standing: Map<string, Line>, id: string, values: Values): Meeting {
   const { kept, delivery } = into;
+  const { stream, mode, reason } = delivery;
   const found = standing.get(id);
-  if (delivery.mode === 'retract') {
-    if (found) {
-      standing.delete(id);
-      takeBack(into, kept, found, 'retracted', delivery.reason);
-      return { verdict: 'retracted' };
-    }
-    const last = kept.lines.findLast((line) => line.id === id);
-    return last ? repeat(into, last) : refused('rejected', 'not_found');
-  }
-  if (found && sameContent(delivery.stream, found.values, values)) return repeat(into, found);
-  if (found && delivery.mode === 'insert') return refused('conflict', 'conflict');
-  const verdict = found ? 'corrected' : 'accepted';
-  if (found) takeBack(into, kept, found, 'corrected', delivery.reason);
-  standing.set(id, append(into, kept, id, values, verdict));
-  return { verdict };
+  const last = () => kept.lines.findLast((line) => line.id === id);
+  const met = meet(stream, mode, values, found?.values, () => last() !== undefined);
+  const { verdict } = met;
+  if (verdict === 'duplicate') repeat(into, found ?? last()!);
+  if (verdict === 'retracted') standing.delete(id);
+  if (verdict === 'retracted' || verdict === 'corrected') takeBack(into, kept, found!, verdict, reason);
+  if (verdict === 'accepted' || verdict === 'corrected')
+    standing.set(id, append(into, kept, id, values, verdict));
+  return met;
 }
 
-function repeat(
-  { ledger, kept, batch, delivery, import: imported }: Publishing,
-  of: Line,
-): { verdict: 'duplicate' } {
+function repeat({ ledger, kept, batch, delivery, import: imported }: Publishing, of: Line): void {
   kept.repeats.push({
     seq: ++ledger.lastSeq,
     of: of.seq,
@@ -137,7 +128,6 @@ function repeat(
     reason: delivery.reason ?? null,
     id: of.id,
   });
-  return { verdict: 'duplicate' };
 }
 
 function importOf({ content }: Delivery): number | null {
