@@ -1,7 +1,8 @@
 /** Compaction beside questions: no answer shows that it happens. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, onTestFinished, test } from 'vitest';
 import { builtInStreams } from '../../src/engine/built-in-streams.ts';
 import { planQuestion } from '../../src/engine/plan.ts';
@@ -26,8 +27,7 @@ const passed = defineStream('passed', {
 const count = 200_000;
 
 test('questions beside compactions see every record once', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'tallybook-compaction-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = scratch();
   const store = await openDuckDBStore({ directory, memoryLimit: '512MB', threads: 2 });
   const states = await store.prepare([...builtInStreams, passed]);
   const path = join(directory, 'passed.csv');
@@ -78,3 +78,64 @@ test('questions beside compactions see every record once', async () => {
   // The days beyond the last record are new.
   expect([...found].map(Number).filter((one) => one !== count && one !== count + 6)).toEqual([]);
 }, 120_000);
+
+const totals = defineStream('totals', {
+  id: 'id',
+  fields: {
+    id: { type: 'text', required: true },
+    meter: { type: 'integer', required: true },
+    used: { type: 'integer', required: true },
+  },
+  rollups: { meters: { every: 'all', by: ['meter'], sum: ['used'] } },
+});
+const meters = 150_000;
+
+/** The rows of the rollup, as a crash at this moment would leave them. */
+async function rowsOfMeters(directory: string): Promise<number> {
+  const copy = scratch();
+  cpSync(directory, copy, { recursive: true });
+  const instance = await DuckDBInstance.create(join(copy, 'tallybook.duckdb'));
+  const connection = await instance.connect();
+  const result = await connection.run('select count(*)::integer from stream_totals.rollup_meters');
+  const [[rows] = []] = await result.getRows();
+  connection.closeSync();
+  instance.closeSync();
+  return rows as number;
+}
+
+function scratch(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'tallybook-compaction-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+for (const when of ['a moment later', 'at the next start'])
+  test(`what files have brought into a rollup is put together ${when}`, async () => {
+    const directory = scratch();
+    const open = async () => {
+      const store = await openDuckDBStore({ directory, memoryLimit: '512MB', threads: 2 });
+      await store.prepare([...builtInStreams, totals]);
+      return store;
+    };
+    let store = await open();
+    onTestFinished(() => store.close());
+    for (const file of ['a', 'b']) {
+      const path = join(scratch(), 'totals.csv');
+      const lines = Array.from({ length: meters }, (_, n) => `${file}${n},${(n * 7_919) % meters},1\n`);
+      writeFileSync(path, `id,meter,used\n${lines.join('')}`);
+      const content = fileContent(path, { format: 'csv' });
+      const delivery = {
+        stream: totals,
+        mode: 'insert',
+        source: 'test',
+        reason: undefined,
+        content,
+      } as const;
+      await store.publish([{ ...delivery, allVerdicts: false }]);
+    }
+    if (when === 'at the next start') await store.close();
+    expect(await rowsOfMeters(directory)).toBe(2 * meters);
+    if (when === 'at the next start') store = await open();
+    await expect.poll(() => rowsOfMeters(directory), { timeout: 30_000, interval: 1_000 }).toBe(meters);
+    expect((await store.verify()).filter(({ ok }) => !ok)).toEqual([]);
+  });

@@ -70,6 +70,7 @@ import {
   compactRollup,
   droppedBeforeKey,
   dropRecords,
+  hasGrown,
   lastSeqKey,
   setBook,
   verifyStream,
@@ -113,6 +114,7 @@ const compactAfterRecords = 200_000;
 /** The same of rollups that are compacted a day at a time. */
 const compactDaysAfterRecords = 1_000_000;
 const coverAfterMilliseconds = 1_000;
+const compactGrownAfterMilliseconds = 2_000;
 const keepIdsAfterDefault = 1 << 20;
 
 export async function openDuckDBStore(
@@ -289,6 +291,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   readonly #files = new Set<Promise<unknown>>();
   #fileNumber = 0;
   #coverTimer: NodeJS.Timeout | undefined;
+  #compactTimer: NodeJS.Timeout | undefined;
   #covering: Promise<void> | undefined;
   #coveringLookups: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
@@ -343,6 +346,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
       await this.#parts.prepare([rejectsStream]);
       await this.#intake.recover();
       this.#coverSoon();
+      this.#compactGrownSoon();
       return states;
     });
   }
@@ -378,7 +382,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
 
   #afterCommit(deliveries: TextDelivery[]): void {
     this.#coverFilters(deliveries.map(({ stream }) => stream));
-    this.#compactLater(deliveries);
+    this.#compactWhenDue(deliveries);
     this.#coverLookups();
     this.#keepIdsLater(deliveries.map(({ stream }) => stream));
     this.#checkpointWhenLong();
@@ -420,6 +424,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
           this.#files.delete(settled);
           this.#coverLookups();
           this.#checkpointWhenLong();
+          this.#compactGrownSoon();
         });
       this.#files.add(settled);
       return { working: publishing };
@@ -539,6 +544,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#coverTimer);
+    clearTimeout(this.#compactTimer);
     await Promise.all([
       ...this.#files,
       this.#covering,
@@ -810,22 +816,49 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   }
 
   /**
-   * Compacts rollups that have grown by many small batches, one at a time, in the background. Files add a row a key,
-   * which is as compact as it gets, and wait for the hourly housekeeping.
+   * A file leaves rows of a rollup as they were grouped. Ordered, as compaction leaves them, they are asked about twice as
+   * fast, so that is done in a moment when no other file comes. A command that takes in a file has ended by then.
    */
-  #compactLater(deliveries: TextDelivery[]): void {
+  #compactGrownSoon(): void {
+    clearTimeout(this.#compactTimer);
+    if (this.#closed) return;
+    this.#compactTimer = setTimeout(() => {
+      if (this.#files.size === 0) this.#compactLater(() => this.#grownRollups());
+    }, compactGrownAfterMilliseconds).unref();
+  }
+
+  async #grownRollups(): Promise<Due[]> {
+    const due: Due[] = [];
+    await this.#readers.use(async (connection) => {
+      for (const { stream, nextSeq } of [...this.#state.streams.values()]) {
+        const rollups: Rollup[] = [];
+        for (const rollup of stream.rollups)
+          if (await hasGrown(connection, stream, rollup, nextSeq)) rollups.push(rollup);
+        due.push({ stream, rollups });
+      }
+    });
+    return due;
+  }
+
+  /** Compacts rollups that have grown by many small batches, one at a time, in the background. */
+  #compactWhenDue(deliveries: TextDelivery[]): void {
     for (const { stream, content } of deliveries) {
       for (const rollup of stream.rollups)
         this.#sinceCompaction.set(rollup, (this.#sinceCompaction.get(rollup) ?? 0) + content.texts.length);
     }
-    if (this.#compacting || this.#closed || this.#files.size > 0) return;
+    if (this.#files.size > 0) return;
     const due = [...new Set(deliveries.map(({ stream }) => stream))]
       .map((stream) => ({ stream, rollups: stream.rollups.filter((one) => this.#isDue(stream, one)) }))
       .filter(({ rollups }) => rollups.length > 0);
-    if (due.length === 0) return;
+    if (due.length > 0) this.#compactLater(async () => due);
+  }
+
+  #compactLater(find: () => Promise<Due[]>): void {
+    if (this.#compacting || this.#closed) return;
     this.#compacting = this.#tending
       .run(async () => {
-        for (const { stream, rollups } of due) if (!this.#closed) await this.#compact(stream, rollups);
+        for (const { stream, rollups } of await find())
+          if (!this.#closed && rollups.length > 0) await this.#compact(stream, rollups);
       })
       .catch(() => undefined) // nothing is lost: the rows are right as they are, only more of them
       .finally(() => {
@@ -857,6 +890,12 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
       connection.close();
     }
   }
+}
+
+/** Rollups that should be compacted. */
+interface Due {
+  stream: Stream;
+  rollups: readonly Rollup[];
 }
 
 /** In the book: the mark of the ids that are kept on disk (kept-ids.ts). */

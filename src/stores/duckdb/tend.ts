@@ -7,11 +7,12 @@ import { StreamChecks } from '../../engine/checks.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Check } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
-import { appendRollup, bucketDay, mergedRollup, rollupDifferences } from './append.ts';
+import { appendRollup, bucketDay, isFine, mergedRollup, rollupDifferences } from './append.ts';
 import { bucketExpression } from './buckets.ts';
 import type { Connection } from './connection.ts';
 import { duplicatesOf, entriesOf, literal, quote, rollupOf } from './names.ts';
 import type { ReadGate } from './read-gate.ts';
+import { seqsPerRow } from './stage.ts';
 import { standingEntries } from './standing.ts';
 
 /**
@@ -44,7 +45,9 @@ export async function dropRecords(
       await setBook(connection, droppedBeforeKey(stream), String(before));
       // Days of which records went have more rows now, and no entries that would tell.
       for (const rollup of stream.rollups)
-        await connection.askOnce('delete from book where key = $1::varchar', [compactedKey(stream, rollup)]);
+        await connection.askOnce('delete from book where key = $1::varchar', [
+          compactedDaysKey(stream, rollup),
+        ]);
       return rows[0]![0] as number;
     },
     (commit) => gate.commit(commit),
@@ -62,6 +65,29 @@ export async function setBook(connection: Connection, key: string, value: string
   await connection.askOnce('insert into book values ($1::varchar, $2::varchar)', [key, value]);
 }
 
+/** Rows, or records, by which a rollup has grown at least when it is due at once. */
+const grownRows = 200_000;
+const grownRecords = 1_000_000;
+
+/**
+ * Whether a rollup has grown by so much since its rows were put together that it should not wait for the hour: by a
+ * quarter. A rollup of hours or minutes is done a day at a time, so there the records count.
+ * @param nextSeq of the stream
+ */
+export async function hasGrown(
+  connection: Connection,
+  stream: Stream,
+  rollup: Rollup,
+  nextSeq: bigint,
+): Promise<boolean> {
+  const key = (isFine(rollup) ? compactedDaysKey : compactedKey)(stream, rollup);
+  const [[value] = []] = await connection.askOnce('select value from book where key = $1::varchar', [key]);
+  const kept = Number(value ?? 0);
+  if (isFine(rollup)) return (Number(nextSeq) - kept) / Number(seqsPerRow) > grownRecords;
+  const [[rows] = []] = await connection.askOnce(`select count(*)::double from ${rollupOf(stream, rollup)}`);
+  return (rows as number) - kept > Math.max(grownRows, kept / 4);
+}
+
 /**
  * Puts the rows of a rollup together, if it has grown by a twentieth since the last time. A plain transaction beside the
  * writer: it replaces the rows it sees, and what is appended meanwhile stays as it is.
@@ -73,7 +99,7 @@ export async function compactRollup(
   gate: ReadGate,
 ): Promise<void> {
   const table = rollupOf(stream, rollup);
-  const key = `compacted ${stream.name} ${rollup.name}`;
+  const key = compactedKey(stream, rollup);
   const [[rows, kept] = []] = await connection.askOnce(
     `select (select count(*) from ${table})::double, (select value from book where key = $1::varchar)::double`,
     [key],
@@ -105,7 +131,12 @@ async function mergeRows(
 
 /** Rows that are put together at once: a day of many, or many days of few. */
 const rowsAtOnce = 1_000_000;
-const compactedKey = (stream: Stream, rollup: Rollup) => `compacted_days ${stream.name} ${rollup.name}`;
+
+/** In the book: the rows of a rollup after they were put together last. */
+const compactedKey = (stream: Stream, rollup: Rollup) => `compacted ${stream.name} ${rollup.name}`;
+
+/** In the book: the seq before which the days of all entries were done. */
+const compactedDaysKey = (stream: Stream, rollup: Rollup) => `compacted_days ${stream.name} ${rollup.name}`;
 
 /**
  * Puts the rows of a rollup of hours or minutes together, only of those days of which entries have come since it was done
@@ -119,7 +150,7 @@ export async function compactDays(
   before: bigint | undefined,
   gate: ReadGate,
 ): Promise<void> {
-  const key = compactedKey(stream, rollup);
+  const key = compactedDaysKey(stream, rollup);
   const [book] = await connection.askOnce('select value from book where key = $1::varchar', [key]);
   const bucket = bucketExpression(`e.${quote(stream.time!.name)}`, rollup.every, rollup.tz);
   const touched = `where ${bucketDay} in (select distinct cast(${bucket} as date) from ${entriesOf(stream)} e where e._seq >= ${book?.[0] ?? 0})`;
