@@ -1,7 +1,7 @@
 /** Chapter: time bounds of what is taken, and what dropping records leaves as it was. */
 import { describe, expect } from 'vitest';
 import { defineStream } from '../../src/engine/stream.ts';
-import { instant, onFreshStore, rule, type StoreUnderTest, verdictsOf } from './harness.ts';
+import { delivery, instant, onFreshStore, rule, type StoreUnderTest, verdictsOf } from './harness.ts';
 
 const sessions = defineStream('sessions', {
   id: 'id',
@@ -151,6 +151,34 @@ export function retentionChapter(under: StoreUnderTest): void {
         });
       }),
     );
+
+    for (const [many, others] of [
+      [1, 1],
+      [12, 400],
+      [400, 12],
+    ] as const)
+      rule(under, `ids that were dropped are new again, ${many} with ${others} others in a batch`, () =>
+        onFreshStore(under, [sessions], async (trial) => {
+          const ids = (name: string, count: number = many) =>
+            Array.from({ length: count }, (_, n) => `${name}${n}`);
+          const at = (day: number, names: string[]) =>
+            names.map((name) => session(name, `2026-09-${day}T10:00:00Z`, 1));
+          // Those before and after them stay, so that what says which ids may be known has not forgotten them.
+          await trial.insert(sessions, session('first', '2026-10-01T00:00:00Z', 1), ...at(27, ids('old')));
+          await trial.insert(sessions, session('last', '2026-10-01T00:00:00Z', 1));
+          expect(await trial.drop(sessions, '2026-09-28T00:00:00Z')).toBe(many);
+          const [receipt] = await trial.publish(
+            delivery(sessions, 'insert', [...at(29, ids('old')), ...at(29, ids('new', others))]),
+          );
+          expect(receipt).toMatchObject({ accepted: many + others, duplicates: 0, conflicts: 0 });
+          expect(await trial.rows(sessions, { measures: ['count'], from: '2026-09-29' })).toEqual([
+            [many + others + 2],
+          ]);
+          const [again] = await trial.publish(delivery(sessions, 'upsert', at(29, ids('old'))));
+          expect(again).toMatchObject({ duplicates: many });
+          await trial.verified();
+        }),
+      );
 
     rule(under, 'compacting changes no answer', () =>
       onFreshStore(under, [sessions], async (trial) => {

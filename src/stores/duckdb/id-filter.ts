@@ -8,9 +8,9 @@
  *
  * It is a chain of blocked Bloom filters: a segment covers a run of entries, knows the range of their seqs, and
  * holds up to 2^20 hashes (the first ones fewer, so that a small stream stays small) with 32 bits for each. All bits of a
- * hash lie in one block of 64 bytes, so a look-up is one cache miss a segment. At 8 bits a hash, a segment says
- * 'perhaps' wrongly about once in 100,000; one bit in each of 8 words would be set in 0.6 of the time, and wrong four
- * times as often. A 'perhaps' names the seqs to look at, so that the scan reads one segment's entries instead of all.
+ * hash lie in one block of 64 bytes, so a look-up is one cache miss a segment. At 12 bits a hash, a full segment says
+ * 'perhaps' wrongly 6 times in a million, at 8 bits 16 times, at 18 no less than at 12: it is the blocks that got more than
+ * their share. A new hash meets a bit that is not set after one or two in any case. A 'perhaps' names the seqs to look at, so that the scan reads one segment's entries instead of all.
  *
  * Entries that are not in it yet (after a start or an import) are listed as uncovered ranges, which are always
  * scanned; `cover` works them off in the background.
@@ -18,7 +18,7 @@
 const segmentHashesMin = 1 << 14;
 const segmentHashesMax = 1 << 20;
 const blockWords = 16;
-const bitsPerHash = 8;
+const bitsPerHash = 12;
 /** For how long `cover` keeps others waiting. */
 const turnMilliseconds = 2;
 

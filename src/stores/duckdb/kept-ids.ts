@@ -27,13 +27,15 @@ interface SegmentHead {
 }
 
 interface Head {
-  version: 1;
+  version: typeof version;
   mark: string;
   upTo: string;
   uncovered: { from: string; to: string }[];
   segments: number;
 }
 
+/** Of the file, and of the bits that a hash sets. */
+const version = 2;
 const lengthBytes = 4;
 const roomFactor = 4;
 /** No head is longer, however many ranges are uncovered. */
@@ -50,7 +52,7 @@ export async function writeKeptIds(
   const handle = await open(path, 'w', 0o600);
   try {
     const head: Head = {
-      version: 1,
+      version,
       mark,
       upTo: String(upTo),
       uncovered: uncovered.map(({ from, to }) => ({ from: String(from), to: String(to) })),
@@ -78,7 +80,7 @@ export async function readKeptIds(path: string, mark: string): Promise<KeptIds |
   if (!handle) return undefined;
   try {
     const head = (await readHead(handle)) as Head | undefined;
-    if (head?.version !== 1 || head.mark !== mark) return undefined;
+    if (head?.version !== version || head.mark !== mark) return undefined;
     const segments: Segment[] = [];
     for (let i = 0; i < head.segments; i++) {
       const of = (await readHead(handle)) as SegmentHead | undefined;
