@@ -55,7 +55,7 @@ test('a share of very many groups is put together in slices', async () => {
   const plan = planQuestion(lines, question, { droppedBefore: undefined, rollupsCompleteFrom: new Map() });
   const books = { hasReversals: false, lookups: new Map() };
   const database = join(directory, 'data', 'tallybook.duckdb');
-  const right = await ask(await connect(database, '1GB', directory), plan, books, [1]);
+  const right = await ask(await connect(database, '1GB', directory), plan, books, () => undefined, [1]);
   expect(right.rows.length).toBeGreaterThan(1_000);
 
   // How much is too little for all at once depends on the version of the database.
@@ -63,11 +63,11 @@ test('a share of very many groups is put together in slices', async () => {
   let whole: unknown;
   for (let limit = 44; limit > 10 && whole === undefined; limit -= 2) {
     await short.execute(`set memory_limit = '${limit}MB'`);
-    whole = await ask(short, plan, books, [1]).then(
+    whole = await ask(short, plan, books, () => undefined, [1]).then(
       (answer) => void expect(answer).toEqual(right),
       (error) => error,
     );
   }
   expect(whole).toMatchObject({ code: 'out_of_memory' });
-  expect(await ask(short, plan, books)).toEqual(right);
+  expect(await ask(short, plan, books, () => undefined)).toEqual(right);
 });

@@ -28,7 +28,7 @@ test('temporary tables hold no dead rows, whatever became of the records', async
   const connection = await Connection.openForStaging(instance);
   onTestFinished(() => connection.close());
   await connection.execute(bookTables);
-  const state = new LedgerState(0, 0, 0n, () => 1_800_000_000_000_000n);
+  const state = new LedgerState(0, 0, 0n, { batch: 0, recorded_at: '' }, () => 1_800_000_000_000_000n);
   for (const stream of [steps, rejectsStream]) {
     await connection.execute(streamTables(stream));
     for (const rollup of stream.rollups) await connection.execute(rollupTable(stream, rollup));

@@ -6,7 +6,7 @@ import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
 import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
 import { addable, type Condition, type Measure, type Question } from '../../engine/question.ts';
-import type { Answer } from '../../engine/store.ts';
+import type { Answer, AsOf } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
 import {
@@ -19,18 +19,21 @@ import {
   selectionSql,
   trimDecimal,
 } from './conditions.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Row } from './connection.ts';
 import type { SeqRange } from './id-filter.ts';
 import type { StreamBooks } from './ledger-state.ts';
 import { entriesWithin, rangesOf } from './lookup-filter.ts';
 import { fieldValue, quote, rollupOf, sqlType } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { askShare } from './share.ts';
-import { asOf, knownCondition, touchedCondition } from './snapshot.ts';
+import { inSnapshot, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weighted.ts';
 
 export type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups'>;
+
+/** The last commit, as long as nobody commits. */
+export type LastCommit = () => AsOf | undefined;
 
 /**
  * In how many slices the groups of a share are put together, one after the other: each reads all rows, and needs memory for
@@ -42,47 +45,68 @@ export async function ask(
   connection: Connection,
   plan: Plan,
   books: BooksRead,
+  lastCommit: LastCommit,
   [slices, ...more]: readonly number[] = slicesTried,
 ): Promise<Answer> {
   try {
-    return await answer(connection, plan, books, slices!);
+    return await answer(connection, plan, books, lastCommit, slices!);
   } catch (error) {
     const short = error instanceof TallybookError && error.code === 'out_of_memory';
     const canBeSliced = plan.question.share !== undefined && plan.question.by.length > 0;
     if (!short || !canBeSliced || more.length === 0) throw error;
-    return ask(connection, plan, books, more);
+    return ask(connection, plan, books, lastCommit, more);
   }
 }
 
-async function answer(connection: Connection, plan: Plan, books: BooksRead, slices: number): Promise<Answer> {
-  return connection.transaction(async () => {
-    const { question, rollup, stream } = plan;
-    const parameters = new Parameters();
-    const known =
-      question.touchedAfter === undefined
-        ? await knownCondition(connection, question.knownAt)
-        : await touchedCondition(connection, question.touchedAfter);
-    const source = (of: Rollup | undefined, asked: Question): Promise<Grouping> =>
-      sourceGrouping(connection, stream, of, asked, known, books, parameters);
-    const grouping =
-      plan.pieces.length > 0
-        ? await piecesGrouping(question, plan.pieces, source)
-        : await source(rollup, question);
-    const rows = question.share
-      ? await askShare(connection, question, {
-          selects: slicesSql(question, grouping, parameters, slices),
-          parameters: parameters.values,
-          output: outputOf(question, undefined),
-        })
-      : await connection.askOnce(statement(question, grouping, parameters), parameters.values);
-    const more = rows.length > question.limit;
-    return {
-      columns: answerColumns(question),
-      rows: rows.slice(0, question.limit).map((row) => readRow(question, row)),
-      from: originOf(plan),
-      as_of: await asOf(connection, question.knownAt),
-      more,
-    };
+async function answer(
+  connection: Connection,
+  plan: Plan,
+  books: BooksRead,
+  lastCommit: LastCommit,
+  slices: number,
+): Promise<Answer> {
+  const { question } = plan;
+  const { found, as_of } = await inSnapshot(connection, isShort(plan), lastCommit, question.knownAt, () =>
+    rowsOf(connection, plan, books, slices),
+  );
+  return {
+    columns: answerColumns(question),
+    rows: found.slice(0, question.limit).map((row) => readRow(question, row)),
+    from: originOf(plan),
+    as_of,
+    more: found.length > question.limit,
+  };
+}
+
+/** Whether it is about some keys of a rollup, but for the ends of its time. */
+export function isShort({ question, rollup, pieces }: Plan): boolean {
+  const ofRollup = rollup !== undefined || pieces.some((piece) => piece.rollup);
+  const ofKeys = question.where.some(({ operator }) => operator === 'eq' || operator === 'in');
+  return ofRollup && ofKeys && question.touchedAfter === undefined;
+}
+
+/** The rows of an answer, and one more where there are more. */
+async function rowsOf(
+  connection: Connection,
+  { question, rollup, stream, pieces }: Plan,
+  books: BooksRead,
+  slices: number,
+): Promise<Row[]> {
+  const parameters = new Parameters();
+  const known =
+    question.touchedAfter === undefined
+      ? await knownCondition(connection, question.knownAt)
+      : await touchedCondition(connection, question.touchedAfter);
+  const source = (of: Rollup | undefined, asked: Question): Promise<Grouping> =>
+    sourceGrouping(connection, stream, of, asked, known, books, parameters);
+  const grouping =
+    pieces.length > 0 ? await piecesGrouping(question, pieces, source) : await source(rollup, question);
+  if (!question.share)
+    return connection.askOnce(statement(question, grouping, parameters), parameters.values);
+  return askShare(connection, question, {
+    selects: slicesSql(question, grouping, parameters, slices),
+    parameters: parameters.values,
+    output: outputOf(question, undefined),
   });
 }
 

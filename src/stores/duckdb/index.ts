@@ -60,6 +60,7 @@ import { ReadGate } from './read-gate.ts';
 import { ReadPool } from './read-pool.ts';
 import { isTight, roomFor } from './room.ts';
 import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
+import { asOf } from './snapshot.ts';
 import { seqsPerRow } from './stage.ts';
 import { standingRecords } from './standing-records.ts';
 import { agrees, hashOf } from './string-hash.ts';
@@ -168,6 +169,7 @@ export async function openDuckDBStore(
       [BigInt(last![2] as bigint), ...frames.map(({ recordedAt }) => BigInt(recordedAt))].reduce((a, b) =>
         a > b ? a : b,
       ),
+      await asOf(writer, undefined),
       options.clock ?? nowMicros,
     );
     const threadCount = new ThreadCount(await Connection.open(instance), threads);
@@ -435,13 +437,15 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   async ask(plan: Plan): Promise<Answer> {
     this.#checkOpen();
     await this.#intake.settled();
-    return this.#read((connection) => ask(connection, plan, this.#state.books(plan.stream)));
+    const books = this.#state.books(plan.stream);
+    return this.#read((connection) => ask(connection, plan, books, () => this.#state.last));
   }
 
   async sums(plans: readonly Plan[]): Promise<Sums> {
     this.#checkOpen();
     await this.#intake.settled();
-    return this.#read((connection) => askSums(connection, plans, this.#state.books(plans[0]!.stream)));
+    const books = this.#state.books(plans[0]!.stream);
+    return this.#read((connection) => askSums(connection, plans, books, () => this.#state.last));
   }
 
   async entries(request: EntriesRequest): Promise<Entry[]> {
@@ -530,6 +534,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
 
   async filler(): Promise<LedgerFiller> {
     this.#checkOpen();
+    this.#state.forgetLast();
     const filler = ledgerFiller(this.#writer, dirname(this.#path));
     return {
       ...filler,

@@ -3,9 +3,9 @@
  * back at the start; nothing here is the only place where something stands.
  */
 import { rejectsStream } from '../../engine/built-in-streams.ts';
-import type { Micros } from '../../engine/calendar.ts';
+import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { formOf } from '../../engine/forms.ts';
-import type { Delivery, TextDelivery } from '../../engine/store.ts';
+import type { AsOf, Delivery, TextDelivery } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { VerdictName } from '../../engine/verdicts.ts';
 import type { IdFilter, SeqRange } from './id-filter.ts';
@@ -58,10 +58,18 @@ export class LedgerState {
   #nextPart: number;
   #lastInstant: Micros;
   readonly #clock: () => Micros;
+  /** The last commit; undefined where it is not known. */
+  #last: AsOf | undefined;
+  #committing = 0;
   /** Parts that were committed while some file is being published: what it has not seen. */
   readonly #watchers = new Set<Map<string, number[]>>();
 
-  constructor(lastBatch: number, lastPart: number, lastInstant: Micros, clock: () => Micros) {
+  /**
+   * @param lastBatch the highest number, as `lastPart` and `lastInstant`, also of what is in the journal alone
+   * @param last the last commit
+   */
+  constructor(lastBatch: number, lastPart: number, lastInstant: Micros, last: AsOf, clock: () => Micros) {
+    this.#last = last;
     this.#nextBatch = lastBatch + 1;
     this.#nextPart = lastPart + 1;
     this.#lastInstant = lastInstant;
@@ -109,6 +117,35 @@ export class LedgerState {
     const { stream } = this.books(delivery.stream);
     if (stream === delivery.stream) return delivery;
     return { ...delivery, stream, form: delivery.form && formOf(stream, delivery.form) };
+  }
+
+  /** Runs the commit of batches: until it is done, nobody can tell whether a statement sees them. */
+  async commit(
+    batches: readonly Pick<BatchStamp, 'batch' | 'recordedAt'>[],
+    commit: () => Promise<void>,
+  ): Promise<void> {
+    this.#committing++;
+    try {
+      await commit();
+      const { batch, recordedAt } = batches.reduce((a, b) => (b.recordedAt > a.recordedAt ? b : a));
+      this.#last = { batch, recorded_at: formatTimestamp(recordedAt) };
+    } catch (error) {
+      // A disk that fails may have it all the same.
+      this.#last = undefined;
+      throw error;
+    } finally {
+      this.#committing--;
+    }
+  }
+
+  /** The last commit, the same object until there is another one. Undefined while one is under way, or where it is not known. */
+  get last(): AsOf | undefined {
+    return this.#committing > 0 ? undefined : this.#last;
+  }
+
+  /** Until the next commit: the ledger is filled by other means. */
+  forgetLast(): void {
+    this.#last = undefined;
   }
 
   /** Lists, by stream, the parts that are committed from now on, until the watch ends. */

@@ -386,9 +386,10 @@ class FileWork {
           if (this.#replaced) await this.#replaced.#conclude(stamp);
           await this.#writeBeside(beside(receipt), stamp, partWriter);
           await partWriter.note(this.#delivery, await this.#takenIn(this.#noted, this.#resolved), stamp);
-          await gate.commit(async () => {
+          const commit = async () => {
             await this.#connection.run('commit');
-          });
+          };
+          await gate.commit(() => state.commit([stamp], commit));
           for (const work of works) work.#leaveUncovered();
           state.committed(stamp);
           return receipt;

@@ -59,7 +59,7 @@ export async function publishTexts(
           });
         }
       },
-      through(gate, deliveries),
+      through(gate, state, deliveries, [stamp]),
     );
     state.committed(stamp);
   }
@@ -88,7 +88,7 @@ export async function publishJournaled(
       async () => {
         if (!(await writer.writeJournaled(batches, stamps))) throw new NotAccepted();
       },
-      through(gate, deliveries),
+      through(gate, state, deliveries, stamps),
     );
   } catch (error) {
     if (!(error instanceof NotAccepted)) throw error;
@@ -102,7 +102,12 @@ export async function publishJournaled(
 class NotAccepted extends Error {}
 
 /** Commits through the gate. A correction appends two entries. */
-function through(gate: ReadGate, deliveries: readonly TextDelivery[]) {
+function through(
+  gate: ReadGate,
+  state: LedgerState,
+  deliveries: readonly TextDelivery[],
+  stamps: readonly BatchStamp[],
+) {
   const records = deliveries.reduce((sum, { content }) => sum + content.texts.length, 0);
-  return (commit: () => Promise<void>) => gate.commit(commit, 2 * records);
+  return (commit: () => Promise<void>) => gate.commit(() => state.commit(stamps, commit), 2 * records);
 }

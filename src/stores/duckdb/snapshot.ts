@@ -9,6 +9,36 @@ import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import type { AsOf } from '../../engine/store.ts';
 import type { Connection } from './connection.ts';
 
+/** What a question sees, and how far it reaches. */
+export interface Snapshot<T> {
+  found: T;
+  as_of: AsOf;
+}
+
+/**
+ * Works in one snapshot. A short question that no commit disturbs needs no transaction, and no look for the last commit:
+ * three statements less of four, and a quarter of its time.
+ * @param isShort whether the work may be done twice
+ * @param lastCommit the same object until there is another one; undefined where it is not known
+ */
+export async function inSnapshot<T>(
+  connection: Connection,
+  isShort: boolean,
+  lastCommit: () => AsOf | undefined,
+  knownAt: Micros | undefined,
+  work: () => Promise<T>,
+): Promise<Snapshot<T>> {
+  const before = isShort && knownAt === undefined ? lastCommit() : undefined;
+  if (before) {
+    const found = await work();
+    if (lastCommit() === before) return { found, as_of: before };
+  }
+  return connection.transaction(async () => ({
+    found: await work(),
+    as_of: await asOf(connection, knownAt),
+  }));
+}
+
 /** The last commit in the snapshot, at or before a time. */
 export async function asOf(connection: Connection, knownAt: Micros | undefined): Promise<AsOf> {
   const last = (condition: string) =>

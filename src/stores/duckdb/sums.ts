@@ -2,23 +2,26 @@
 import { originOf, type Plan } from '../../engine/plan.ts';
 import type { Condition } from '../../engine/question.ts';
 import { type KeySums, originsTogether, type Sums } from '../../engine/sums.ts';
-import { type BooksRead, piecesSql } from './ask.ts';
+import { type BooksRead, isShort, type LastCommit, piecesSql } from './ask.ts';
 import { Parameters } from './conditions.ts';
 import type { Connection } from './connection.ts';
-import { asOf, knownCondition } from './snapshot.ts';
+import { inSnapshot, knownCondition } from './snapshot.ts';
 
 export async function askSums(
   connection: Connection,
   plans: readonly Plan[],
   books: BooksRead,
+  lastCommit: LastCommit,
 ): Promise<Sums> {
-  return connection.transaction(async () => {
-    const knownAt = plans[0]!.question.knownAt;
+  const { knownAt } = plans[0]!.question;
+  const areShort = plans.every(isShort);
+  const { found, as_of } = await inSnapshot(connection, areShort, lastCommit, knownAt, async () => {
     const known = await knownCondition(connection, knownAt);
     const stretches: KeySums[] = [];
     for (const plan of plans) stretches.push(await askStretch(connection, plan, known, books));
-    return { stretches, from: originsTogether(plans.map(originOf)), as_of: await asOf(connection, knownAt) };
+    return stretches;
   });
+  return { stretches: found, from: originsTogether(plans.map(originOf)), as_of };
 }
 
 async function askStretch(
