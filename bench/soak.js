@@ -1,6 +1,6 @@
 /**
- * Soak: for half an hour, half of what the server can take, with questions, corrections, files and retention beside it.
- * Memory, open files and latency must be in the last part what they were in the first, and the size of the database must
+ * Soak: for half an hour, half of what the server can take, with questions, corrections, files and retention beside it, from
+ * when as much is dropped as comes. Memory, open files and latency must be in the last part what they were in the first, and the size of the database must
  * follow from what it holds. A table for people, and one line of JSON for `results/soak.jsonl`. README.md says more.
  */
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
@@ -20,7 +20,7 @@ const said = {
   about:
     'Whether a server that works for long stays as it was: memory, open files, latency, the size of its database.',
   flags: {
-    minutes: whole('30', 1, 'for how long'),
+    minutes: whole('30', 1, 'for how long it is measured; before that it runs a sixth as long'),
     rate: whole('0', 0, 'records a second; half of what it can take when not given'),
     records: whole('100', 1, 'records in a request'),
   },
@@ -39,31 +39,31 @@ async function soak(dir, { minutes, rate, records }) {
   mkdirSync(data);
   const server = await tallybook.serve(data);
   const { url, port } = server;
-  // Records are kept for a third of the time: so that from then on as much goes as comes.
-  const kept = Math.max(60, Math.round((minutes * 60) / 3));
+  // Then it begins to be measured: from then on as much goes as comes.
+  const kept = Math.max(60, Math.round((minutes * 60) / PARTS));
   await declareLoad(url, `${kept} seconds`);
   const body = bodyMaker(records, 's');
   const perSecond =
     rate > 0 ? rate / records : (await capacityOf(url, body, CAPACITY_SECONDS)).per_second / 2;
-  const start = performance.now();
+  const start = performance.now() + kept * 1000;
   const end = start + minutes * 60_000;
   const until = () => performance.now() > end;
-  const partOf = () => Math.min(PARTS - 1, Math.floor(((performance.now() - start) / (end - start)) * PARTS));
-  const parts = Array.from({ length: PARTS }, () => ({
-    writes: [],
-    questions: [],
-    corrections: [],
-    taken: [],
-  }));
+  const newPart = () => ({ writes: [], questions: [], corrections: [], taken: [] });
+  const parts = Array.from({ length: PARTS }, newPart);
+  const before = newPart();
+  const part = () => {
+    const number = Math.floor(((performance.now() - start) / (end - start)) * PARTS);
+    return number < 0 ? before : parts[Math.min(PARTS - 1, number)];
+  };
   const failures = {};
   const noted =
     (kind) =>
     ({ status, ms, text }) => {
-      if (status < 300) parts[partOf()][kind].push(ms);
+      if (status < 300) part()[kind].push(ms);
       else failures[`${kind} ${status}`] = text.slice(0, 200);
     };
   let last = '';
-  const watching = watch(server.pid, data, until, (taken) => parts[partOf()].taken.push(taken));
+  const watching = watch(server.pid, data, until, (taken) => part().taken.push(taken));
   await Promise.all([
     offer({
       port,
