@@ -6,7 +6,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, onTestFinished, test } from 'vitest';
 import { builtInStreams } from '../../src/engine/built-in-streams.ts';
 import { planQuestion } from '../../src/engine/plan.ts';
 import { checkQuestion } from '../../src/engine/question.ts';
@@ -270,6 +270,29 @@ test('a verdict of the journal that the database does not share is warned of, an
   expect((await warned).message).toMatch(/something else became of some records/);
   expect(await sums(other)).toEqual(['8', 1]);
   expect((await other.verify()).filter(({ ok }) => !ok)).toEqual([]);
+});
+
+test('a delivery without records shares a batch with one that has some', async () => {
+  const store = await open(newDirectory());
+  const warned: Error[] = [];
+  const warn = (warning: Error) => warned.push(warning);
+  process.on('warning', warn);
+  onTestFinished(() => void process.off('warning', warn));
+  const delivery = { source: 'test', reason: undefined, allVerdicts: true } as const;
+  const content = (texts: string[]) => ({ kind: 'texts' as const, texts, fallbackIds: texts });
+  const receipts = await store.publish([
+    { ...delivery, stream: notes, mode: 'insert', content: content([]) },
+    { ...delivery, stream: steps, mode: 'retract', content: content([]) },
+    { ...delivery, stream: steps, mode: 'insert', content: content([record('a')]) },
+  ]);
+  expect(receipts).toMatchObject([
+    { received: 0, verdicts: [] },
+    { received: 0, verdicts: [] },
+    { received: 1, accepted: 1 },
+  ]);
+  expect(await sums(store)).toEqual(['1', 1]);
+  expect((await store.verify()).filter(({ ok }) => !ok)).toEqual([]);
+  expect(warned).toEqual([]);
 });
 
 test('a clean stop leaves nothing to be done', async () => {

@@ -134,18 +134,14 @@ export class Intake {
         batch: state.reserveBatch(),
         recordedAt: state.nextInstant(),
         // They were held against their check, which must say the same only as long as nobody changes it.
-        deliveries: deliveries.map((delivery, i) => ({
-          ...delivery,
-          check: undefined,
-          allVerdicts: false,
-          verdicts: found[i]!.verdicts,
-        })),
+        deliveries: deliveries.flatMap((delivery, i) => {
+          const { ids, verdicts } = found[i]!;
+          return ids.length > 0 ? [{ ...delivery, check: undefined, allVerdicts: false, verdicts }] : [];
+        }),
       };
       await journal.append(frameOf(batch, this.#open?.number ?? batch.batch));
-      this.#add(
-        batch,
-        found.map(({ ids }) => ids),
-      );
+      const ids = found.map((settled) => settled.ids).filter(({ length }) => length > 0);
+      this.#add(batch, ids);
       return deliveries.map((delivery, i) => receiptOf(batch, delivery, found[i]!));
     });
   }
@@ -202,6 +198,7 @@ export class Intake {
   #recovered({ batch, recordedAt, deliveries }: Frame): JournaledBatch | undefined {
     const found: JournaledDelivery[] = [];
     for (const named of deliveries) {
+      if (named.texts.length === 0) continue;
       const stream = this.#context.state.streams.get(named.stream)?.stream;
       const form = named.form === null ? undefined : stream?.forms.get(named.form);
       if (!stream || (named.form !== null && !form)) return undefined;
