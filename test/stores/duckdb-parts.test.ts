@@ -6,9 +6,9 @@ import type { Mode, TextDelivery } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import { Connection } from '../../src/stores/duckdb/connection.ts';
 import { IdFilter } from '../../src/stores/duckdb/id-filter.ts';
-import { LedgerState } from '../../src/stores/duckdb/ledger-state.ts';
+import { type JournaledBatch, LedgerState } from '../../src/stores/duckdb/ledger-state.ts';
 import { PartWriter } from '../../src/stores/duckdb/part.ts';
-import { publishTexts } from '../../src/stores/duckdb/publish.ts';
+import { publishJournaled, publishTexts } from '../../src/stores/duckdb/publish.ts';
 import { ReadGate } from '../../src/stores/duckdb/read-gate.ts';
 import { bookTables, rollupTable, streamTables } from '../../src/stores/duckdb/schema.ts';
 import { delivery } from '../contract/harness.ts';
@@ -22,7 +22,7 @@ const steps = defineStream('steps', {
   rollups: { all: { every: 'all', sum: ['taken'] } },
 });
 
-test('temporary tables hold no dead rows, whatever became of the records', async () => {
+async function openParts() {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
   onTestFinished(() => instance.closeSync());
   const connection = await Connection.openForStaging(instance);
@@ -41,8 +41,12 @@ test('temporary tables hold no dead rows, whatever became of the records', async
       droppedBefore: undefined,
     });
   }
+  return { connection, state, gate: new ReadGate(async () => false) };
+}
+
+test('temporary tables hold no dead rows, whatever became of the records', async () => {
+  const { connection, state, gate } = await openParts();
   const parts = new PartWriter(connection, state);
-  const gate = new ReadGate(async () => false);
   const send = async (mode: Mode, texts: string[]) => {
     const sent = delivery(steps, mode, texts) as TextDelivery;
     const [receipt] = await publishTexts(connection, parts, state, [sent], gate);
@@ -65,4 +69,37 @@ test('temporary tables hold no dead rows, whatever became of the records', async
     'select table_name, estimated_size::integer from duckdb_tables() where temporary and estimated_size > 0',
   );
   expect(left).toEqual([]);
+});
+
+test('batches of the journal that cannot be put together are published one by one', async () => {
+  const { connection, state, gate } = await openParts();
+  class Defective extends PartWriter {
+    override async writeJournaled(): Promise<boolean> {
+      throw new Error('Conversion Error: a defect');
+    }
+  }
+  const batch = (number: number, id: string): JournaledBatch => ({
+    batch: number,
+    recordedAt: BigInt(number),
+    deliveries: [
+      { ...(delivery(steps, 'insert', [{ id, taken: number }]) as TextDelivery), verdicts: undefined },
+    ],
+  });
+  const refused = batch(2, 'a');
+  refused.deliveries[0]!.mustBeNew = true;
+  const batches = [batch(1, 'a'), refused];
+  const publish = () => publishJournaled(connection, new Defective(connection, state), state, batches, gate);
+  await expect(publish()).rejects.toMatchObject({ code: 'superseded' });
+  // Those that are in the database are not published again with the rest.
+  expect(batches).toHaveLength(1);
+  batches[0] = batch(2, 'b');
+  const defect = await publish();
+  expect(defect?.message).toBe('Conversion Error: a defect');
+  expect(await connection.askOnce('select batch::integer, accepted::integer from parts order by 1')).toEqual([
+    [1, 1],
+    [2, 1],
+  ]);
+  expect(await connection.askOnce('select sum(taken)::varchar from stream_steps.entries')).toEqual([
+    ['3.0000'],
+  ]);
 });

@@ -376,10 +376,10 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     return this.#writersReader.use((connection) => standingRecords(connection, stream, hashes, ranges));
   }
 
-  async #foldIn(batches: JournaledBatch[]): Promise<boolean> {
-    const accepted = await publishJournaled(this.#writer, this.#parts, this.#state, batches, this.#gate);
+  async #foldIn(batches: JournaledBatch[]): Promise<Error | undefined> {
+    const defect = await publishJournaled(this.#writer, this.#parts, this.#state, batches, this.#gate);
     this.#afterCommit(batches.flatMap(({ deliveries }) => deliveries));
-    return accepted;
+    return defect;
   }
 
   #afterCommit(deliveries: TextDelivery[]): void {

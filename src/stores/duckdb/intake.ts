@@ -89,8 +89,8 @@ export interface IntakeContext {
   room(): Promise<number>;
   /** The records that stand under ids with some hashes, of what is in the database, by id. */
   standing(stream: Stream, hashes: readonly bigint[]): Promise<Map<string, Values>>;
-  /** Publishes batches of the journal in one commit; called under the lock. Returns whether all verdicts are as told. */
-  foldIn(batches: JournaledBatch[]): Promise<boolean>;
+  /** Publishes batches of the journal; called under the lock. Returns why not as they were told, where it could not. */
+  foldIn(batches: JournaledBatch[]): Promise<Error | undefined>;
   /** Whether ids can be looked for in the filter: hashes are still what they were. */
   knowsHashes: boolean;
   /** Runs that the journal held at the start, of which the database does not hold everything. */
@@ -133,10 +133,11 @@ export class Intake {
       const batch: JournaledBatch = {
         batch: state.reserveBatch(),
         recordedAt: state.nextInstant(),
-        // They were held against their check, which must say the same only as long as nobody changes it.
+        // What was asked of them has been found: a check must say the same only as long as nobody changes it.
         deliveries: deliveries.flatMap((delivery, i) => {
           const { ids, verdicts } = found[i]!;
-          return ids.length > 0 ? [{ ...delivery, check: undefined, allVerdicts: false, verdicts }] : [];
+          const journaled = { ...delivery, check: undefined, mustBeNew: false, allVerdicts: false, verdicts };
+          return ids.length > 0 ? [journaled] : [];
         }),
       };
       await journal.append(frameOf(batch, this.#open?.number ?? batch.batch));
@@ -313,8 +314,10 @@ export class Intake {
   }
 
   async #foldIn(batches: JournaledBatch[]): Promise<void> {
-    if (await this.#context.foldIn(batches)) return;
-    const told = `of the batches ${batches.map(({ batch }) => batch).join(', ')}, something else became of some records than was acknowledged: look for them among the rejects, and report this`;
+    const numbers = batches.map(({ batch }) => batch).join(', ');
+    const defect = await this.#context.foldIn(batches);
+    if (!defect) return;
+    const told = `of the batches ${numbers}, something else may have become of some records than was acknowledged (${defect.message}): look for them among the rejects, and report this`;
     process.emitWarning(told, { code: 'TALLYBOOK_VERDICT' });
   }
 }

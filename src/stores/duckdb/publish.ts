@@ -4,6 +4,7 @@
  * And publishing what came by way of the journal.
  */
 import { formatTimestamp } from '../../engine/calendar.ts';
+import { TallybookError } from '../../engine/errors.ts';
 import { groupsOf, refuseUnlessNew } from '../../engine/settling.ts';
 import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import { noCounts, type Receipt } from '../../engine/verdicts.ts';
@@ -67,17 +68,18 @@ export async function publishTexts(
 }
 
 /**
- * Publishes batches of the journal, all in one commit. Returns false when some of their records were not accepted: a
- * defect, should it ever happen. Then they were published one by one, and what was not accepted is among the rejects or
- * a duplicate. The caller holds the writer's lock.
+ * Publishes batches of the journal, all in one commit. Something else may become of some of their records than was told, or
+ * they cannot be put together: a defect, should it ever happen, which must not keep out what was acknowledged. Then they are
+ * published one by one, what is refused is among the rejects, and the defect is returned. The caller holds the writer's lock.
+ * @param batches those that are published one by one leave it, so that none is published again when a later one fails
  */
 export async function publishJournaled(
   connection: Connection,
   writer: PartWriter,
   state: LedgerState,
-  batches: readonly JournaledBatch[],
+  batches: JournaledBatch[],
   gate: ReadGate,
-): Promise<boolean> {
+): Promise<Error | undefined> {
   const deliveries = batches.flatMap((batch) => batch.deliveries);
   const stamps = batches.map(
     ({ batch, recordedAt }): BatchStamp => ({ batch, recordedAt, journaled: true, parts: [], rejects: [] }),
@@ -86,20 +88,22 @@ export async function publishJournaled(
   try {
     await connection.transaction(
       async () => {
-        if (!(await writer.writeJournaled(batches, stamps))) throw new NotAccepted();
+        if (!(await writer.writeJournaled(batches, stamps))) throw new Error('other verdicts than were told');
       },
       through(gate, state, deliveries, stamps),
     );
   } catch (error) {
-    if (!(error instanceof NotAccepted)) throw error;
-    for (const batch of batches) await publishTexts(connection, writer, state, batch.deliveries, gate, batch);
-    return false;
+    // The disk is full, or the database is of no use any more.
+    if (error instanceof TallybookError) throw error;
+    for (let batch = batches[0]; batch; batch = batches[0]) {
+      await publishTexts(connection, writer, state, batch.deliveries, gate, batch);
+      batches.shift();
+    }
+    return error as Error;
   }
   for (const stamp of stamps) state.committed(stamp);
-  return true;
+  return undefined;
 }
-
-class NotAccepted extends Error {}
 
 /** Commits through the gate. A correction appends two entries. */
 function through(
