@@ -51,6 +51,14 @@ describe('the file', () => {
     }
   });
 
+  test('of an older version it counts for nothing: its hashes have set other bits', async () => {
+    await writeKeptIds(path, 'mark', someIds());
+    const older = readFileSync(path).toString('latin1').replace('{"version":2', '{"version":1');
+    writeFileSync(path, older, 'latin1');
+    expect(older).toContain('"version":1');
+    expect(await readKeptIds(path, 'mark')).toBeUndefined();
+  });
+
   test('a filter that takes it over knows the ids, and what is left to learn', () => {
     const filter = new IdFilter();
     filter.leaveUncovered({ from: 0n, to: 150_001n });
