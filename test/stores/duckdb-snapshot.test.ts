@@ -10,6 +10,7 @@ import type { AsOf, TextDelivery } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import type { Connection } from '../../src/stores/duckdb/connection.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+import { LedgerState } from '../../src/stores/duckdb/ledger-state.ts';
 import { inSnapshot } from '../../src/stores/duckdb/snapshot.ts';
 import { delivery } from '../contract/harness.ts';
 
@@ -101,4 +102,16 @@ test('what a commit disturbs is asked again in a transaction', async () => {
   last = undefined;
   await found(true, false);
   expect(steps).toEqual(['begin', 'ask']);
+});
+
+test('what is read before and after records are dropped does not belong together', async () => {
+  const state = new LedgerState(1, 1, 1n, { batch: 1, recorded_at: 'then' }, () => 2n);
+  const before = state.last;
+  await state.drop(async () => expect(state.last).toBeUndefined());
+  expect(state.last).toEqual(before);
+  expect(state.last).not.toBe(before);
+  await expect(state.commit([], () => Promise.reject(new Error('no room')))).rejects.toThrow('no room');
+  expect(state.last).toBeUndefined();
+  await state.commit([{ batch: 2, recordedAt: 2n }], async () => expect(state.last).toBeUndefined());
+  expect(state.last?.batch).toBe(2);
 });

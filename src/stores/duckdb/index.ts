@@ -473,7 +473,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
           const { droppedBefore } = this.#state.books(stream);
           if (droppedBefore !== undefined && before <= droppedBefore) continue;
           dropped += await this.#exclusively(async () => {
-            const rows = await dropRecords(this.#writer, stream, before, this.#gate);
+            const rows = await this.#state.drop(() => dropRecords(this.#writer, stream, before, this.#gate));
             await this.#forgetDropped(stream, before);
             return rows;
           });

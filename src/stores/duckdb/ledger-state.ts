@@ -138,6 +138,17 @@ export class LedgerState {
     }
   }
 
+  /** Runs what takes records out of the ledger: what is read before and after it does not belong together. */
+  async drop<T>(work: () => Promise<T>): Promise<T> {
+    this.#committing++;
+    try {
+      return await work();
+    } finally {
+      this.#committing--;
+      this.#last &&= { ...this.#last };
+    }
+  }
+
   /** The last commit, the same object until there is another one. Undefined while one is under way, or where it is not known. */
   get last(): AsOf | undefined {
     return this.#committing > 0 ? undefined : this.#last;
