@@ -3,7 +3,8 @@
  * when as much is dropped as comes. Memory, open files and latency must be in the last part what they were in the first, and the size of the database must
  * follow from what it holds. A table for people, and one line of JSON for `results/soak.jsonl`. README.md says more.
  */
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { capacityOf, declareLoad } from './capacity.js';
 import * as tallybook from './contestants/tallybook.js';
@@ -109,6 +110,8 @@ async function soak(dir, { minutes, rate, records }) {
       corrections: summed(corrections),
       memory_mb: mean(taken, 'memory_mb'),
       open_files: mean(taken, 'open_files'),
+      cores: mean(taken, 'cores', 100),
+      yardstick_ms: mean(taken, 'yardstick_ms'),
       database_mb: mean(taken, 'database_mb'),
       log_mb: mean(taken, 'log_mb'),
     })),
@@ -156,14 +159,42 @@ async function every(milliseconds, until, work) {
 }
 
 async function watch(pid, data, until, onLook) {
+  let [since, used] = [performance.now(), processorSeconds(pid)];
   while (!until()) {
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const [now, usedNow] = [performance.now(), processorSeconds(pid)];
     onLook({
       memory_mb: residentBytes(pid) / 2 ** 20,
       open_files: readdirSync(`/proc/${pid}/fd`).length,
+      cores: ((usedNow - used) / (now - since)) * 1000,
+      yardstick_ms: yardstick(),
       ...sizes(data),
     });
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    [since, used] = [now, usedNow];
   }
+}
+
+/** What a process has used of the processors since its start. Linux counts it in hundredths. */
+function processorSeconds(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13);
+  return (Number(user) + Number(system)) / 100;
+}
+
+const measured = Buffer.alloc(2 * 2 ** 20, 'a yard is three feet');
+
+/**
+ * The processor time of a fixed piece of work, in milliseconds: where that changes, the machine has, and not the server.
+ * What waits for its turn is not counted.
+ */
+function yardstick() {
+  const start = process.cpuUsage();
+  createHash('sha256').update(measured).digest();
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
 }
 
 function sizes(data) {
@@ -173,8 +204,8 @@ function sizes(data) {
 
 const summed = (list) => ({ many: list.length, ...latenciesOf(list) });
 
-const mean = (list, name) =>
-  Math.round((10 * list.reduce((sum, one) => sum + one[name], 0)) / Math.max(1, list.length)) / 10;
+const mean = (list, name, parts = 10) =>
+  Math.round((parts * list.reduce((sum, one) => sum + one[name], 0)) / Math.max(1, list.length)) / parts;
 
 await runToEnd(async () => {
   const flags = readFlags(process.argv.slice(2), said);
