@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { capacityOf, declareLoad } from './capacity.js';
 import * as tallybook from './contestants/tallybook.js';
@@ -112,6 +113,7 @@ async function soak(dir, { minutes, rate, records }) {
       open_files: mean(taken, 'open_files'),
       cores: mean(taken, 'cores', 100),
       yardstick_ms: mean(taken, 'yardstick_ms'),
+      sync_ms: mean(taken, 'sync_ms'),
       database_mb: mean(taken, 'database_mb'),
       log_mb: mean(taken, 'log_mb'),
     })),
@@ -168,6 +170,7 @@ async function watch(pid, data, until, onLook) {
       open_files: readdirSync(`/proc/${pid}/fd`).length,
       cores: ((usedNow - used) / (now - since)) * 1000,
       yardstick_ms: yardstick(),
+      sync_ms: await syncTime(`${data}/../yardstick`),
       ...sizes(data),
     });
     [since, used] = [now, usedNow];
@@ -200,6 +203,17 @@ function yardstick() {
 function sizes(data) {
   const of = (name) => (statSync(join(data, name), { throwIfNoEntry: false })?.size ?? 0) / 2 ** 20;
   return { database_mb: of('tallybook.duckdb'), log_mb: of('tallybook.duckdb.wal') };
+}
+
+/** How long the disk takes to have 4 kB, in milliseconds, beside what the server has it write. */
+async function syncTime(path) {
+  const file = await open(path, 'w');
+  const start = performance.now();
+  await file.write(measured, 0, 4096);
+  await file.datasync();
+  const took = performance.now() - start;
+  await file.close();
+  return took;
 }
 
 const summed = (list) => ({ many: list.length, ...latenciesOf(list) });
