@@ -71,6 +71,8 @@ import {
   compactRollup,
   droppedBeforeKey,
   dropRecords,
+  grownAtLeast,
+  grownDaysRecords,
   hasGrown,
   lastSeqKey,
   setBook,
@@ -110,10 +112,6 @@ const memoryLimitDefault = '1GB';
 const readersMax = 4;
 /** A log up to this length is left for the next start. */
 const logBytesLeft = 16 * 1024 * 1024;
-/** A stream's rollups are compacted when so many records came in small batches, and they are a fair share of all. */
-const compactAfterRecords = 200_000;
-/** The same of rollups that are compacted a day at a time. */
-const compactDaysAfterRecords = 1_000_000;
 const coverAfterMilliseconds = 1_000;
 const compactGrownAfterMilliseconds = 2_000;
 const keepIdsAfterDefault = 1 << 20;
@@ -874,7 +872,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   /** The more there is to write anew, the rarer, so that the cost per record stays the same. */
   #isDue(stream: Stream, rollup: Rollup): boolean {
     const held = Number(this.#state.books(stream).nextSeq / seqsPerRow);
-    const most = isFine(rollup) ? compactDaysAfterRecords : Math.max(compactAfterRecords, held / 4);
+    const most = isFine(rollup) ? grownDaysRecords : Math.max(grownAtLeast, held / 4);
     return (this.#sinceCompaction.get(rollup) ?? 0) > most;
   }
 

@@ -65,9 +65,10 @@ export async function setBook(connection: Connection, key: string, value: string
   await connection.askOnce('insert into book values ($1::varchar, $2::varchar)', [key, value]);
 }
 
-/** Rows, or records, by which a rollup has grown at least when it is due at once. */
-const grownRows = 200_000;
-const grownRecords = 1_000_000;
+/** A rollup is due before the hour when it has grown by a quarter, and at least by so many rows, or records. */
+export const grownAtLeast = 200_000;
+/** One that is compacted a day at a time, by so many records. */
+export const grownDaysRecords = 1_000_000;
 
 /**
  * Whether a rollup has grown by so much since its rows were put together that it should not wait for the hour: by a
@@ -83,9 +84,9 @@ export async function hasGrown(
   const key = (isFine(rollup) ? compactedDaysKey : compactedKey)(stream, rollup);
   const [[value] = []] = await connection.askOnce('select value from book where key = $1::varchar', [key]);
   const kept = Number(value ?? 0);
-  if (isFine(rollup)) return (Number(nextSeq) - kept) / Number(seqsPerRow) > grownRecords;
+  if (isFine(rollup)) return (Number(nextSeq) - kept) / Number(seqsPerRow) > grownDaysRecords;
   const [[rows] = []] = await connection.askOnce(`select count(*)::double from ${rollupOf(stream, rollup)}`);
-  return (rows as number) - kept > Math.max(grownRows, kept / 4);
+  return (rows as number) - kept > Math.max(grownAtLeast, kept / 4);
 }
 
 /**
