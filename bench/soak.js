@@ -1,7 +1,7 @@
 /**
- * Soak: for half an hour, half of what the server can take, with questions, corrections, files and retention beside it, from
- * when as much is dropped as comes. Memory, open files and latency must be in the last part what they were in the first, and the size of the database must
- * follow from what it holds. A table for people, and one line of JSON for `results/soak.jsonl`. README.md says more.
+ * Soak: for half an hour, half of what the server can take for long, with questions, corrections, files and retention beside
+ * it, from when as much is dropped as comes. Memory, open files and latency must be in the last part what they were in the
+ * first, and the size of the database must follow from what it holds. A table for people, and one line of JSON for `results/soak.jsonl`. README.md says more.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -23,11 +23,12 @@ const said = {
     'Whether a server that works for long stays as it was: memory, open files, latency, the size of its database.',
   flags: {
     minutes: whole('30', 1, 'for how long it is measured; before that it runs a sixth as long'),
-    rate: whole('0', 0, 'records a second; half of what it can take when not given'),
+    rate: whole('0', 0, 'records a second; half of what it can take for long when not given'),
     records: whole('100', 1, 'records in a request'),
   },
 };
-const CAPACITY_SECONDS = 15;
+/** Long enough for what a burst leaves for later to be done in it, too, with all that is beside it in the soak. */
+const CAPACITY_SECONDS = 90;
 const PARTS = 6;
 const QUESTIONS_PER_SECOND = 4;
 const CORRECTIONS_PER_SECOND = 5;
@@ -44,9 +45,11 @@ async function soak(dir, { minutes, rate, records }) {
   // Then it begins to be measured: from then on as much goes as comes.
   const kept = Math.max(60, Math.round((minutes * 60) / PARTS));
   await declareLoad(url, `${kept} seconds`);
-  const body = bodyMaker(records, 's');
-  const perSecond =
-    rate > 0 ? rate / records : (await capacityOf(url, body, CAPACITY_SECONDS)).per_second / 2;
+  const load = loadOf(url, port, records);
+  const perSecond = rate > 0 ? rate / records : (await sustained(load)) / 2;
+  console.error(
+    `${Math.round(perSecond * records)} records/s for ${kept} s, then measured for ${minutes} minutes`,
+  );
   const start = performance.now() + kept * 1000;
   const end = start + minutes * 60_000;
   const until = () => performance.now() > end;
@@ -64,35 +67,10 @@ async function soak(dir, { minutes, rate, records }) {
       if (status < 300) part()[kind].push(ms);
       else failures[`${kind} ${status}`] = text.slice(0, 200);
     };
-  let last = '';
-  const watching = watch(server.pid, data, until, (taken) => part().taken.push(taken));
   await Promise.all([
-    offer({
-      port,
-      per_second: perSecond,
-      until,
-      make: () => {
-        const made = body();
-        last = `${made.id}0`;
-        return { path: PATH, type: 'application/x-ndjson', body: made.body };
-      },
-      onAnswer: noted('writes'),
-    }),
-    offer({ port, per_second: QUESTIONS_PER_SECOND, until, make: question, onAnswer: noted('questions') }),
-    offer({
-      port,
-      per_second: CORRECTIONS_PER_SECOND,
-      until,
-      make: () => ({
-        method: 'PUT',
-        path: `${PATH}/${last}`,
-        body: JSON.stringify({ at: new Date().toISOString(), customer: 1, amount: '1.00' }),
-      }),
-      onAnswer: noted('corrections'),
-    }),
-    every(IMPORT_EVERY_MS, until, (n) => importFile(url, n, failures)),
-    every(COMPACT_EVERY_MS, until, () => post(url, '/v1/admin/compact', failures)),
-    watching,
+    offer({ port, per_second: perSecond, until, make: load.request, onAnswer: noted('writes') }),
+    ...load.beside(until, noted, failures),
+    watch(server.pid, data, until, (taken) => part().taken.push(taken)),
   ]);
   const verified = await post(url, '/v1/admin/verify', failures);
   if (!verified?.ok) throw new Error('the books do not add up');
@@ -121,6 +99,54 @@ async function soak(dir, { minutes, rate, records }) {
     standing,
     ...size,
   };
+}
+
+/** What comes: records in requests, and all that comes beside them. */
+function loadOf(url, port, records) {
+  const body = bodyMaker(records, 's');
+  let last = '';
+  let imports = 0;
+  const make = () => {
+    const made = body();
+    last = `${made.id}0`;
+    return made;
+  };
+  const correction = () => ({
+    method: 'PUT',
+    path: `${PATH}/${last}`,
+    body: JSON.stringify({ at: new Date().toISOString(), customer: 1, amount: '1.00' }),
+  });
+  return {
+    url,
+    body: make,
+    request: () => ({ path: PATH, type: 'application/x-ndjson', body: make().body }),
+    beside: (until, noted, failures) => [
+      offer({ port, per_second: QUESTIONS_PER_SECOND, until, make: question, onAnswer: noted('questions') }),
+      offer({
+        port,
+        per_second: CORRECTIONS_PER_SECOND,
+        until,
+        make: correction,
+        onAnswer: noted('corrections'),
+      }),
+      every(IMPORT_EVERY_MS, until, () => importFile(url, imports++, failures)),
+      every(COMPACT_EVERY_MS, until, () => post(url, '/v1/admin/compact', failures)),
+    ],
+  };
+}
+
+/** How many requests a second are taken when as many are made as are, with all that comes beside them. */
+async function sustained(load) {
+  const end = performance.now() + CAPACITY_SECONDS * 1000;
+  const [{ per_second }] = await Promise.all([
+    capacityOf(load.url, load.body, CAPACITY_SECONDS),
+    ...load.beside(
+      () => performance.now() > end,
+      () => () => {},
+      {},
+    ),
+  ]);
+  return per_second;
 }
 
 /** Whole records that are not dropped while it is asked. */
@@ -152,11 +178,11 @@ async function post(url, path, failures) {
 
 async function every(milliseconds, until, work) {
   let next = performance.now() + milliseconds / 2;
-  for (let n = 0; !until(); ) {
+  while (!until()) {
     await new Promise((resolve) => setTimeout(resolve, 200));
     if (performance.now() < next) continue;
     next += milliseconds;
-    await work(n++);
+    await work();
   }
 }
 
