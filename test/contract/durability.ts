@@ -109,11 +109,11 @@ export function durabilityChapter(under: StoreUnderTest): void {
 
     rule(under, 'a batch that is sent twice counts once', () =>
       onFreshStore(under, [first], async (trial) => {
-        const batch = Array.from({ length: 500 }, (_, n) => record(`r${n}`, 1 + (n % 28), `${n}.25`));
+        const batch = Array.from({ length: 1_200 }, (_, n) => record(`r${n}`, 1 + (n % 28), `${n}.25`));
         await trial.insert(first, ...batch);
         const sums = await trial.rows(first, { measures: ['count', 'sum(amount)'], every: 'day' });
-        expect(await trial.insert(first, ...batch)).toMatchObject({ accepted: 0, duplicates: 500 });
-        expect(await trial.upsert(first, ...batch)).toMatchObject({ accepted: 0, duplicates: 500 });
+        expect(await trial.insert(first, ...batch)).toMatchObject({ accepted: 0, duplicates: 1_200 });
+        expect(await trial.upsert(first, ...batch)).toMatchObject({ accepted: 0, duplicates: 1_200 });
         expect(await trial.rows(first, { measures: ['count', 'sum(amount)'], every: 'day' })).toEqual(sums);
       }),
     );

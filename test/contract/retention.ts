@@ -154,8 +154,8 @@ export function retentionChapter(under: StoreUnderTest): void {
 
     for (const [many, others] of [
       [1, 1],
-      [12, 400],
-      [400, 12],
+      [12, 1_200],
+      [1_200, 12],
     ] as const)
       rule(under, `ids that were dropped are new again, ${many} with ${others} others in a batch`, () =>
         onFreshStore(under, [sessions], async (trial) => {

@@ -214,6 +214,70 @@ test('what is corrected, repeated and taken back is journaled, and there after a
   }
 });
 
+test('what comes again before it is in the database is held against the journal, and there after a crash', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  const upsert = { mode: 'upsert', allVerdicts: true };
+  await send(store, [record('old', 32)]);
+  await sums(store);
+  const first = await send(store, [record('a', 1), record('b', 2)]);
+  const told: string[] = [];
+  const receipts: Receipt[] = [];
+  for (const texts of [
+    [record('a', 8), record('c', 4)],
+    [record('a', 8), record('b', 2)],
+    [record('old', 64), record('a', 16)],
+    [record('old', 64), record('a', 1)],
+  ]) {
+    const receipt = await send(store, texts, upsert);
+    receipts.push(receipt);
+    told.push(receipt.verdicts.map(({ id, verdict }) => `${id} ${verdict}`).join(', '));
+  }
+  expect(told).toEqual([
+    'a corrected, c accepted',
+    'a duplicate, b duplicate',
+    'old corrected, a corrected',
+    'old duplicate, a corrected',
+  ]);
+  expect((await send(store, [record('b', 2)])).duplicates).toBe(1);
+  expect(readFileSync(join(directory, 'journal-0')).toString().match(/"verdicts":/g)).toHaveLength(5);
+
+  const other = await afterCrash(directory);
+  for (const ledger of [other, store]) {
+    expect(await sums(ledger)).toEqual([String(64 + 1 + 2 + 4), 4]);
+    for (const [i, sum] of [46, 46, 86, 71].entries())
+      expect(await sums(ledger, receipts[i]!.recorded_at)).toEqual([String(sum), 4]);
+    expect(await sums(ledger, first.recorded_at)).toEqual(['35', 3]);
+    expect((await ledger.fate(steps, 'a')).lines).toMatchObject([
+      { verdict: 'accepted', batch: first.batch },
+      { verdict: 'corrected', batch: receipts[0]!.batch },
+      { verdict: 'duplicate', batch: receipts[1]!.batch },
+      { verdict: 'corrected', batch: receipts[2]!.batch },
+      { verdict: 'corrected', batch: receipts[3]!.batch },
+    ]);
+    expect((await ledger.verify()).filter(({ ok }) => !ok)).toEqual([]);
+  }
+});
+
+test('what is refused, taken back or comes in another form before it is in the database goes there first', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  const walks = { form: steps.forms.get('walks'), mode: 'upsert' };
+  const walk = (id: string, paces: number) => JSON.stringify({ id, at: '2026-10-05T06:00:00Z', paces });
+  await send(store, [record('a', 1), record('b', 2), record('c', 4)]);
+  expect((await send(store, [record('a', 9)])).conflicts).toBe(1);
+  await send(store, [record('d', 8)]);
+  expect((await send(store, [walk('d', 16)], walks)).corrected).toBe(1);
+  await send(store, [record('e', 32)]);
+  expect((await send(store, ['"e"'], { mode: 'retract' })).retracted).toBe(1);
+  expect((await send(store, ['"b"'], { mode: 'retract' })).retracted).toBe(1);
+  expect((await send(store, ['"b"'], { mode: 'retract' })).duplicates).toBe(1);
+  expect((await send(store, ['"c"'], { mode: 'retract' })).retracted).toBe(1);
+  expect((await send(store, [record('c', 64)])).accepted).toBe(1);
+  expect(await sums(store)).toEqual([String(1 + 16 + 64), 3]);
+  expect((await store.verify()).filter(({ ok }) => !ok)).toEqual([]);
+});
+
 test('corrections, repeats and retractions of both forms share a fold with new records', async () => {
   const store = await open(newDirectory());
   const walks = { form: steps.forms.get('walks') };

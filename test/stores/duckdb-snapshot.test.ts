@@ -43,7 +43,7 @@ test('answers beside small commits, large ones and corrections hold all up to th
   const record = (n: number) => ({ id: `p${n}`, at: '2026-10-05T06:00:00Z', song: 7 });
   const write = async () => {
     for (let round = 0; round < 120; round++) {
-      const many = round % 10 === 9 ? 300 : 1;
+      const many = round % 10 === 9 ? 1_200 : 1;
       const sent = round % 4 === 3 ? [delivery(plays, 'retract', [`"p${held - 1}"`])] : [];
       if (sent.length === 0)
         sent.push(

@@ -45,6 +45,11 @@ export interface JournaledDelivery extends TextDelivery {
   verdicts: readonly VerdictName[] | undefined;
 }
 
+/** Deliveries of the same key are folded in together, in the order in which they came. */
+export function foldKey({ stream, form, mode }: Delivery): string {
+  return JSON.stringify([stream.name, form?.form, mode === 'retract']);
+}
+
 /** What was told of each record of deliveries, one after the other. */
 export function verdictsTold(deliveries: readonly JournaledDelivery[]): VerdictName[] {
   return deliveries.flatMap(

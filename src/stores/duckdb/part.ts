@@ -38,6 +38,7 @@ import { type Held, holdAgainst, refusedText } from './held-against.ts';
 import { mergeRanges, type SeqRange } from './id-filter.ts';
 import {
   type BatchStamp,
+  foldKey,
   type JournaledBatch,
   type JournaledDelivery,
   type LedgerState,
@@ -186,8 +187,8 @@ export class PartWriter {
   }
 
   /**
-   * Appends what was checked and acknowledged before: the records of several batches at once, no two of them with the same
-   * id. Returns false when something else becomes of one than was told, which is a defect: then the transaction must not be
+   * Appends what was checked and acknowledged before: the records of several batches at once, of those with the same id each
+   * after the one before, and all with the same fold key. Returns false when something else becomes of one than was told, which is a defect: then the transaction must not be
    * committed.
    */
   async writeJournaled(batches: readonly JournaledBatch[], stamps: readonly BatchStamp[]): Promise<boolean> {
@@ -197,11 +198,11 @@ export class PartWriter {
     const counts = new Map<Stream, number>();
     batches.forEach(({ deliveries }, i) => {
       for (const ofPart of groupsOf(deliveries)) {
-        const { stream, form, mode } = ofPart[0]!;
+        const { stream } = ofPart[0]!;
         const part = this.#state.reservePart();
         stamps[i]!.parts.push({ stream, part });
         const told = noCounts();
-        const key = JSON.stringify([stream.name, form?.form, mode === 'retract']);
+        const key = foldKey(ofPart[0]!);
         const together = staged.get(key) ?? { stream, deliveries: [], parts: [], positions: [] };
         staged.set(key, together);
         let position = counts.get(stream) ?? 0;
