@@ -104,8 +104,8 @@ test('the first load is below 350 kB, packed', async () => {
   expect(bytes).toBeLessThan(350_000);
   // The other views are not in it.
   expect(loaded.size).toBeLessThan(readdirSync(assets).length / 2);
-  await served.remove();
   await end();
+  await served.remove();
 });
 
 describe('every view', () => {

@@ -240,7 +240,11 @@ test('what comes again before it is in the database is held against the journal,
     'old duplicate, a corrected',
   ]);
   expect((await send(store, [record('b', 2)])).duplicates).toBe(1);
-  expect(readFileSync(join(directory, 'journal-0')).toString().match(/"verdicts":/g)).toHaveLength(5);
+  expect(
+    readFileSync(join(directory, 'journal-0'))
+      .toString()
+      .match(/"verdicts":/g),
+  ).toHaveLength(5);
 
   const other = await afterCrash(directory);
   for (const ledger of [other, store]) {

@@ -137,7 +137,10 @@ function aroundSpaces(
   spansOfSpace: ReadonlyMap<string, readonly Span[]>,
   sensors: SensorIndex,
 ): Map<string, Around[]> {
-  const slots = new Map(sensors.ids.map((id, slot) => [id, slot]));
+  const slotOf = new Map(sensors.ids.map((id, slot) => [id, slot]));
+  const count = [...spansOfSpace.values()].reduce((sum, spans) => sum + spans.length, 0);
+  const [slots, times] = [new Int32Array(count), new Int8Array(count)];
+  let end = 0;
   const around = new Map<string, Around[]>();
   for (const [space, spans] of spansOfSpace) {
     const counting = spans.filter(({ faces, behind }) => faces !== behind);
@@ -148,12 +151,14 @@ function aroundSpaces(
     );
     around.set(
       space,
-      [...alike.values()].map((group) => ({
-        from: group[0]!.from,
-        to: group[0]!.to,
-        slots: Int32Array.from(group, ({ dpu }) => slots.get(dpu)!),
-        times: Int8Array.from(group, ({ faces }) => (faces === space ? 1 : -1)),
-      })),
+      [...alike.values()].map((group) => {
+        const first = end;
+        for (const { dpu, faces } of group) {
+          slots[end] = slotOf.get(dpu)!;
+          times[end++] = faces === space ? 1 : -1;
+        }
+        return { from: group[0]!.from, to: group[0]!.to, slots, times, first, end };
+      }),
     );
   }
   return around;

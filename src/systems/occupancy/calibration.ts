@@ -61,8 +61,8 @@ const latelyMost = 100;
 
 /** The last instant at or before another at which local clocks showed a time of day. */
 function lastAtLocalTime(tz: string, localTime: Micros, latest: Micros): Micros {
-  const before = lately.find((one) => one.tz === tz && one.localTime === localTime && one.latest === latest);
-  if (before) return before.at;
+  for (const one of lately)
+    if (one.tz === tz && one.localTime === localTime && one.latest === latest) return one.at;
   // The day of the instant, or one before it, for a time of day that has not come yet.
   let midnight = midnightOf(latest, tz);
   let at: Micros;

@@ -83,7 +83,7 @@ export const countsRoute: Route = {
     const building = await buildingOf(tallybook, options.knownAt);
     const spaces = [...building.spaces.values()];
     const { counts, origin } = await countsAt(tallybook, building, spaces, at, options);
-    const rows = counts.map(({ space, count, ...fault }) => {
+    const rows = counts.map(({ space, count, fault }) => {
       const seen = count === null ? null : shown(count, query);
       return {
         space_id: space.id,
@@ -91,7 +91,7 @@ export const countsRoute: Route = {
         count: seen,
         capacity: space.capacity,
         utilisation: seen === null ? null : utilisation(seen, space),
-        ...fault,
+        fault, // no member where there is none
       };
     });
     return { body: { ts: time(at), spaces: rows }, ...(origin ? { origin } : {}) };

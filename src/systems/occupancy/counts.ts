@@ -30,6 +30,13 @@ export async function countAt(
   return { count: counts[0]!, origin };
 }
 
+export interface SpaceCount {
+  space: Space;
+  count: number | null;
+  /** Why there is none. */
+  fault: string | undefined;
+}
+
 /** Of some spaces at once. A space whose time zone is none has no count; its fault says so. */
 export async function countsAt(
   tallybook: Tallybook,
@@ -37,7 +44,7 @@ export async function countsAt(
   spaces: readonly Space[],
   at: Micros,
   options: CountOptions,
-): Promise<{ counts: { space: Space; count: number | null; fault?: string }[]; origin: Origin | undefined }> {
+): Promise<{ counts: SpaceCount[]; origin: Origin | undefined }> {
   const totals = new Totals(building.sensors);
   const faults = new Map<Space, string>();
   const sums = spaces.map((space, index) => {
@@ -50,8 +57,8 @@ export async function countsAt(
   });
   const origin = await totals.addUp(tallybook, 'sum(direction)', options.knownAt, sums);
   const counts = spaces.map((space, index) => {
-    const fault = faults.get(space);
-    return fault === undefined ? { space, count: sums[index]! } : { space, count: null, fault };
+    const fault = faults.size > 0 ? faults.get(space) : undefined;
+    return { space, count: fault === undefined ? sums[index]! : null, fault };
   });
   return { counts, origin };
 }

@@ -165,7 +165,7 @@ export const unassignedRoute: Route = {
     const totals = new Totals(sensors);
     const stretches: { dpu: string; from: Micros | undefined; to: Micros | undefined }[] = [];
     for (const [slot, dpu] of sensors.ids.entries()) {
-      const terms = { slots: Int32Array.of(slot), times: Int8Array.of(1) };
+      const terms = { slots: Int32Array.of(slot), times: Int8Array.of(1), first: 0, end: 1 };
       for (const gap of gapsOf(spans.get(dpu) ?? [])) {
         totals.add(stretches.length, terms, gap.from, gap.to);
         stretches.push({ dpu, ...gap });
