@@ -5,8 +5,10 @@ import { rejectsStream } from '../../src/engine/built-in-streams.ts';
 import type { Mode, TextDelivery } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import { Connection } from '../../src/stores/duckdb/connection.ts';
+import { FoldWriter } from '../../src/stores/duckdb/fold.ts';
 import { IdFilter } from '../../src/stores/duckdb/id-filter.ts';
-import { type JournaledBatch, LedgerState } from '../../src/stores/duckdb/ledger-state.ts';
+import type { JournaledBatch } from '../../src/stores/duckdb/journaled-batch.ts';
+import { LedgerState } from '../../src/stores/duckdb/ledger-state.ts';
 import { PartWriter } from '../../src/stores/duckdb/part.ts';
 import { publishJournaled, publishTexts } from '../../src/stores/duckdb/publish.ts';
 import { ReadGate } from '../../src/stores/duckdb/read-gate.ts';
@@ -73,22 +75,21 @@ test('temporary tables hold no dead rows, whatever became of the records', async
 
 test('batches of the journal that cannot be put together are published one by one', async () => {
   const { connection, state, gate } = await openParts();
-  class Defective extends PartWriter {
-    override async writeJournaled(): Promise<boolean> {
+  class Defective extends FoldWriter {
+    override async write(): Promise<void> {
       throw new Error('Conversion Error: a defect');
     }
   }
   const batch = (number: number, id: string): JournaledBatch => ({
     batch: number,
     recordedAt: BigInt(number),
-    deliveries: [
-      { ...(delivery(steps, 'insert', [{ id, taken: number }]) as TextDelivery), verdicts: undefined },
-    ],
+    deliveries: [{ ...(delivery(steps, 'insert', [{ id, taken: number }]) as TextDelivery), settled: [] }],
   });
   const refused = batch(2, 'a');
   refused.deliveries[0]!.mustBeNew = true;
   const batches = [batch(1, 'a'), refused];
-  const publish = () => publishJournaled(connection, new Defective(connection, state), state, batches, gate);
+  const [folds, parts] = [new Defective(connection, state), new PartWriter(connection, state)];
+  const publish = () => publishJournaled(connection, folds, parts, state, batches, gate);
   await expect(publish()).rejects.toMatchObject({ code: 'superseded' });
   // Those that are in the database are not published again with the rest.
   expect(batches).toHaveLength(1);

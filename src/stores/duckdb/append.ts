@@ -12,17 +12,22 @@ import { recordMessages } from '../../engine/verdicts.ts';
 import { bucketExpression } from './buckets.ts';
 import { recordRefusals, refusalNumbers, refusalOf, refusedByCheck } from './casts.ts';
 import type { Parameter } from './connection.ts';
-import { columnList, duplicatesOf, entriesOf, literal, quote, rollupOf, storedFields } from './names.ts';
+import {
+  columnList,
+  duplicatesOf,
+  entriesOf,
+  entryColumns,
+  literal,
+  quote,
+  rollupOf,
+  storedFields,
+} from './names.ts';
 import type { PartTables } from './resolve.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { undecodableMark } from './stage.ts';
 
 const list = (fields: Field[], prefix = ''): string =>
   fields.length === 0 ? '' : `, ${columnList(fields, prefix)}`;
-
-function entryColumns(stream: Stream): string {
-  return `(_seq, _part, _sign, _reverses, _hash, _id${list(storedFields(stream))})`;
-}
 
 /** The seq and the part of a record; the stage of a file has only its rowid. */
 const stagedNumbers = 't._seq, t._part';
@@ -61,7 +66,7 @@ export function appendNew(
   numbers = stagedNumbers,
   hashAndId = 't._hash, t._id',
 ): string {
-  return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
+  return `insert into ${entriesOf(stream)} (${entryColumns(stream)})
     select ${numbers}, 1, null, ${hashAndId}${list(storedFields(stream), 't.')}
     from ${stage} t where t._bad is null`;
 }
@@ -72,7 +77,7 @@ export function appendAccepted(
   { stage, n, resolved }: PartTables,
   numbers = stagedNumbers,
 ): string {
-  return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
+  return `insert into ${entriesOf(stream)} (${entryColumns(stream)})
     select ${numbers}, 1, null, t._hash, t._id${list(storedFields(stream), 't.')}
     from ${stage} t left join ${resolved} r on r._n = t.${n}
     where t._bad is null and coalesce(r.verdict, 'accepted') in ('accepted', 'corrected')`;
@@ -87,7 +92,7 @@ export function appendReversals(
   const { stage, n, known, resolved } = tables;
   const fields = storedFields(stream);
   const head = `${seq} - 1, ${part}, -1`;
-  return `insert into ${entriesOf(stream)} ${entryColumns(stream)}
+  return `insert into ${entriesOf(stream)} (${entryColumns(stream)})
     select ${head}, k._seq, k._hash, k._id${list(fields, 'k.')}
     from ${resolved} r${joined} join ${known} k on k._seq = r.prev_seq
     where r.verdict in ('corrected', 'retracted') and r.prev_n is null
@@ -145,15 +150,11 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
   });
   const special = `(-2, 'conflict', null, ${literal(recordMessages.conflict)}, null, null), (-3, 'not_found', null, ${literal(recordMessages.not_found)}, null, null), (${refusedByCheck}, null, null, '', null, null)`;
   const told = (name: string) => `json_extract_string(_found, '$.${name}')`;
-  const fields = storedFields(rejectsStream)
-    .map((field) => quote(field.name))
-    .join(', ');
   const columns = (stream.of ?? stream).fields;
   const columnOf = (field: Field) =>
     field === stream.id ? 't._id' : `t.${quote(columns[stream.fields.indexOf(field)]!.name)}`;
   const canonical = `to_json(struct_pack(${stream.named.map((f) => `${quote(f.name)} := ${columnOf(f)}::varchar`).join(', ')}))::varchar`;
-  return `insert into ${entriesOf(rejectsStream)}
-      (_seq, _part, _sign, _reverses, _hash, _id, ${fields})
+  return `insert into ${entriesOf(rejectsStream)} (${entryColumns(rejectsStream)})
     with refusals (number, code, field, before, middle, after) as (values ${refusals.join(', ')}, ${special}),
     refused as (
       select ${n} as n, _line, _id, _found, _bad as number from ${stage} where _bad is not null

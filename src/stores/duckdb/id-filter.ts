@@ -44,8 +44,7 @@ export class IdFilter {
   #open: Segment | undefined;
 
   /**
-   * Adds the hash of a record, whose entries may have the seqs `seq` and `seq` + 1. Returns the ranges in which the id
-   * may stand; undefined: it is surely new.
+   * Adds the hash of a record as `add`, and returns the ranges in which the id may stand; undefined: it is surely new.
    */
   addAndFind(low: number, high: number, seq: bigint): SeqRange[] | undefined {
     let found: SeqRange[] | undefined;
@@ -54,12 +53,21 @@ export class IdFilter {
       found ??= [];
       found.push({ from: segment.from, to: segment.to });
     }
+    this.#add(low, high, seq);
+    return found;
+  }
+
+  /** Adds the hash of a record, whose entries may have the seqs `seq` and `seq` + 1. */
+  add(hash: bigint, seq: bigint): void {
+    this.#add(...wordsOf(hash), seq);
+  }
+
+  #add(low: number, high: number, seq: bigint): void {
     if (!this.#open || this.#open.hashes >= this.#open.capacity) {
       this.#open = newSegment(seq, (this.#open?.capacity ?? 0) * 4);
       this.#segments.push(this.#open);
     }
     add(this.#open, low, high, seq);
-    return found;
   }
 
   /** Whether the id of a hash may stand anywhere, beside the ranges that are not covered. */

@@ -21,7 +21,6 @@ import {
 import { TallybookError } from '../../engine/errors.ts';
 import { Lock } from '../../engine/lock.ts';
 import type { Plan } from '../../engine/plan.ts';
-import type { Values } from '../../engine/stage-record.ts';
 import type {
   Answer,
   BacksUp,
@@ -45,11 +44,13 @@ import { checkpoint, isLogLong, logBytes } from './checkpoint.ts';
 import { Connection, whenFailed } from './connection.ts';
 import { keptCopy, ledgerFiller, ledgerReader } from './copy.ts';
 import { fateOf, listEntries } from './entries.ts';
+import { FoldWriter } from './fold.ts';
 import { IdFilter, mergeRanges, type SeqRange } from './id-filter.ts';
 import { Intake, type IntakeContext } from './intake.ts';
 import { type Frame, Journal } from './journal.ts';
+import type { JournaledBatch, Stood } from './journaled-batch.ts';
 import { type KeptIds, readKeptIds, writeKeptIds } from './kept-ids.ts';
-import { type JournaledBatch, LedgerState } from './ledger-state.ts';
+import { LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
 import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
 import { PartWriter } from './part.ts';
@@ -281,6 +282,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   readonly #spill: string;
   readonly #state: LedgerState;
   readonly #parts: PartWriter;
+  readonly #folds: FoldWriter;
   readonly #readers: ReadPool;
   /** Who writes does not wait for those who ask. */
   readonly #writersReader: ReadPool;
@@ -319,6 +321,7 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     this.#spill = spill;
     this.#state = state;
     this.#parts = new PartWriter(writer, state);
+    this.#folds = new FoldWriter(writer, state);
     this.#gate = new ReadGate(() => isTight(path));
     const connect = () => Connection.open(instance, this.#gate);
     this.#readers = new ReadPool(connect, readersMax);
@@ -368,14 +371,21 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     return receipts;
   }
 
-  #standing(stream: Stream, hashes: readonly bigint[]): Promise<Map<string, Values>> {
+  #standing(stream: Stream, hashes: readonly bigint[]): Promise<Map<string, Stood>> {
     const { filter } = this.#state.books(stream);
     const ranges = mergeRanges(hashes.flatMap((hash) => filter.rangesOf(hash)));
     return this.#writersReader.use((connection) => standingRecords(connection, stream, hashes, ranges));
   }
 
   async #foldIn(batches: JournaledBatch[]): Promise<Error | undefined> {
-    const defect = await publishJournaled(this.#writer, this.#parts, this.#state, batches, this.#gate);
+    const defect = await publishJournaled(
+      this.#writer,
+      this.#folds,
+      this.#parts,
+      this.#state,
+      batches,
+      this.#gate,
+    );
     this.#afterCommit(batches.flatMap(({ deliveries }) => deliveries));
     return defect;
   }

@@ -23,7 +23,7 @@ import { Lock } from '../../engine/lock.ts';
 import { deliveryNamed, namedDelivery } from '../../engine/named-delivery.ts';
 import { readTexts } from '../../engine/rows.ts';
 import { groupsOf, meet, stageRows } from '../../engine/settling.ts';
-import { boundsOf, type Values } from '../../engine/stage-record.ts';
+import { type Bounds, boundsOf, type Values } from '../../engine/stage-record.ts';
 import type { TextDelivery } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
 import {
@@ -34,40 +34,19 @@ import {
   type VerdictName,
 } from '../../engine/verdicts.ts';
 import type { Frame, Journal } from './journal.ts';
-import {
-  foldKey,
-  type JournaledBatch,
-  type JournaledDelivery,
-  type LedgerState,
-  verdictsTold,
-} from './ledger-state.ts';
+import type { JournaledBatch, SettledRecord, Stood } from './journaled-batch.ts';
+import type { LedgerState } from './ledger-state.ts';
 import { hashOf } from './string-hash.ts';
 
-/** The records of a delivery, all plainly fine. */
+/** A record that is plainly fine, for all that is seen without others. */
 interface Looked {
-  ids: string[];
-  values: Values[];
-  /** What stands under some of the ids, of the journal alone. */
-  pending: Map<string, Values>;
-  /** Of other ids that may be known. */
-  hashes: bigint[];
+  id: string;
+  hash: bigint;
+  values: Values;
 }
 
-/** What becomes of them. */
-interface Settled {
-  ids: string[];
-  values: Values[];
-  /** Undefined: all are surely new. */
-  verdicts: VerdictName[] | undefined;
-}
-
-/** What a run does last to a record. */
-interface Pending {
-  /** With what it is folded in. */
-  foldKey: string;
-  /** What stands then; undefined where it is taken back. */
-  values: Values | undefined;
-}
+/** What a run leaves under ids, by the name of the stream. */
+type Pending = Map<string, Map<string, Stood>>;
 
 /** Batches that are in the journal and not in the database. */
 interface Run {
@@ -75,8 +54,7 @@ interface Run {
   batches: JournaledBatch[];
   records: number;
   bytes: number;
-  /** By the name of the stream, and by id. */
-  pending: Map<string, Map<string, Pending>>;
+  pending: Pending;
   /** Called when it is in the database. */
   whenFolded: (() => void)[];
 }
@@ -105,7 +83,7 @@ export interface IntakeContext {
   /** Bytes that are free on the disk. */
   room(): Promise<number>;
   /** The records that stand under ids with some hashes, of what is in the database, by id. */
-  standing(stream: Stream, hashes: readonly bigint[]): Promise<Map<string, Values>>;
+  standing(stream: Stream, hashes: readonly bigint[]): Promise<Map<string, Stood>>;
   /** Publishes batches of the journal; called under the lock. Returns why not as they were told, where it could not. */
   foldIn(batches: JournaledBatch[]): Promise<Error | undefined>;
   /** Whether ids can be looked for in the filter: hashes are still what they were. */
@@ -144,25 +122,23 @@ export class Intake {
     return this.#turn.run(async () => {
       const { state, journal, room } = this.#context;
       const deliveries = given.map((delivery) => state.upToDate(delivery));
-      const found = this.#isOpen ? await this.#settle(deliveries) : undefined;
+      const settled = this.#isOpen ? await this.#settle(deliveries) : undefined;
       // What is acknowledged must find room in the database, too: whoever asks waits for that.
-      if (!found || !(this.#open || (await room()) >= roomBytes)) return undefined;
+      if (!settled || !(this.#open || (await room()) >= roomBytes)) return undefined;
       const batch: JournaledBatch = {
         batch: state.reserveBatch(),
         recordedAt: state.nextInstant(),
         // What was asked of them has been found: a check must say the same only as long as nobody changes it.
         deliveries: deliveries.flatMap((delivery, i) => {
-          const { ids, verdicts } = found[i]!;
-          const journaled = { ...delivery, check: undefined, mustBeNew: false, allVerdicts: false, verdicts };
-          return ids.length > 0 ? [journaled] : [];
+          const found = { check: undefined, mustBeNew: false, allVerdicts: false, settled: settled[i]! };
+          return found.settled.length > 0 ? [{ ...delivery, ...found }] : [];
         }),
       };
-      await journal.append(frameOf(batch, this.#open?.number ?? batch.batch));
-      this.#add(
-        batch,
-        found.filter(({ ids }) => ids.length > 0),
-      );
-      return deliveries.map((delivery, i) => receiptOf(batch, delivery, found[i]!));
+      const run = this.#open ?? newRun(batch.batch);
+      await journal.append(frameOf(batch, run.number));
+      this.#open = run;
+      this.#add(run, batch);
+      return deliveries.map((delivery, i) => receiptOf(batch, delivery, settled[i]!));
     });
   }
 
@@ -195,9 +171,12 @@ export class Intake {
     const { journal } = this.#context;
     while (this.#unfinished[0]) {
       const frames = this.#unfinished[0];
-      const batches = frames.map((frame) => this.#recovered(frame));
-      if (!batches.every((batch) => batch !== undefined)) return;
-      await this.#foldIn(batches);
+      const found = frames.map((frame) => this.#namedIn(frame));
+      if (!found.every((deliveries) => deliveries !== undefined)) return;
+      const batches = await this.#settleAgain(frames, found);
+      const areAsTold = batches.every(({ deliveries }) => deliveries.every(({ settled }) => settled));
+      const doubt = new Error('other verdicts than were told');
+      await this.#foldIn(batches, areAsTold || !this.#context.knowsHashes ? undefined : doubt);
       journal.finished(frames[0]!.run);
       this.#unfinished.shift();
     }
@@ -215,98 +194,91 @@ export class Intake {
   }
 
   /** Undefined when a stream or form is not there yet. */
-  #recovered({ batch, recordedAt, deliveries }: Frame): JournaledBatch | undefined {
-    const found: JournaledDelivery[] = [];
+  #namedIn({ deliveries }: Frame): TextDelivery[] | undefined {
+    const found: TextDelivery[] = [];
     for (const named of deliveries) {
-      if (named.texts.length === 0) continue;
       const stream = this.#context.state.streams.get(named.stream)?.stream;
       const form = named.form === null ? undefined : stream?.forms.get(named.form);
       if (!stream || (named.form !== null && !form)) return undefined;
-      found.push({ ...deliveryNamed(named, stream, form), verdicts: named.verdicts });
+      found.push(deliveryNamed(named, stream, form));
     }
-    return { batch, recordedAt: BigInt(recordedAt), deliveries: found };
+    return found;
   }
 
-  /** @param found what becomes of the records of each delivery */
-  #add(batch: JournaledBatch, found: readonly Settled[]): void {
-    this.#open ??= {
-      number: batch.batch,
-      batches: [],
-      records: 0,
-      bytes: 0,
-      pending: new Map(),
-      whenFolded: [],
-    };
-    const open = this.#open;
+  /**
+   * Finds out once more what becomes of the records of a run, which nobody has held against the ledger since. Where that is not
+   * what was told, or cannot be told here, they stay unsettled.
+   * @param found the deliveries of each frame
+   */
+  async #settleAgain(frames: readonly Frame[], found: readonly TextDelivery[][]): Promise<JournaledBatch[]> {
+    const { knowsHashes } = this.#context;
+    const looked = found.map((deliveries) =>
+      look(deliveries, () => ({ horizon: undefined, latest: undefined })),
+    );
+    const suspects = new Suspects();
+    for (const [f, deliveries] of found.entries())
+      for (const [i, { stream }] of deliveries.entries())
+        for (const [j, { hash }] of looked[f]?.[i]?.entries() ?? [])
+          if (toldOf(frames[f]!, i, j) !== 'accepted') suspects.add(stream, hash);
+    const standing = await this.#standing(suspects);
+    const pending: Pending = new Map();
+    return frames.map(({ batch, recordedAt }, f): JournaledBatch => {
+      const [deliveries, records] = [found[f]!, looked[f]];
+      const settled = records && knowsHashes ? settle(deliveries, records, [pending], standing) : undefined;
+      const isAsTold = settled?.every((ones, i) =>
+        ones.every(({ verdict }, j) => verdict === toldOf(frames[f]!, i, j)),
+      );
+      const again = {
+        batch,
+        recordedAt: BigInt(recordedAt),
+        deliveries: deliveries.map((delivery, i) => ({
+          ...delivery,
+          settled: isAsTold ? settled![i] : undefined,
+        })),
+      };
+      keepPending(pending, again);
+      return again;
+    });
+  }
+
+  #add(open: Run, batch: JournaledBatch): void {
     open.batches.push(batch);
-    batch.deliveries.forEach((delivery, i) => {
-      const { stream, mode, content } = delivery;
+    keepPending(open.pending, batch);
+    for (const { content } of batch.deliveries) {
       open.records += content.texts.length;
       for (const text of content.texts) open.bytes += text.length;
-      const pending = open.pending.get(stream.name) ?? new Map<string, Pending>();
-      open.pending.set(stream.name, pending);
-      const key = foldKey(delivery);
-      const { ids, values } = found[i]!;
-      for (const [j, id] of ids.entries())
-        pending.set(id, { foldKey: key, values: mode === 'retract' ? undefined : values[j]! });
-    });
+    }
     if (open.records >= foldRecords || open.bytes >= foldBytes) void this.#foldNow().catch(() => undefined);
     else this.#foldLater();
   }
 
   /** What becomes of the records of each delivery; undefined when it must be found out in the database. */
-  async #settle(deliveries: readonly TextDelivery[]): Promise<Settled[] | undefined> {
-    const here = new Map<string, Set<string>>();
-    const all: Looked[] = [];
-    for (const delivery of deliveries) {
-      const looked = this.#look(delivery, here);
-      if (!looked) return undefined;
-      all.push(looked);
-    }
-    const suspects = new Map<Stream, bigint[]>();
-    for (const [i, { stream }] of deliveries.entries())
-      suspects.set(stream, [...(suspects.get(stream) ?? []), ...all[i]!.hashes]);
-    const count = [...suspects.values()].reduce((sum, { length }) => sum + length, 0);
-    if (count > lookedUpMost) return undefined;
-    const standing = new Map<Stream, ReadonlyMap<string, Values>>();
-    for (const [stream, hashes] of suspects)
-      if (hashes.length > 0) standing.set(stream, await this.#context.standing(stream, hashes));
-    const settled = all.map((looked, i) =>
-      settle(deliveries[i]!, looked, standing.get(deliveries[i]!.stream)),
+  async #settle(deliveries: readonly TextDelivery[]): Promise<SettledRecord[][] | undefined> {
+    const { state } = this.#context;
+    const booksOf = ({ stream }: TextDelivery) => state.books(stream);
+    if (deliveries.some((delivery) => booksOf(delivery).filter.uncovered.length > 0)) return undefined;
+    const looked = look(deliveries, (stream) =>
+      boundsOf(stream, state.now(), state.books(stream).droppedBefore),
     );
-    return settled.every((one) => one !== undefined) ? settled : undefined;
+    if (!looked) return undefined;
+    // Those that are in the database by the time that it has answered.
+    const runs = [this.#open, this.#folding].flatMap((run) => run?.pending ?? []);
+    const suspects = new Suspects();
+    for (const [i, delivery] of deliveries.entries()) {
+      const { filter } = booksOf(delivery);
+      for (const { id, hash } of looked[i]!)
+        if (!pendingUnder(runs, delivery.stream, id) && filter.mayHold(hash))
+          suspects.add(delivery.stream, hash);
+    }
+    if (suspects.count > lookedUpMost) return undefined;
+    return settle(deliveries, looked, runs, await this.#standing(suspects));
   }
 
-  /** Undefined as soon as one record is anything but fine, or cannot be told of before the database has others. */
-  #look(delivery: TextDelivery, here: Map<string, Set<string>>): Looked | undefined {
-    const { stream, form = stream, content } = delivery;
-    const { filter, droppedBefore } = this.#context.state.books(stream);
-    if (filter.uncovered.length > 0) return undefined;
-    // A pattern of a user's can take for ever here; RE2, by which it is matched in a batch, cannot.
-    if (form.fields.some((field) => field.type === 'text' && field.pattern !== undefined)) return undefined;
-    const bounds = boundsOf(stream, this.#context.state.now(), droppedBefore);
-    const runs = [this.#open, this.#folding].flatMap((run) => run?.pending.get(stream.name) ?? []);
-    const key = foldKey(delivery);
-    const ofThisCall = here.get(stream.name) ?? new Set();
-    here.set(stream.name, ofThisCall);
-    const looked: Looked = { ids: [], values: [], pending: new Map(), hashes: [] };
-    for (const { staged, note } of stageRows(delivery, readTexts(content, delivery.mode), bounds)) {
-      const { id, checked } = staged;
-      if (id === null || 'refusal' in checked || note !== undefined || ofThisCall.has(id)) return undefined;
-      const last = runs.find((pending) => pending.has(id))?.get(id);
-      if (last) {
-        // What is folded in together keeps its order; one that was taken back is looked for in the ledger.
-        if (!last.values || last.foldKey !== key) return undefined;
-        looked.pending.set(id, last.values);
-      } else {
-        const hash = hashOf(id);
-        if (filter.mayHold(hash)) looked.hashes.push(hash);
-      }
-      ofThisCall.add(id);
-      looked.ids.push(id);
-      looked.values.push(checked.values);
-    }
-    return looked;
+  async #standing({ byStream }: Suspects): Promise<Map<Stream, Map<string, Stood>>> {
+    const standing = new Map<Stream, Map<string, Stood>>();
+    for (const [stream, hashes] of byStream)
+      standing.set(stream, await this.#context.standing(stream, hashes));
+    return standing;
   }
 
   #foldLater(): void {
@@ -351,9 +323,9 @@ export class Intake {
     for (const resolve of run.whenFolded) resolve();
   }
 
-  async #foldIn(batches: JournaledBatch[]): Promise<void> {
+  async #foldIn(batches: JournaledBatch[], doubt?: Error): Promise<void> {
     const numbers = batches.map(({ batch }) => batch).join(', ');
-    const defect = await this.#context.foldIn(batches);
+    const defect = (await this.#context.foldIn(batches)) ?? doubt;
     if (!defect) return;
     const told = `of the batches ${numbers}, something else may have become of some records than was acknowledged (${defect.message}): look for them among the rejects, and report this`;
     process.emitWarning(told, { code: 'TALLYBOOK_VERDICT' });
@@ -370,42 +342,120 @@ function isSmall(deliveries: readonly TextDelivery[]): boolean {
   return records > 0 && records <= smallRecords;
 }
 
-/** Undefined when a record is refused for what stands, or does not stand, under its id. */
-function settle(
-  { stream, mode, mustBeNew }: TextDelivery,
-  { ids, values, pending, hashes }: Looked,
-  standing: ReadonlyMap<string, Values> | undefined,
-): Settled | undefined {
-  if (hashes.length === 0 && pending.size === 0 && mode !== 'retract')
-    return { ids, values, verdicts: undefined };
-  const verdicts: VerdictName[] = [];
-  for (const [i, id] of ids.entries()) {
-    const stands = pending.get(id) ?? standing?.get(id);
-    const { verdict, refusal } = meet(stream, mode, values[i]!, stands, () => false);
-    if (refusal || (mustBeNew && verdict !== 'accepted')) return undefined;
-    verdicts.push(verdict);
+/** Hashes of ids that may be known. */
+class Suspects {
+  readonly byStream = new Map<Stream, bigint[]>();
+  count = 0;
+
+  add(stream: Stream, hash: bigint): void {
+    const hashes = this.byStream.get(stream);
+    if (hashes) hashes.push(hash);
+    else this.byStream.set(stream, [hash]);
+    this.count++;
   }
-  return { ids, values, verdicts };
+}
+
+const newRun = (number: number): Run => ({
+  number,
+  batches: [],
+  records: 0,
+  bytes: 0,
+  pending: new Map(),
+  whenFolded: [],
+});
+
+/** The records of each delivery; undefined as soon as one is anything but fine, or an id comes twice. */
+function look(
+  deliveries: readonly TextDelivery[],
+  boundsOfStream: (stream: Stream) => Bounds,
+): Looked[][] | undefined {
+  const here = new Map<string, Set<string>>();
+  const all: Looked[][] = [];
+  for (const delivery of deliveries) {
+    const { stream, form = stream, content, mode } = delivery;
+    // A pattern of a user's can take for ever here; RE2, by which it is matched in a batch, cannot.
+    if (form.fields.some((field) => field.type === 'text' && field.pattern !== undefined)) return undefined;
+    const ids = here.get(stream.name) ?? new Set();
+    here.set(stream.name, ids);
+    const looked: Looked[] = [];
+    for (const { staged, note } of stageRows(delivery, readTexts(content, mode), boundsOfStream(stream))) {
+      const { id, checked } = staged;
+      if (id === null || 'refusal' in checked || note !== undefined || ids.has(id)) return undefined;
+      ids.add(id);
+      looked.push({ id, hash: hashOf(id), values: checked.values });
+    }
+    all.push(looked);
+  }
+  return all;
+}
+
+/**
+ * What becomes of the records of each delivery; undefined when one is refused for what stands, or does not stand, under its
+ * id, or is taken back twice.
+ */
+function settle(
+  deliveries: readonly TextDelivery[],
+  looked: readonly (readonly Looked[])[],
+  runs: readonly Pending[],
+  standing: ReadonlyMap<Stream, ReadonlyMap<string, Stood>>,
+): SettledRecord[][] | undefined {
+  const all: SettledRecord[][] = [];
+  for (const [i, { stream, mode, mustBeNew }] of deliveries.entries()) {
+    const settled: SettledRecord[] = [];
+    for (const { id, hash, values } of looked[i]!) {
+      const stood = pendingUnder(runs, stream, id) ?? standing.get(stream)?.get(id);
+      const { verdict, refusal } = meet(stream, mode, values, stood?.values, () => false);
+      if (refusal || (mustBeNew && verdict !== 'accepted')) return undefined;
+      const stands =
+        verdict === 'duplicate'
+          ? stood!
+          : { values: verdict === 'retracted' ? undefined : values, seq: undefined };
+      settled.push({ id, hash, verdict, stood, stands });
+    }
+    all.push(settled);
+  }
+  return all;
+}
+
+function pendingUnder(runs: readonly Pending[], { name }: Stream, id: string): Stood | undefined {
+  for (const pending of runs) {
+    const stood = pending.get(name)?.get(id);
+    if (stood) return stood;
+  }
+  return undefined;
+}
+
+function keepPending(pending: Pending, { deliveries }: JournaledBatch): void {
+  for (const { stream, settled = [] } of deliveries) {
+    const ids = pending.get(stream.name) ?? new Map<string, Stood>();
+    pending.set(stream.name, ids);
+    for (const { id, stands } of settled) ids.set(id, stands);
+  }
 }
 
 function frameOf({ batch, recordedAt, deliveries }: JournaledBatch, run: number): Frame {
-  const named = groupsOf(deliveries).map((group) => ({
-    ...namedDelivery(group),
-    ...(group.some(({ verdicts }) => verdicts) ? { verdicts: verdictsTold(group) } : {}),
-  }));
+  const named = groupsOf(deliveries).map((group) => {
+    const verdicts = group.flatMap(({ settled }) => settled!.map(({ verdict }) => verdict));
+    const areNew = verdicts.every((verdict) => verdict === 'accepted');
+    return { ...namedDelivery(group), ...(areNew ? {} : { verdicts }) };
+  });
   return { run, batch, recordedAt: String(recordedAt), deliveries: named };
+}
+
+/** What was told of a record. */
+function toldOf({ deliveries }: Frame, delivery: number, record: number): VerdictName {
+  return deliveries[delivery]!.verdicts?.[record] ?? 'accepted';
 }
 
 function receiptOf(
   { batch, recordedAt }: JournaledBatch,
   { content, allVerdicts }: TextDelivery,
-  { ids, verdicts }: Settled,
+  settled: readonly SettledRecord[],
 ): Receipt {
   const counts = noCounts();
   const told: Verdict[] = [];
   const most = allVerdicts ? limits.receipt_verdicts_all : limits.receipt_verdicts;
-  for (const [index, id] of ids.entries()) {
-    const verdict = verdicts?.[index] ?? 'accepted';
+  for (const [index, { id, verdict }] of settled.entries()) {
     counts[countOfVerdict[verdict]]++;
     if ((allVerdicts || verdict !== 'accepted') && told.length < most) told.push({ index, id, verdict });
   }

@@ -5,9 +5,8 @@
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { formatTimestamp, type Micros } from '../../engine/calendar.ts';
 import { formOf } from '../../engine/forms.ts';
-import type { AsOf, Delivery, TextDelivery } from '../../engine/store.ts';
+import type { AsOf, Delivery } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
-import type { VerdictName } from '../../engine/verdicts.ts';
 import type { IdFilter, SeqRange } from './id-filter.ts';
 import type { LookupFilter } from './lookup-filter.ts';
 
@@ -31,30 +30,6 @@ export interface BatchStamp {
   parts: { stream: Stream; part: number }[];
   /** Gathers the rejects that it has written. */
   rejects: SeqRange[];
-}
-
-/** A batch that was acknowledged, and is not in the database yet (see intake.ts). */
-export interface JournaledBatch {
-  batch: number;
-  recordedAt: Micros;
-  deliveries: JournaledDelivery[];
-}
-
-export interface JournaledDelivery extends TextDelivery {
-  /** What was told of each of its records; undefined where all were surely new. */
-  verdicts: readonly VerdictName[] | undefined;
-}
-
-/** Deliveries of the same key are folded in together, in the order in which they came. */
-export function foldKey({ stream, form, mode }: Delivery): string {
-  return JSON.stringify([stream.name, form?.form, mode === 'retract']);
-}
-
-/** What was told of each record of deliveries, one after the other. */
-export function verdictsTold(deliveries: readonly JournaledDelivery[]): VerdictName[] {
-  return deliveries.flatMap(
-    ({ verdicts, content }) => verdicts ?? content.texts.map(() => 'accepted' as const),
-  );
 }
 
 export class LedgerState {

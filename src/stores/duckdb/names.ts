@@ -30,6 +30,12 @@ export function columnList(fields: readonly Field[], prefix = ''): string {
   return fields.map((field) => `${prefix}${quote(field.name)}`).join(', ');
 }
 
+/** Of a table of entries: `_id` and what is kept beside every record, then its fields. */
+export function entryColumns(stream: Stream): string {
+  const fixed = ['_seq', '_part', '_sign', '_reverses', '_hash', '_id'];
+  return [...fixed, ...storedFields(stream).map(({ name }) => quote(name))].join(', ');
+}
+
 /** The value of a field in a row of entries, `e`. */
 export function fieldValue(stream: Stream, field: Field, row = 'e'): string {
   if (field !== stream.id) return `${row}.${quote(field.name)}`;

@@ -7,7 +7,6 @@ import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { firstInstant, formatTimestamp, lastInstant, type Micros } from '../../engine/calendar.ts';
 import { limits } from '../../engine/limits.ts';
 import { isConcerned, type Refused } from '../../engine/record-check.ts';
-import { groupsOf } from '../../engine/settling.ts';
 import { boundsOf } from '../../engine/stage-record.ts';
 import type { Delivery, Mode, TextDelivery, Texts } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
@@ -36,14 +35,7 @@ import { boundsWithin } from './entries.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import { type Held, holdAgainst, refusedText } from './held-against.ts';
 import { mergeRanges, type SeqRange } from './id-filter.ts';
-import {
-  type BatchStamp,
-  foldKey,
-  type JournaledBatch,
-  type JournaledDelivery,
-  type LedgerState,
-  verdictsTold,
-} from './ledger-state.ts';
+import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import { quote, storedFields } from './names.ts';
 import { knownSelect, knownTable, type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import { retractedId } from './retracted-id.ts';
@@ -67,17 +59,8 @@ export function timeBounds(stream: Stream, state: LedgerState): { horizon: Micro
   return { horizon, latest };
 }
 
-/** What all records of a part have in common, or of several parts that are staged together. */
-type Common = Pick<StagedContent, 'parts' | 'positions' | 'base' | 'horizon' | 'latest'>;
-
-/** Records of the journal that are staged together: of one form, or retractions of one. */
-interface JournaledTogether {
-  stream: Stream;
-  deliveries: JournaledDelivery[];
-  /** Of each record: its part, and its place among all of the stream. */
-  parts: number[];
-  positions: number[];
-}
+/** What all records of a part have in common. */
+type Common = Pick<StagedContent, 'part' | 'base' | 'horizon' | 'latest'>;
 
 /** Writes parts over one connection, whose temporary tables it keeps. */
 export class PartWriter {
@@ -121,9 +104,7 @@ export class PartWriter {
     const bounds = stamp.journaled
       ? { horizon: firstInstant, latest: lastInstant }
       : timeBounds(stream, this.#state);
-    const positions = [...Array(count).keys()];
-    const parts = Array<number>(count).fill(part);
-    const rows = await this.#stage(deliveries, { parts, positions, base, ...bounds });
+    const rows = await this.#stage(deliveries, { part, base, ...bounds });
     const held = await this.#holdAgainst(deliveries[0]!, rows);
     const suspects = await this.#findKnown(deliveries[0]!, this.#findSuspects(deliveries[0]!, rows, base));
     const verdicts = suspects ? await this.#resolve(stream, mode, suspects) : noVerdicts;
@@ -187,69 +168,6 @@ export class PartWriter {
   }
 
   /**
-   * Appends what was checked and acknowledged before: the records of several batches at once, of those with the same id each
-   * after the one before, and all with the same fold key. Returns false when something else becomes of one than was told, which is a defect: then the transaction must not be
-   * committed.
-   */
-  async writeJournaled(batches: readonly JournaledBatch[], stamps: readonly BatchStamp[]): Promise<boolean> {
-    const lines: PartLine[] = [];
-    const staged = new Map<string, JournaledTogether>();
-    // In order of arrival, however they are put together.
-    const counts = new Map<Stream, number>();
-    batches.forEach(({ deliveries }, i) => {
-      for (const ofPart of groupsOf(deliveries)) {
-        const { stream } = ofPart[0]!;
-        const part = this.#state.reservePart();
-        stamps[i]!.parts.push({ stream, part });
-        const told = noCounts();
-        const key = foldKey(ofPart[0]!);
-        const together = staged.get(key) ?? { stream, deliveries: [], parts: [], positions: [] };
-        staged.set(key, together);
-        let position = counts.get(stream) ?? 0;
-        for (const verdict of verdictsTold(ofPart)) {
-          told[countOfVerdict[verdict]]++;
-          together.parts.push(part);
-          together.positions.push(position++);
-        }
-        counts.set(stream, position);
-        together.deliveries.push(...ofPart);
-        lines.push({ delivery: ofPart[0]!, part, stamp: stamps[i]!, counts: told });
-      }
-    });
-    const bases = new Map<Stream, bigint>();
-    for (const [stream, count] of counts)
-      bases.set(stream, this.#state.reserveSeqs(stream, BigInt(count) * seqsPerRow));
-    for (const together of staged.values())
-      if (!(await this.#appendJournaled(together, bases.get(together.stream)!))) return false;
-    await book(this.#connection, lines);
-    return true;
-  }
-
-  /** Appends records of one form, or retractions. Returns false when something else becomes of one than was told. */
-  async #appendJournaled(
-    { stream, deliveries, parts, positions }: JournaledTogether,
-    base: bigint,
-  ): Promise<boolean> {
-    const { mode } = deliveries[0]!;
-    const { tables } = this.#tables.get(stream.name)!;
-    const bounds = { horizon: firstInstant, latest: lastInstant };
-    const rows = await this.#stage(deliveries, { parts, positions, base, ...bounds });
-    if (rows.bad.size > 0) return false;
-    const told = verdictsTold(deliveries);
-    const areNew = told.every((verdict) => verdict === 'accepted');
-    const found = this.#findSuspects(deliveries[0]!, rows, base);
-    // What is all new was found to be so before it was journaled.
-    const suspects = areNew ? undefined : await this.#findKnown(deliveries[0]!, found);
-    // An insert that would correct something is not what was told.
-    const among = mode === 'retract' ? mode : 'upsert';
-    const verdicts = suspects ? await this.#resolve(stream, among, suspects) : noVerdicts;
-    if (!told.every((verdict, i) => verdict === (verdicts.get(positions[i]!) ?? 'accepted'))) return false;
-    await this.#append(stream, among, positions.length, verdicts);
-    await this.#empty(tables, suspects);
-    return true;
-  }
-
-  /**
    * Empties temporary tables in the transaction that has filled them, so that nothing is left of their rows. Those that are
    * removed in a later one stay in a temporary table for ever, dead: after 4,000 batches of 500, memory had grown by 160 MB,
    * and each statement on the table by 7 ms.
@@ -263,12 +181,13 @@ export class PartWriter {
     const { stream, form = stream, mode } = deliveries[0]!;
     const { tables } = this.#tables.get(stream.name)!;
     const texts = deliveries.flatMap((delivery) => prepareTexts(delivery.content));
+    const positions = [...texts.keys()];
     // Of a few all are read at once: any of them may be told of.
     const withIds =
       texts.length <= limits.receipt_verdicts || deliveries.some(({ allVerdicts }) => allVerdicts);
     if (mode === 'retract') {
       const ids = texts.map((text) => retractedId(stream, text) ?? null);
-      const content = { ...common, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) };
+      const content = { ...common, positions, texts: JSON.stringify(ids), fallbacks: JSON.stringify(texts) };
       const result = await this.#connection.result(stageIdsSql(tables.stage), stagedParameters(content));
       return StagedRows.read(result, withIds);
     }
@@ -277,6 +196,7 @@ export class PartWriter {
       : [];
     const content = {
       ...common,
+      positions,
       texts: texts.join(recordSeparator),
       fallbacks: JSON.stringify(fallbackIds),
     };
@@ -285,9 +205,8 @@ export class PartWriter {
       withIds,
     );
     if (rows.bad.size > 0) {
-      const at = new Map(common.positions.map((n, i) => [n, i]));
-      await this.#lookClosely(form, rows, texts, fallbackIds, common, at);
-      await this.#findExactly(form, rows, texts, at);
+      await this.#lookClosely(form, rows, texts, fallbackIds, common);
+      await this.#findExactly(form, rows, texts);
     }
     return rows;
   }
@@ -298,7 +217,6 @@ export class PartWriter {
     texts: string[],
     fallbackIds: string[],
     common: Common,
-    at: ReadonlyMap<number, number>,
   ): Promise<void> {
     const { tables, exact } = this.#tables.get(stream.name)!;
     const again = [...rows.bad].filter(([, bad]) => bad === lookClosely).map(([n]) => n);
@@ -306,9 +224,8 @@ export class PartWriter {
     const content = {
       ...common,
       positions: again,
-      parts: again.map((n) => common.parts[at.get(n)!]!),
-      texts: again.map((n) => rewriteExactly(stream, texts[at.get(n)!]!)).join(recordSeparator),
-      fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[at.get(n)!]) : []),
+      texts: again.map((n) => rewriteExactly(stream, texts[n]!)).join(recordSeparator),
+      fallbacks: JSON.stringify(needsFallback(stream) ? again.map((n) => fallbackIds[n]) : []),
     };
     const exactRows = await StagedRows.read(
       await this.#connection.result(stageTextsSql(stream, exact, 'close'), stagedParameters(content)),
@@ -320,15 +237,10 @@ export class PartWriter {
   }
 
   /** A reject quotes the value as it was written. */
-  async #findExactly(
-    stream: Stream,
-    rows: StagedRows,
-    texts: string[],
-    at: ReadonlyMap<number, number>,
-  ): Promise<void> {
+  async #findExactly(stream: Stream, rows: StagedRows, texts: string[]): Promise<void> {
     const exactly = new Map<number, string>();
     for (const [n, bad] of rows.bad) {
-      const found = foundExactly(stream, texts[at.get(n)!]!, bad);
+      const found = foundExactly(stream, texts[n]!, bad);
       if (found === undefined || found === rows.found.get(n)) continue;
       rows.found.set(n, found);
       exactly.set(n, found);

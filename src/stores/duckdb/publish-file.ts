@@ -317,7 +317,7 @@ class FileWork {
         texts: rows.map(([, line]) => rewriteExactly(stream, line as string)).join(recordSeparator),
         fallbacks: JSON.stringify(needsFallback(stream) ? rows.map(([, , id]) => id) : []),
         positions: rows.map(([n]) => Number(n)),
-        parts: rows.map(() => 0),
+        part: 0,
         base: 0n,
         ...timeBounds(stream, this.#context.state),
       };

@@ -9,7 +9,9 @@ import { groupsOf, refuseUnlessNew } from '../../engine/settling.ts';
 import type { Delivery, TextDelivery } from '../../engine/store.ts';
 import { noCounts, type Receipt } from '../../engine/verdicts.ts';
 import type { Connection } from './connection.ts';
-import type { BatchStamp, JournaledBatch, LedgerState } from './ledger-state.ts';
+import type { FoldWriter } from './fold.ts';
+import type { JournaledBatch, SettledRecord } from './journaled-batch.ts';
+import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import type { PartWriter } from './part.ts';
 import type { ReadGate } from './read-gate.ts';
 
@@ -68,41 +70,50 @@ export async function publishTexts(
 }
 
 /**
- * Publishes batches of the journal, all in one commit. Something else may become of some of their records than was told, or
- * they cannot be put together: a defect, should it ever happen, which must not keep out what was acknowledged. Then they are
- * published one by one, what is refused is among the rejects, and the defect is returned. The caller holds the writer's lock.
+ * Publishes batches of the journal, all in one commit; or one by one, as if they came now, where what becomes of some record
+ * must be found out first, or they cannot be folded in. That would be a defect, which must not keep out what was
+ * acknowledged: what is refused is among the rejects then, and the defect is returned. The caller holds the writer's lock.
  * @param batches those that are published one by one leave it, so that none is published again when a later one fails
  */
 export async function publishJournaled(
   connection: Connection,
+  folds: FoldWriter,
   writer: PartWriter,
   state: LedgerState,
   batches: JournaledBatch[],
   gate: ReadGate,
 ): Promise<Error | undefined> {
   const deliveries = batches.flatMap((batch) => batch.deliveries);
-  const stamps = batches.map(
-    ({ batch, recordedAt }): BatchStamp => ({ batch, recordedAt, journaled: true, parts: [], rejects: [] }),
-  );
-  await writer.prepare(new Set(deliveries.map(({ stream }) => stream)));
-  try {
-    await connection.transaction(
-      async () => {
-        if (!(await writer.writeJournaled(batches, stamps))) throw new Error('other verdicts than were told');
-      },
-      through(gate, state, deliveries, stamps),
+  let defect: Error | undefined;
+  if (deliveries.every(({ settled }) => settled)) {
+    const stamps = batches.map(
+      ({ batch, recordedAt }): BatchStamp => ({ batch, recordedAt, journaled: true, parts: [], rejects: [] }),
     );
-  } catch (error) {
-    // The disk is full, or the database is of no use any more.
-    if (error instanceof TallybookError) throw error;
-    for (let batch = batches[0]; batch; batch = batches[0]) {
-      await publishTexts(connection, writer, state, batch.deliveries, gate, batch);
-      batches.shift();
+    try {
+      await folds.prepare(new Set(deliveries.map(({ stream }) => stream)));
+      await connection.transaction(
+        () => folds.write(batches, stamps),
+        through(gate, state, deliveries, stamps),
+      );
+      for (const stamp of stamps) state.committed(stamp);
+      return undefined;
+    } catch (error) {
+      // The disk is full, or the database is of no use any more.
+      if (error instanceof TallybookError) throw error;
+      defect = error as Error;
+      for (const { settled } of deliveries) forgetSeqs(settled!);
     }
-    return error as Error;
   }
-  for (const stamp of stamps) state.committed(stamp);
-  return undefined;
+  for (let batch = batches[0]; batch; batch = batches[0]) {
+    await publishTexts(connection, writer, state, batch.deliveries, gate, batch);
+    batches.shift();
+  }
+  return defect;
+}
+
+/** Those of a fold that was not committed: batches that follow must not build on them. */
+function forgetSeqs(records: readonly SettledRecord[]): void {
+  for (const { verdict, stands } of records) if (verdict !== 'duplicate') stands.seq = undefined;
 }
 
 /** Commits through the gate. A correction appends two entries. */

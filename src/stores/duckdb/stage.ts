@@ -55,8 +55,7 @@ export interface StagedContent {
   fallbacks: string;
   /** The place of each record. */
   positions: readonly number[];
-  /** The part of each record. */
-  parts: readonly number[];
+  part: number;
   /** The first seq reserved for the part. */
   base: bigint;
   /** Microseconds: records before are too old, records after are in the future. */
@@ -68,7 +67,7 @@ export function stagedParameters(content: StagedContent): Parameter[] {
   return [
     content.texts,
     content.fallbacks,
-    content.parts.join(','),
+    content.part,
     content.positions.join(','),
     content.base,
     content.horizon,
@@ -80,13 +79,13 @@ export function stagedParameters(content: StagedContent): Parameter[] {
  * Reading no table, a statement keeps its plan in spite of its parameters (see connection.ts). What there is one of for each
  * record comes as a text to be split.
  */
-const stagedContent = `(select $1::varchar as texts, $2::varchar as fallbacks, $3::varchar as parts, $4::varchar as positions,
+const stagedContent = `(select $1::varchar as texts, $2::varchar as fallbacks, $3::bigint as part, $4::varchar as positions,
       $5::bigint as base, $6::bigint as horizon, $7::bigint as latest)`;
 
 /** Stages texts; those rewritten by exact-rows.ts with a look that is `close`. */
 export function stageTextsSql(stream: Stream, table: string, look: 'first' | 'close'): string {
   const fallback = needsFallback(stream) ? `unnest(from_json(fallbacks, '["VARCHAR"]'))` : 'null::varchar';
-  const lines = `select unnest(string_split(texts, ${literal(recordSeparator)})) as line, ${fallback} as fallback, unnest(string_split(positions, ','))::integer as n, unnest(string_split(parts, ','))::bigint as part, base, horizon, latest from ${stagedContent}`;
+  const lines = `select unnest(string_split(texts, ${literal(recordSeparator)})) as line, ${fallback} as fallback, unnest(string_split(positions, ','))::integer as n, part, base, horizon, latest from ${stagedContent}`;
   return `insert into ${table} (_n, _seq, _part, ${stageColumns(stream)})
     ${judgedSelect(stream, readJson(stream, lines), 'json', look, `n, base + ${seqsPerRow} * n + 1, part, `, true)}
     returning _n, _hash, _bad, _found, _id`;
@@ -97,7 +96,7 @@ export function stageIdsSql(table: string): string {
   return `insert into ${table} (_n, _seq, _part, _line, _id, _hash, _bad)
     with ids as (
       select unnest(from_json(texts, '["VARCHAR"]')) as id, unnest(from_json(fallbacks, '["VARCHAR"]')) as line,
-        unnest(string_split(positions, ','))::integer as n, unnest(string_split(parts, ','))::bigint as part, base
+        unnest(string_split(positions, ','))::integer as n, part, base
       from ${stagedContent})
     select n, base + ${seqsPerRow} * n + 1, part, line, id, hash(id), case when id is null then ${recordRefusals.unreadable} end from ids
     returning _n, _hash, _bad, _found, _id`;

@@ -4,6 +4,7 @@ import type { Stream } from '../../engine/stream.ts';
 import type { Connection } from './connection.ts';
 import { valuesOfRow, valuesSql } from './entries.ts';
 import { mergeRanges, type SeqRange } from './id-filter.ts';
+import type { Stood } from './journaled-batch.ts';
 import { entriesOf } from './names.ts';
 
 /** Entries that lie no further apart are read together. */
@@ -21,7 +22,7 @@ export async function standingRecords(
   stream: Stream,
   hashes: readonly bigint[],
   ranges: readonly SeqRange[],
-): Promise<Map<string, Values>> {
+): Promise<Map<string, Stood>> {
   const entries = entriesOf(stream);
   const hasHash = hashes.length === 1 ? `_hash = ${hashes[0]}` : `_hash in (${hashes.join(', ')})`;
   const seqs: bigint[] = [];
@@ -47,9 +48,10 @@ export async function standingRecords(
       .join(' union all '),
   );
   const reversed = new Set(rows.map(([, reverses]) => reverses));
-  const standing = new Map<string, Values>();
+  const standing = new Map<string, Stood>();
   for (const [seq, reverses, id, ...values] of rows)
-    if (reverses === null && !reversed.has(seq!)) standing.set(id as string, valuesOf(stream, values));
+    if (reverses === null && !reversed.has(seq!))
+      standing.set(id as string, { values: valuesOf(stream, values), seq: seq as bigint });
   return standing;
 }
 
