@@ -63,6 +63,14 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', () => {
   /** How many items of the offline queue there are. */
   const stored = (page: Page): Promise<number> =>
     page.evaluate(() => Object.keys(localStorage).filter((key) => key.split(' ').length === 4).length);
+  /** Resolves when a page has sent what others have left: the browser may take a moment to see that they are gone. */
+  const takenOver = (page: Page): Promise<void> => {
+    const leftAfterFlush = async () => {
+      await flush(page);
+      return stored(page);
+    };
+    return expect.poll(leftAfterFlush, { timeout: 10_000 }).toBe(0);
+  };
 
   test('the page of the examples sends what it says', async () => {
     site.options = { url: way.url, key };
@@ -228,13 +236,7 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', () => {
     await page.waitForFunction(() => shop.retries.length > 0);
     await page.close();
     await context.setOffline(false);
-    const next = await open();
-    // The browser may take a moment to see that the other page is gone.
-    const leftAfterFlush = async () => {
-      await flush(next);
-      return stored(next);
-    };
-    await expect.poll(leftAfterFlush, { timeout: 10_000 }).toBe(0);
+    await takenOver(await open());
     expect(await arrived(session)).toEqual(numbers(100));
   });
 
@@ -274,8 +276,7 @@ describe.skipIf(chromiumPath === undefined)('in Chromium', () => {
     );
     await page.close();
     way.always = undefined;
-    const next = await open();
-    await flush(next);
+    await takenOver(await open());
     expect(await arrived(session)).toEqual(numbers(5));
   });
 

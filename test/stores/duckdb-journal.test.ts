@@ -263,7 +263,7 @@ test('what comes again before it is in the database is held against the journal,
   }
 });
 
-test('what comes in another form, is taken back or comes anew before it is in the database is there after a crash', async () => {
+test('what comes twice at once, in another form, is taken back or comes anew before it is in the database is there after a crash', async () => {
   const directory = newDirectory();
   const store = await open(directory);
   const walks = { form: steps.forms.get('walks'), mode: 'upsert' };
@@ -277,22 +277,24 @@ test('what comes in another form, is taken back or comes anew before it is in th
     await send(store, [walk('b', 32)], walks),
     await send(store, [record('old', 64), record('c', 4)]),
     await send(store, ['"b"', '"older"'], { mode: 'retract' }),
+    await send(store, [record('d', 1), record('d', 1)]),
+    await send(store, [record('d', 2), record('d', 4)], { mode: 'upsert' }),
   ];
   expect(
     receipts.map(({ accepted, duplicates, corrected, retracted }) =>
       [accepted, duplicates, corrected, retracted].join(''),
     ),
-  ).toEqual(['3000', '0010', '0002', '1000', '1100', '0002']);
+  ).toEqual(['3000', '0010', '0002', '1000', '1100', '0002', '1100', '0020']);
   expect(
     readFileSync(join(directory, 'journal-0'))
       .toString()
       .match(/"verdicts":/g),
-  ).toHaveLength(4);
+  ).toHaveLength(6);
 
   const other = await afterCrash(directory);
   for (const ledger of [other, store]) {
-    expect(await sums(ledger)).toEqual([String(16 + 4 + 64), 3]);
-    const sumsThen = ['391 5', '406 5', '276 3', '308 4', '372 5', '84 3'];
+    expect(await sums(ledger)).toEqual([String(16 + 4 + 64 + 4), 4]);
+    const sumsThen = ['391 5', '406 5', '276 3', '308 4', '372 5', '84 3', '85 4', '88 4'];
     for (const [i, told] of sumsThen.entries())
       expect(await sums(ledger, receipts[i]!.recorded_at)).toEqual([
         told.split(' ')[0],

@@ -3,19 +3,17 @@
  *
  * A transaction of DuckDB costs 5 to 10 ms however little it brings, and 20 with a correction: seven statements, or twenty,
  * each with a fixed price by table and by column. A record in a journal that is synced is as safe, after 0.3 to 1 ms. So
- * deliveries of few records are checked here, in JavaScript. Most are surely new. What stands under the ids of some others
- * is known from the journal, or looked up, in 2 to 4 ms. When none is refused, their verdicts are known; they are journaled
- * as a batch and answered.
- * The batches that were journaled since are a run, which is folded into the database in one transaction, by the same
- * statements that publish all else: after a moment, or at once when anybody asks anything. So every answer still holds all
- * that was acknowledged before it.
+ * deliveries of few records are checked and settled here, in JavaScript. Most are surely new. What stands under the ids of
+ * some others is known from the journal, or looked up, in 2 to 4 ms. When none is refused, they are journaled as a batch and
+ * answered.
+ * The batches that were journaled since are a run, which is folded into the database in one transaction (fold.ts): after a
+ * moment, or at once when anybody asks anything. So every answer still holds all that was acknowledged before it.
  *
- * Everything else (a record that is refused, one id twice at once, one that is taken back before it is in the database, many
- * ids that may be known, a file) takes the database's way, and finds nothing pending: what is in the journal is folded in
- * before, under the writer's lock, and nothing new is journaled meanwhile.
+ * Everything else (a record that is refused, many ids that may be known, a file) takes the database's way, and finds nothing
+ * pending: what is in the journal is folded in before, under the writer's lock, and nothing new is journaled meanwhile.
  *
- * After a crash, a batch in the journal whose number is not in `parts` is folded in when its streams are prepared. The
- * fold is one transaction, so it has happened whole or not at all.
+ * After a crash, a batch in the journal whose number is not in `parts` is settled again and folded in when its streams are
+ * prepared. The fold is one transaction, so it has happened whole or not at all.
  */
 import { formatTimestamp } from '../../engine/calendar.ts';
 import { limits } from '../../engine/limits.ts';
@@ -45,8 +43,14 @@ interface Looked {
   values: Values;
 }
 
-/** What a run leaves under ids, by the name of the stream. */
+/** What batches leave under ids, by the name of the stream. */
 type Pending = Map<string, Map<string, Stood>>;
+
+/** What becomes of the records of each delivery, and what they leave. */
+interface Settled {
+  records: SettledRecord[][];
+  pending: Pending;
+}
 
 /** Batches that are in the journal and not in the database. */
 interface Run {
@@ -130,15 +134,20 @@ export class Intake {
         recordedAt: state.nextInstant(),
         // What was asked of them has been found: a check must say the same only as long as nobody changes it.
         deliveries: deliveries.flatMap((delivery, i) => {
-          const found = { check: undefined, mustBeNew: false, allVerdicts: false, settled: settled[i]! };
+          const found = {
+            check: undefined,
+            mustBeNew: false,
+            allVerdicts: false,
+            settled: settled.records[i]!,
+          };
           return found.settled.length > 0 ? [{ ...delivery, ...found }] : [];
         }),
       };
       const run = this.#open ?? newRun(batch.batch);
       await journal.append(frameOf(batch, run.number));
       this.#open = run;
-      this.#add(run, batch);
-      return deliveries.map((delivery, i) => receiptOf(batch, delivery, settled[i]!));
+      this.#add(run, batch, settled.pending);
+      return deliveries.map((delivery, i) => receiptOf(batch, delivery, settled.records[i]!));
     });
   }
 
@@ -225,25 +234,24 @@ export class Intake {
     return frames.map(({ batch, recordedAt }, f): JournaledBatch => {
       const [deliveries, records] = [found[f]!, looked[f]];
       const settled = records && knowsHashes ? settle(deliveries, records, [pending], standing) : undefined;
-      const isAsTold = settled?.every((ones, i) =>
+      const isAsTold = settled?.records.every((ones, i) =>
         ones.every(({ verdict }, j) => verdict === toldOf(frames[f]!, i, j)),
       );
-      const again = {
+      if (settled) addPending(pending, settled.pending);
+      return {
         batch,
         recordedAt: BigInt(recordedAt),
         deliveries: deliveries.map((delivery, i) => ({
           ...delivery,
-          settled: isAsTold ? settled![i] : undefined,
+          settled: isAsTold ? settled!.records[i] : undefined,
         })),
       };
-      keepPending(pending, again);
-      return again;
     });
   }
 
-  #add(open: Run, batch: JournaledBatch): void {
+  #add(open: Run, batch: JournaledBatch, pending: Pending): void {
     open.batches.push(batch);
-    keepPending(open.pending, batch);
+    addPending(open.pending, pending);
     for (const { content } of batch.deliveries) {
       open.records += content.texts.length;
       for (const text of content.texts) open.bytes += text.length;
@@ -253,10 +261,9 @@ export class Intake {
   }
 
   /** What becomes of the records of each delivery; undefined when it must be found out in the database. */
-  async #settle(deliveries: readonly TextDelivery[]): Promise<SettledRecord[][] | undefined> {
+  async #settle(deliveries: readonly TextDelivery[]): Promise<Settled | undefined> {
     const { state } = this.#context;
-    const booksOf = ({ stream }: TextDelivery) => state.books(stream);
-    if (deliveries.some((delivery) => booksOf(delivery).filter.uncovered.length > 0)) return undefined;
+    if (deliveries.some(({ stream }) => state.books(stream).filter.uncovered.length > 0)) return undefined;
     const looked = look(deliveries, (stream) =>
       boundsOf(stream, state.now(), state.books(stream).droppedBefore),
     );
@@ -264,11 +271,11 @@ export class Intake {
     // Those that are in the database by the time that it has answered.
     const runs = [this.#open, this.#folding].flatMap((run) => run?.pending ?? []);
     const suspects = new Suspects();
-    for (const [i, delivery] of deliveries.entries()) {
-      const { filter } = booksOf(delivery);
+    for (const [i, { stream }] of deliveries.entries()) {
+      const { filter } = state.books(stream);
+      const pending = idsIn(runs, stream);
       for (const { id, hash } of looked[i]!)
-        if (!pendingUnder(runs, delivery.stream, id) && filter.mayHold(hash))
-          suspects.add(delivery.stream, hash);
+        if (!standingUnder(pending, id) && filter.mayHold(hash)) suspects.add(stream, hash);
     }
     if (suspects.count > lookedUpMost) return undefined;
     return settle(deliveries, looked, runs, await this.#standing(suspects));
@@ -364,24 +371,20 @@ const newRun = (number: number): Run => ({
   whenFolded: [],
 });
 
-/** The records of each delivery; undefined as soon as one is anything but fine, or an id comes twice. */
+/** The records of each delivery; undefined as soon as one is anything but fine. */
 function look(
   deliveries: readonly TextDelivery[],
   boundsOfStream: (stream: Stream) => Bounds,
 ): Looked[][] | undefined {
-  const here = new Map<string, Set<string>>();
   const all: Looked[][] = [];
   for (const delivery of deliveries) {
     const { stream, form = stream, content, mode } = delivery;
     // A pattern of a user's can take for ever here; RE2, by which it is matched in a batch, cannot.
     if (form.fields.some((field) => field.type === 'text' && field.pattern !== undefined)) return undefined;
-    const ids = here.get(stream.name) ?? new Set();
-    here.set(stream.name, ids);
     const looked: Looked[] = [];
     for (const { staged, note } of stageRows(delivery, readTexts(content, mode), boundsOfStream(stream))) {
       const { id, checked } = staged;
-      if (id === null || 'refusal' in checked || note !== undefined || ids.has(id)) return undefined;
-      ids.add(id);
+      if (id === null || 'refusal' in checked || note !== undefined) return undefined;
       looked.push({ id, hash: hashOf(id), values: checked.values });
     }
     all.push(looked);
@@ -392,44 +395,54 @@ function look(
 /**
  * What becomes of the records of each delivery; undefined when one is refused for what stands, or does not stand, under its
  * id, or is taken back twice.
+ * @param runs what stands under ids, the latest first; else it is `standing`
  */
 function settle(
   deliveries: readonly TextDelivery[],
   looked: readonly (readonly Looked[])[],
   runs: readonly Pending[],
   standing: ReadonlyMap<Stream, ReadonlyMap<string, Stood>>,
-): SettledRecord[][] | undefined {
-  const all: SettledRecord[][] = [];
-  for (const [i, { stream, mode, mustBeNew }] of deliveries.entries()) {
-    const settled: SettledRecord[] = [];
+): Settled | undefined {
+  const records = deliveries.map((): SettledRecord[] => []);
+  const pending: Pending = new Map();
+  const places = new Map(deliveries.map((delivery, i) => [delivery, i]));
+  for (const delivery of groupsOf(deliveries).flat()) {
+    const { stream, mode, mustBeNew } = delivery;
+    const i = places.get(delivery)!;
+    const here = pending.get(stream.name) ?? new Map<string, Stood>();
+    pending.set(stream.name, here);
+    const before = [here, ...idsIn(runs, stream)];
     for (const { id, hash, values } of looked[i]!) {
-      const stood = pendingUnder(runs, stream, id) ?? standing.get(stream)?.get(id);
+      const stood = standingUnder(before, id) ?? standing.get(stream)?.get(id);
       const { verdict, refusal } = meet(stream, mode, values, stood?.values, () => false);
       if (refusal || (mustBeNew && verdict !== 'accepted')) return undefined;
       const stands =
         verdict === 'duplicate'
           ? stood!
           : { values: verdict === 'retracted' ? undefined : values, seq: undefined };
-      settled.push({ id, hash, verdict, stood, stands });
+      records[i]!.push({ id, hash, verdict, stood, stands });
+      here.set(id, stands);
     }
-    all.push(settled);
   }
-  return all;
+  return { records, pending };
 }
 
-function pendingUnder(runs: readonly Pending[], { name }: Stream, id: string): Stood | undefined {
-  for (const pending of runs) {
-    const stood = pending.get(name)?.get(id);
+const idsIn = (runs: readonly Pending[], { name }: Stream): ReadonlyMap<string, Stood>[] =>
+  runs.flatMap((pending) => pending.get(name) ?? []);
+
+function standingUnder(all: readonly ReadonlyMap<string, Stood>[], id: string): Stood | undefined {
+  for (const ids of all) {
+    const stood = ids.get(id);
     if (stood) return stood;
   }
   return undefined;
 }
 
-function keepPending(pending: Pending, { deliveries }: JournaledBatch): void {
-  for (const { stream, settled = [] } of deliveries) {
-    const ids = pending.get(stream.name) ?? new Map<string, Stood>();
-    pending.set(stream.name, ids);
-    for (const { id, stands } of settled) ids.set(id, stands);
+function addPending(pending: Pending, more: Pending): void {
+  for (const [name, ids] of more) {
+    const known = pending.get(name);
+    if (known) for (const [id, stands] of ids) known.set(id, stands);
+    else pending.set(name, ids);
   }
 }
 
