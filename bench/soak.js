@@ -1,7 +1,8 @@
 /**
  * Soak: for half an hour, half of what the server can take for long, with questions, corrections, files and retention beside
  * it, from when as much is dropped as comes. Memory, open files and latency must be in the last part what they were in the
- * first, and the size of the database must follow from what it holds. A table for people, and one line of JSON for `results/soak.jsonl`. README.md says more.
+ * first, and the size of the database must follow from what it holds. A table for people, and one line of JSON for
+ * `results/soak.jsonl`. README.md says more.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';

@@ -64,9 +64,8 @@ interface Run {
 }
 
 /**
- * More at once go by the database, where a record costs 4 µs in a batch of a thousand, and 10 here. With 256, a server at half
- * of what it can take stayed on the database's way once it was there, because so much came during a commit: a request of 100
- * waited for 45 ms, not 4. 10,000 records a second in bodies of 500 took 0.47 cores, not 0.40.
+ * More at once go by the database. With 256 and with 4,096 a server took in as much; but so much may come during a commit of
+ * the database that a small bound would keep it on that way.
  */
 const smallRecords = 1_024;
 /** A run that has grown so large is folded in at once; one twice as large takes in nothing more. */
