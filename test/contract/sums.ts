@@ -34,7 +34,7 @@ const stretch = (from?: string, to?: string, keys?: string[]): AskedStretch => (
   ...(keys ? { keys } : {}),
 });
 /** Whole days, whole hours, neither, nothing, everything; keys that are neighbours, and such as are not. */
-const stretches = [
+const standard = [
   stretch(),
   stretch('2026-10-01T00:00:00Z', '2026-10-02T00:00:00Z'),
   stretch('2026-10-01T03:00:00Z', '2026-10-02T05:00:00Z'),
@@ -45,7 +45,25 @@ const stretches = [
   stretch('2030-01-01T00:00:00Z'),
 ];
 
-async function agree(trial: Trial, measure: string, knownAt?: bigint): Promise<void> {
+/** So many, of few keys each, that a store may put them together: from and to edges of days and hours, and between. */
+const manyStretches = Array.from({ length: 60 }, (_, n) => {
+  const hour = 3_600_000_000n;
+  const from =
+    instant('2026-10-01T00:00:00Z') + BigInt(n % 9) * 8n * hour + (n % 3 === 0 ? 0n : BigInt(n) * 7_654_321n);
+  const keys = [String(n % 5), ...(n % 4 === 0 ? ['-9223372036854775807', '99'] : [])];
+  return {
+    from: n % 10 === 9 ? undefined : from,
+    to: n % 7 === 6 ? undefined : from + BigInt(n % 11) * 5n * hour + (n % 2 === 0 ? 0n : 1n),
+    keys,
+  };
+});
+
+async function agree(
+  trial: Trial,
+  measure: string,
+  knownAt?: bigint,
+  stretches: readonly AskedStretch[] = standard,
+): Promise<void> {
   const plans = planSums(steps, { measure, by: 'sensor', stretches, knownAt }, trial.states.get('steps')!);
   const { stretches: found } = await trial.store.sums(plans);
   for (const [index, { from, to, keys }] of stretches.entries()) {
@@ -88,6 +106,25 @@ export function sumsChapter(under: StoreUnderTest): void {
         await agree(trial, 'sum(people)');
       }),
     );
+    rule(under, 'many stretches of few keys equal the questions in rows', () =>
+      onFreshStore(under, [steps], async (trial) => {
+        const agreed = (measure: string, knownAt?: bigint) =>
+          agree(trial, measure, knownAt, [...standard, ...manyStretches]);
+        await trial.insert(steps, ...Array.from({ length: 200 }, (_, n) => step(n, (n % 11) - 3)));
+        await agreed('sum(people)');
+        const before = trial.now;
+        await trial.upsert(steps, step(10, 1_000_000), { ...step(11, 5), sensor: 99 });
+        await trial.retract(steps, 's20', 's21');
+        await agreed('sum(people)');
+        await agreed('count');
+        await agreed('sum(people)', before);
+        await trial.insert(steps, { ...step(11, 0), id: 'large', people: String(2n ** 63n - 1n) });
+        const asked = { measure: 'sum(people)', by: 'sensor', stretches: manyStretches, knownAt: undefined };
+        await trial.insert(steps, { ...step(11, 0), id: 'larger', people: String(2n ** 63n - 1n) });
+        const plans = planSums(steps, asked, trial.states.get('steps')!);
+        await expect(trial.store.sums(plans)).rejects.toMatchObject({ code: 'sum_out_of_range' });
+      }),
+    );
     rule(under, 'a sum that does not fit into 64 bits is told', () =>
       onFreshStore(under, [steps], async (trial) => {
         await trial.insert(
@@ -117,7 +154,7 @@ export function sumsChapter(under: StoreUnderTest): void {
         ['sum(people)', 'id'],
       ])
         expect(() =>
-          planSums(steps, { measure: measure!, by: by!, stretches, knownAt: undefined }, state),
+          planSums(steps, { measure: measure!, by: by!, stretches: standard, knownAt: undefined }, state),
         ).toThrow('required integer');
     });
   });

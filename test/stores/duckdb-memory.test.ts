@@ -53,7 +53,7 @@ test('a share of very many groups is put together in slices', async () => {
   const asked = { measures: ['sum(plays)'], by: ['song'], share: { of: 'sum(plays)', percent: 1 } };
   const question = checkQuestion(lines, { ...asked, limit: 100_000 });
   const plan = planQuestion(lines, question, { droppedBefore: undefined, rollupsCompleteFrom: new Map() });
-  const books = { hasReversals: false, lookups: new Map() };
+  const books = { hasReversals: false, lookups: new Map(), nextSeq: 1n };
   const database = join(directory, 'data', 'tallybook.duckdb');
   const right = await ask(await connect(database, '1GB', directory), plan, books, () => undefined, [1]);
   expect(right.rows.length).toBeGreaterThan(1_000);

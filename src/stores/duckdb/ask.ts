@@ -30,7 +30,7 @@ import { inSnapshot, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weighted.ts';
 
-export type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups'>;
+export type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups' | 'nextSeq'>;
 
 /** The last commit, as long as nobody commits. */
 export type LastCommit = () => AsOf | undefined;
@@ -163,7 +163,7 @@ function rowByRow({ dimensions, conditions, from }: Grouping, { field }: Measure
 }
 
 /** Rows of a rollup, or of the ledger. */
-async function sourceGrouping(
+export async function sourceGrouping(
   connection: Connection,
   stream: Stream,
   rollup: Rollup | undefined,
@@ -183,7 +183,7 @@ async function sourceGrouping(
 }
 
 /** The parts of the statement: where rows come from, and what is grouped and measured. */
-interface Grouping {
+export interface Grouping {
   from: string;
   conditions: string[];
   bucket: string | undefined;

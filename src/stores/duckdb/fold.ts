@@ -14,6 +14,7 @@ import { rollupSums } from './append.ts';
 import type { Connection, Parameter } from './connection.ts';
 import type { JournaledBatch, SettledRecord } from './journaled-batch.ts';
 import type { BatchStamp, LedgerState } from './ledger-state.ts';
+import { listOfNumbers, rowsOfList } from './lists.ts';
 import { duplicatesOf, entriesOf, entryColumns, quote, rollupOf, sqlType, storedFields } from './names.ts';
 import { book, type PartLine } from './part.ts';
 import { seqsPerRow } from './stage.ts';
@@ -123,9 +124,9 @@ export class FoldWriter {
     }
     if (duplicates.length > 0)
       await this.#connection.run(
-        `insert into ${duplicatesOf(stream)} (_seq, _part) select ${listOf(1, 'bigint')}, ${listOf(2, 'bigint')}`,
-        numbers(duplicates, ({ seq }) => seq),
-        numbers(duplicates, ({ part }) => part),
+        `insert into ${duplicatesOf(stream)} (_seq, _part) select ${rowsOfList('$1', 'bigint')}, ${rowsOfList('$2', 'bigint')}`,
+        listOfNumbers(duplicates, ({ seq }) => seq),
+        listOfNumbers(duplicates, ({ part }) => part),
       );
   }
 }
@@ -142,31 +143,22 @@ const tableOf = (stream: Stream): string => quote(`fold_${stream.name}`);
 function listsSql(stream: Stream): string {
   const fixed = ['bigint', 'bigint', 'tinyint', 'bigint', 'ubigint', 'varchar'];
   const fields = storedFields(stream).map(
-    (field, i) => `${listOf(fixed.length + i + 1, 'varchar')}::${sqlType(field)}`,
+    (field, i) => `${rowsOfList(`$${fixed.length + i + 1}`, 'varchar')}::${sqlType(field)}`,
   );
-  const columns = [...fixed.map((type, i) => listOf(i + 1, type)), ...fields];
+  const columns = [...fixed.map((type, i) => rowsOfList(`$${i + 1}`, type)), ...fields];
   return `insert into ${tableOf(stream)} select ${columns.join(', ')}`;
 }
 
-/** A JSON array that comes as a parameter, as rows. */
-const listOf = (parameter: number, type: string): string =>
-  `unnest(from_json($${parameter}::varchar, '["${type.toUpperCase()}"]'))`;
-
 function lists(stream: Stream, entries: readonly NewEntry[]): Parameter[] {
   return [
-    numbers(entries, ({ seq }) => seq),
-    numbers(entries, ({ part }) => part),
-    numbers(entries, ({ sign }) => sign),
-    numbers(entries, ({ reverses }) => reverses),
-    numbers(entries, ({ hash }) => hash),
+    listOfNumbers(entries, ({ seq }) => seq),
+    listOfNumbers(entries, ({ part }) => part),
+    listOfNumbers(entries, ({ sign }) => sign),
+    listOfNumbers(entries, ({ reverses }) => reverses),
+    listOfNumbers(entries, ({ hash }) => hash),
     JSON.stringify(entries.map(({ id }) => id)),
     ...storedFields(stream).map(({ name }) =>
       JSON.stringify(entries.map(({ values }) => values.get(name) ?? null)),
     ),
   ];
-}
-
-/** As JSON, whose own writer knows no bigints. */
-function numbers<T>(rows: readonly T[], numberOf: (row: T) => bigint | number | null): string {
-  return `[${rows.map((row) => numberOf(row) ?? 'null').join(',')}]`;
 }

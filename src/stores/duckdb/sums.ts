@@ -1,10 +1,11 @@
-/** Sums of keys over stretches of time (engine/sums.ts): a statement for each stretch, all in one snapshot. */
+/** Sums of keys over stretches of time (engine/sums.ts), all in one snapshot: a statement for each, or many joined. */
 import { originOf, type Plan } from '../../engine/plan.ts';
 import type { Condition } from '../../engine/question.ts';
 import { type KeySums, originsTogether, type Sums } from '../../engine/sums.ts';
 import { type BooksRead, isShort, type LastCommit, piecesSql } from './ask.ts';
 import { Parameters } from './conditions.ts';
 import type { Connection } from './connection.ts';
+import { askJoined, isQuickerJoined } from './joined-sums.ts';
 import { inSnapshot, knownCondition } from './snapshot.ts';
 
 export async function askSums(
@@ -14,12 +15,16 @@ export async function askSums(
   lastCommit: LastCommit,
 ): Promise<Sums> {
   const { knownAt } = plans[0]!.question;
-  const areShort = plans.every(isShort);
+  const named = plans.filter(({ question }) => question.where.length > 0);
+  const joined = isQuickerJoined(named.length, books) ? named : [];
+  const areShort = joined.length === 0 && plans.every(isShort);
   const { found, as_of } = await inSnapshot(connection, areShort, lastCommit, knownAt, async () => {
     const known = await knownCondition(connection, knownAt);
-    const stretches: KeySums[] = [];
-    for (const plan of plans) stretches.push(await askStretch(connection, plan, known, books));
-    return stretches;
+    const together = joined.length > 0 ? await askJoined(connection, joined, known, books) : [];
+    const stretches = new Map(joined.map((plan, i) => [plan, together[i]!]));
+    for (const plan of plans)
+      if (!stretches.has(plan)) stretches.set(plan, await askStretch(connection, plan, known, books));
+    return plans.map((plan) => stretches.get(plan)!);
   });
   return { stretches: found, from: originsTogether(plans.map(originOf)), as_of };
 }
