@@ -13,6 +13,7 @@ import { PartWriter } from '../../src/stores/duckdb/part.ts';
 import { publishJournaled, publishTexts } from '../../src/stores/duckdb/publish.ts';
 import { ReadGate } from '../../src/stores/duckdb/read-gate.ts';
 import { bookTables, rollupTable, streamTables } from '../../src/stores/duckdb/schema.ts';
+import { hashOf } from '../../src/stores/duckdb/string-hash.ts';
 import { delivery } from '../contract/harness.ts';
 
 const steps = defineStream('steps', {
@@ -23,6 +24,10 @@ const steps = defineStream('steps', {
   },
   rollups: { all: { every: 'all', sum: ['taken'] } },
 });
+
+/** What it says of a temporary table counts rows that are removed and still there. */
+const rowsLeft =
+  'select table_name, estimated_size::integer from duckdb_tables() where temporary and estimated_size > 0';
 
 async function openParts() {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
@@ -66,34 +71,59 @@ test('temporary tables hold no dead rows, whatever became of the records', async
     expect(await send('retract', ['"r1"', '"unknown"'])).toMatchObject({ retracted: 1, rejected: 1 });
     expect(await send('upsert', records(taken))).toMatchObject({ accepted: 1, duplicates: 39 });
   }
-  // What it says of a temporary table counts rows that are removed and still there.
-  const left = await connection.askOnce(
-    'select table_name, estimated_size::integer from duckdb_tables() where temporary and estimated_size > 0',
-  );
-  expect(left).toEqual([]);
+  expect(await connection.askOnce(rowsLeft)).toEqual([]);
+});
+
+/** A batch of one record that is new, as it comes from the journal. */
+function journaled(number: number, id: string): JournaledBatch {
+  const sent = delivery(steps, 'insert', [{ id, taken: number }]) as TextDelivery;
+  const values = new Map([
+    ['id', id],
+    ['taken', String(number)],
+  ]);
+  const stands = { values, seq: undefined };
+  const settled = [{ id, hash: hashOf(id), verdict: 'accepted' as const, stood: undefined, stands }];
+  return { batch: number, recordedAt: BigInt(number), deliveries: [{ ...sent, settled }] };
+}
+
+test('what is folded in leaves no dead rows in temporary tables', async () => {
+  const { connection, state, gate } = await openParts();
+  const [folds, parts] = [new FoldWriter(connection, state), new PartWriter(connection, state)];
+  for (let n = 0; n < 4; n++) {
+    const batches = [journaled(2 * n + 1, `a${n}`), journaled(2 * n + 2, `b${n}`)];
+    expect(await publishJournaled(connection, folds, parts, state, batches, gate)).toBe(undefined);
+    // Where it is in the ledger, for what corrects it.
+    expect(batches.map(({ deliveries }) => deliveries[0]!.settled![0]!.stands.seq)).toEqual(
+      [4 * n + 2, 4 * n + 4].map(BigInt),
+    );
+  }
+  expect(await connection.askOnce(rowsLeft)).toEqual([]);
+  expect(await connection.askOnce('select _seq::integer, _id from stream_steps.entries limit 2')).toEqual([
+    [2, 'a0'],
+    [4, 'b0'],
+  ]);
 });
 
 test('batches of the journal that cannot be put together are published one by one', async () => {
   const { connection, state, gate } = await openParts();
   class Defective extends FoldWriter {
-    override async write(): Promise<void> {
+    override async write(...given: Parameters<FoldWriter['write']>): Promise<void> {
+      await super.write(...given);
       throw new Error('Conversion Error: a defect');
     }
   }
-  const batch = (number: number, id: string): JournaledBatch => ({
-    batch: number,
-    recordedAt: BigInt(number),
-    deliveries: [{ ...(delivery(steps, 'insert', [{ id, taken: number }]) as TextDelivery), settled: [] }],
-  });
-  const refused = batch(2, 'a');
+  const refused = journaled(2, 'a');
   refused.deliveries[0]!.mustBeNew = true;
-  const batches = [batch(1, 'a'), refused];
+  const batches = [journaled(1, 'a'), refused];
+  const settled = batches.map(({ deliveries }) => deliveries[0]!.settled![0]!);
   const [folds, parts] = [new Defective(connection, state), new PartWriter(connection, state)];
   const publish = () => publishJournaled(connection, folds, parts, state, batches, gate);
   await expect(publish()).rejects.toMatchObject({ code: 'superseded' });
+  // Nothing may build on entries that were not committed.
+  expect(settled.map(({ stands }) => stands.seq)).toEqual([undefined, undefined]);
   // Those that are in the database are not published again with the rest.
   expect(batches).toHaveLength(1);
-  batches[0] = batch(2, 'b');
+  batches[0] = journaled(2, 'b');
   const defect = await publish();
   expect(defect?.message).toBe('Conversion Error: a defect');
   expect(await connection.askOnce('select batch::integer, accepted::integer from parts order by 1')).toEqual([
