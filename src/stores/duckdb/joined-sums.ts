@@ -13,8 +13,10 @@ import { rowsOfList } from './lists.ts';
 import { quote } from './names.ts';
 import { bucketType } from './schema.ts';
 
-/** A statement for a stretch takes 4 ms; to join many reads so many records, or rows of a rollup, in that time. */
-const recordsPerStretch = 200_000n;
+/**
+ * Among 100 million passages a stretch by itself took 9 ms, to join 1,000 of them 1.0 to 1.2 s; among 3 million 4 ms, and 0.2 s.
+ */
+const recordsPerStretch = 1_000_000n;
 const stretchesLeast = 16;
 
 /** Whether it is quicker to read all rows once than those of each stretch apart. */
