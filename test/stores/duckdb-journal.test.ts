@@ -14,6 +14,7 @@ import type { Store } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import type { Receipt } from '../../src/engine/verdicts.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+import { Random } from '../contract/random-work.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'tallybook-journal-'));
 const steps = defineStream('steps', {
@@ -321,6 +322,66 @@ test('what is refused, or taken back twice, before it is in the database is foun
   expect((await send(store, ['"d"'], { mode: 'retract' })).rejected).toBe(1);
   expect(await sums(store)).toEqual(['3', 2]);
   expect((await store.verify()).filter(({ ok }) => !ok)).toEqual([]);
+});
+
+const seed = Number(process.env.TALLYBOOK_TEST_SEED ?? Math.floor(Math.random() * 2 ** 32));
+test(`random work on a few ids is the same before a crash, after it, and as of every batch (TALLYBOOK_TEST_SEED=${seed})`, async () => {
+  const random = new Random(seed);
+  const warned: Error[] = [];
+  const warn = (warning: Error) => warned.push(warning);
+  process.on('warning', warn);
+  onTestFinished(() => void process.off('warning', warn));
+  const standing = new Map<string, number>();
+  const known: { at: string; sum: number; count: number }[] = [];
+  let directory = newDirectory();
+  let store = await open(directory);
+  for (let round = 0; round < 6; round++) {
+    for (let n = random.below(12); n >= 0; n--) {
+      const expected: string[] = [];
+      const content = (texts: string[]) => ({
+        kind: 'texts' as const,
+        texts,
+        fallbackIds: texts.map((_, i) => `given-${i}`),
+      });
+      const deliveries = Array.from({ length: 1 + random.below(2) }, (_, part) => {
+        const mode = random.chance(0.3) && standing.size > 0 ? ('retract' as const) : ('upsert' as const);
+        const form = mode === 'upsert' && random.chance(0.4) ? steps.forms.get('walks') : undefined;
+        const texts: string[] = [];
+        for (let records = 1 + random.below(3); records > 0; records--) {
+          const id = mode === 'retract' ? random.pick([...standing.keys(), 'a']) : random.pick([...'abcdef']);
+          const taken = random.below(3);
+          const before = standing.get(id);
+          if (mode === 'retract' && before === undefined) continue;
+          if (mode === 'retract') standing.delete(id);
+          else standing.set(id, taken);
+          const verdict = before === undefined ? 'accepted' : before === taken ? 'duplicate' : 'corrected';
+          expected.push(`${id} ${mode === 'retract' ? 'retracted' : verdict}`);
+          const at = '2026-10-05T06:00:00Z';
+          if (mode === 'retract') texts.push(JSON.stringify(id));
+          else texts.push(JSON.stringify(form ? { id, at, paces: taken } : { id, at, taken }));
+        }
+        const source = `part ${part}`;
+        const shared = { stream: steps, source, reason: undefined, allVerdicts: true };
+        return { ...shared, mode, form, content: content(texts) };
+      }).filter((delivery) => delivery.content.texts.length > 0);
+      if (deliveries.length === 0) continue;
+      const receipts = await store.publish(deliveries);
+      const told = receipts.flatMap(({ verdicts }) => verdicts.map(({ id, verdict }) => `${id} ${verdict}`));
+      expect(told).toEqual(expected);
+      const sum = [...standing.values()].reduce((a, b) => a + b, 0);
+      known.push({ at: receipts[0]!.recorded_at, sum, count: standing.size });
+    }
+    const crashed = newDirectory();
+    cpSync(directory, crashed, { recursive: true });
+    const other = await open(crashed);
+    for (const ledger of [store, other]) {
+      for (const { at, sum, count } of known.slice(-15))
+        expect(await sums(ledger, at)).toEqual([String(sum), count]);
+      expect((await ledger.verify()).filter(({ ok }) => !ok)).toEqual([]);
+    }
+    [directory, store] = [crashed, other];
+  }
+  expect(warned).toEqual([]);
 });
 
 test('corrections, repeats and retractions of both forms share a fold with new records', async () => {
