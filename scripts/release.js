@@ -5,9 +5,9 @@
  *
  * Plain JavaScript, because it must run on every Node.js that the product runs on, before anything is built.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -24,7 +24,14 @@ const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8'
 
 const [version = '', ...options] = process.argv.slice(2);
 const pending = /^\d+\.\d+\.\d+$/.test(version)
-  ? [...faultsOfTree(), ...faultsOfVersion(), ...faultsOfChangelogs(), ...faultsOfLocks(), ...faultsOfTests()]
+  ? [
+      ...faultsOfTree(),
+      ...faultsOfVersion(),
+      ...faultsOfChangelogs(),
+      ...faultsOfLocks(),
+      ...faultsOfTests(),
+      ...faultsOfDependencies(),
+    ]
   : [`A version is three numbers, such as 0.1.0; found ${version === '' ? 'none' : version}.`];
 
 if (pending.length > 0) {
@@ -90,6 +97,26 @@ function faultsOfTests() {
   return passed === head
     ? []
     : [`The tests have not passed on this commit (${head.slice(0, 9)}); run .ci/run.`];
+}
+
+/** What a registry knows against what is installed with the packages. Without its answer nobody knows. */
+function faultsOfDependencies() {
+  return locks.flatMap((path) => {
+    const { stdout } = spawnSync('npm', ['audit', '--omit=dev', '--json'], {
+      cwd: dirname(join(root, path)),
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+    });
+    const { vulnerabilities, message } = JSON.parse(stdout || '{}');
+    if (vulnerabilities === undefined)
+      return [
+        `npm audit of ${path} got no answer (${message ?? 'npm said nothing'}); run it where a registry answers.`,
+      ];
+    const found = Object.keys(vulnerabilities);
+    return found.length === 0
+      ? []
+      : [`npm audit of ${path} finds something in ${found.join(', ')}; upgrade or replace it.`];
+  });
 }
 
 /**

@@ -1,9 +1,11 @@
 /** The release script, in a repository of its own with the files that it reads. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { root } from '../tidy/source-files.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -18,11 +20,26 @@ const bindings = Object.fromEntries(
 );
 const lock = {
   version: '0.1.0-dev',
+  lockfileVersion: 3,
   packages: { '': manifest('tallybook'), console: manifest('console'), ...bindings },
 };
 
+const used = { name: 'used', 'dist-tags': { latest: '1.2.3' }, versions: { '1.2.3': { version: '1.2.3' } } };
+/** What the registry knows against packages, by name; undefined: it takes no such question. */
+let advisories: Record<string, object[]> | undefined;
+const registry = createServer((request, response) => {
+  request.resume();
+  request.on('end', () => {
+    response.statusCode = advisories ? 200 : 405;
+    response.end(advisories && JSON.stringify(request.method === 'POST' ? advisories : used));
+  });
+});
+beforeAll(() => new Promise<void>((resolve) => void registry.listen(0, '127.0.0.1', resolve)));
+afterAll(() => void registry.close());
+
 /** A repository that could be released as 0.1.0; `changed` are files of it that are otherwise. */
 function repository(changed: Record<string, string | object> = {}) {
+  advisories = {};
   const directory = mkdtempSync(join(tmpdir(), 'tallybook-release-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const files: Record<string, string | object> = {
@@ -30,7 +47,11 @@ function repository(changed: Record<string, string | object> = {}) {
     'console/package.json': manifest('console'),
     'client/package.json': manifest('client'),
     'package-lock.json': lock,
-    'client/package-lock.json': { version: '0.1.0-dev', packages: { '': manifest('client') } },
+    'client/package-lock.json': {
+      version: '0.1.0-dev',
+      lockfileVersion: 3,
+      packages: { '': manifest('client') },
+    },
     'CHANGELOG.md': changelog,
     'client/CHANGELOG.md': changelog,
     '.gitignore': 'coverage/\n',
@@ -56,20 +77,21 @@ function repository(changed: Record<string, string | object> = {}) {
     git,
     write,
     read: (path: string): string => readFileSync(join(directory, path), 'utf8'),
-    release: (...args: string[]) => {
-      const { status, stdout, stderr } = spawnSync('node', ['scripts/release.js', ...args], {
-        cwd: directory,
-        encoding: 'utf8',
-      });
-      return { status, said: stdout + stderr };
-    },
+    release: (...args: string[]) =>
+      new Promise<{ status: number; said: string }>((resolve) => {
+        const address = `http://127.0.0.1:${(registry.address() as AddressInfo).port}`;
+        const env = { ...process.env, npm_config_registry: address, npm_config_fetch_retries: '0' };
+        execFile('node', ['scripts/release.js', ...args], { cwd: directory, env }, (error, stdout, stderr) =>
+          resolve({ status: Number(error?.code ?? 0), said: stdout + stderr }),
+        );
+      }),
   };
 }
 
 describe('a release', () => {
-  test('raises every version, dates the changelogs, commits and tags', () => {
+  test('raises every version, dates the changelogs, commits and tags', async () => {
     const { release, read, git } = repository();
-    expect(release('0.1.0')).toMatchObject({ status: 0 });
+    expect(await release('0.1.0')).toEqual({ status: 0, said: expect.stringContaining('tagged') });
     for (const path of ['package.json', 'console/package.json', 'client/package.json', 'package-lock.json']) {
       expect(JSON.parse(read(path)), path).toMatchObject({ version: '0.1.0' });
     }
@@ -79,9 +101,9 @@ describe('a release', () => {
     expect(git('status', '--porcelain')).toBe('');
   });
 
-  test('--check changes nothing', () => {
+  test('--check changes nothing', async () => {
     const { release, git } = repository();
-    expect(release('0.1.0', '--check')).toEqual({ status: 0, said: '0.1.0 can be released.\n' });
+    expect(await release('0.1.0', '--check')).toEqual({ status: 0, said: '0.1.0 can be released.\n' });
     expect(git('tag')).toBe('');
   });
 
@@ -109,27 +131,52 @@ describe('a release', () => {
     [
       'a lock file of one system alone',
       '0.1.0',
-      { 'package-lock.json': { packages: { '': manifest('tallybook') } } },
+      { 'package-lock.json': { lockfileVersion: 3, packages: { '': manifest('tallybook') } } },
       'package-lock.json lacks the database for linux-x64, linux-arm64, darwin-arm64, win32-x64.',
     ],
-  ])('is refused: %s', (_, version, changed, sentence) => {
+  ])('is refused: %s', async (_, version, changed, sentence) => {
     const { release, git } = repository(changed);
-    const { status, said } = release(version);
+    const { status, said } = await release(version);
     expect(said).toContain(sentence);
     expect(status).toBe(1);
     expect(git('tag')).toBe('');
   });
 
-  test('is refused: changes that are not committed, tests that did not pass on this commit', () => {
+  test('is refused: changes that are not committed, tests that did not pass on this commit', async () => {
     const { release, write, git } = repository();
     write('console/new.txt', 'new');
-    expect(release('0.1.0').said).toContain(
+    expect((await release('0.1.0')).said).toContain(
       'The tree has changes that are not committed:\n?? console/new.txt',
     );
     git('add', '--all');
     git('commit', '--quiet', '--message', 'More');
-    expect(release('0.1.0').said).toMatch(
+    expect((await release('0.1.0')).said).toMatch(
       /^error: The tests have not passed on this commit \(\w{9}\); run \.ci\/run\.\n$/,
+    );
+  });
+
+  test('is refused: a dependency that something is known against, or a registry that does not say', async () => {
+    const tallybook = { ...manifest('tallybook'), dependencies: { used: '^1.0.0' } };
+    const { release } = repository({
+      'package.json': { ...tallybook, type: 'module' },
+      'package-lock.json': {
+        ...lock,
+        packages: { ...lock.packages, '': tallybook, 'node_modules/used': { version: '1.2.3' } },
+      },
+    });
+    expect(await release('0.1.0', '--check')).toMatchObject({ status: 0 });
+    advisories = {
+      used: [
+        { id: 1, url: 'https://example.com/1', title: 'Bad', severity: 'high', vulnerable_versions: '<2' },
+      ],
+    };
+    expect(await release('0.1.0')).toEqual({
+      status: 1,
+      said: 'error: npm audit of package-lock.json finds something in used; upgrade or replace it.\n',
+    });
+    advisories = undefined;
+    expect((await release('0.1.0')).said).toMatch(
+      /^error: npm audit of package-lock\.json got no answer \(405 .*\); run it where a registry answers\.\n/,
     );
   });
 });
