@@ -22,6 +22,17 @@ const steps = defineStream('steps', {
   },
 });
 
+const tallies = defineStream('tallies', {
+  id: 'id',
+  fields: {
+    id: { type: 'text', required: true },
+    key: { type: 'integer', required: true },
+    people: { type: 'integer', required: true },
+    other: { type: 'integer', required: true },
+  },
+  rollups: { kept: { every: 'all', by: ['key'], sum: ['people'] } },
+});
+
 const step = (n: number, people: number) => ({
   id: `s${n}`,
   at: formatTimestamp(instant('2026-10-01T00:00:00Z') + BigInt(n) * 1_234_567_891n),
@@ -123,6 +134,31 @@ export function sumsChapter(under: StoreUnderTest): void {
         await trial.insert(steps, { ...step(11, 0), id: 'larger', people: String(2n ** 63n - 1n) });
         const plans = planSums(steps, asked, trial.states.get('steps')!);
         await expect(trial.store.sums(plans)).rejects.toMatchObject({ code: 'sum_out_of_range' });
+      }),
+    );
+    rule(under, 'many stretches without times equal the question in rows, with a rollup and without', () =>
+      onFreshStore(under, [tallies], async (trial) => {
+        const records = Array.from({ length: 50 }, (_, n) => ({
+          id: `t${n}`,
+          key: n % 9,
+          people: n,
+          other: 2,
+        }));
+        await trial.insert(tallies, ...records);
+        await trial.upsert(tallies, { id: 't3', key: 4, people: 100, other: 5 });
+        const stretches = Array.from({ length: 40 }, (_, n) =>
+          stretch(undefined, undefined, [String(n % 10)]),
+        );
+        const state = trial.states.get('tallies')!;
+        for (const measure of ['sum(people)', 'sum(other)', 'count']) {
+          const rows = await trial.rows(tallies, { measures: [measure], by: ['key'] });
+          const sums = new Map(rows.map(([key, sum]) => [key, BigInt(sum as string)]));
+          const plans = planSums(tallies, { measure, by: 'key', stretches, knownAt: undefined }, state);
+          const found = (await trial.store.sums(plans)).stretches.map(({ sums }) =>
+            sums.reduce((a, b) => a + b, 0n),
+          );
+          expect(found, measure).toEqual(stretches.map((_, n) => sums.get(String(n % 10)) ?? 0n));
+        }
       }),
     );
     rule(under, 'a sum that does not fit into 64 bits is told', () =>

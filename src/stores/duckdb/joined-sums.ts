@@ -80,13 +80,15 @@ async function askSource(
   // What lies before the earliest and after the latest is skipped.
   const whole = { ...question, from: earliest(asked), to: latest(asked) };
   const grouping = await sourceGrouping(connection, stream, rollup, whole, known, books, parameters, []);
-  const time = rollup ? 'e._bucket' : `e.${quote(stream.time!.name)}::timestamp`;
+  const time = rollup
+    ? bucketType(rollup) && 'e._bucket'
+    : stream.time && `e.${quote(stream.time.name)}::timestamp`;
+  const between = time ? `and (a.f is null or ${time} >= a.f) and (a.t is null or ${time} < a.t)` : '';
   const { conditions, dimensions, measures, from } = grouping;
   const sql = `with asked as (
       select ${i}::bigint as i, ${k}::bigint as k, ${instant(f!)} as f, ${instant(t!)} as t)
     select a.i, a.k, (${measures[0]})::bigint
-    from ${from} join asked a on ${dimensions[0]} = a.k
-      and (a.f is null or ${time} >= a.f) and (a.t is null or ${time} < a.t)
+    from ${from} join asked a on ${dimensions[0]} = a.k ${between}
     ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''} group by a.i, a.k`;
   return connection.integers(sql, parameters.values, 3);
 }
