@@ -77,9 +77,14 @@ export function planQuestion(stream: Stream, question: Question, state: StreamSt
   return { stream, question, rollup, pieces };
 }
 
+/** What answers for a plan: its pieces, or all of it as one. */
+export function sourcesOf({ rollup, pieces, question: { from, to } }: Plan): Piece[] {
+  return pieces.length > 0 ? pieces : [{ rollup, from, to }];
+}
+
 /** What an answer comes from, in words: the longest buckets first, the ledger last. */
-export function originOf({ rollup, pieces }: Plan): string {
-  const sources = pieces.length > 0 ? pieces.map((piece) => piece.rollup) : [rollup];
+export function originOf(plan: Plan): string {
+  const sources = sourcesOf(plan).map(({ rollup }) => rollup);
   const length = (of: Rollup | undefined) => (of ? coarseness.indexOf(of.every) : -1);
   const ordered = sources.sort((a, b) => length(b) - length(a));
   return [...new Set(ordered.map((of) => (of ? `rollup ${of.name}` : 'ledger')))].join(', ');

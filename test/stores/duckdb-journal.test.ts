@@ -51,8 +51,13 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 const ids = (to: number, from = 0) => Array.from({ length: to - from }, (_, n) => `id-${from + n}`);
 const record = (id: string, taken = 1) => JSON.stringify({ id, at: '2026-10-05T06:00:00Z', taken });
 
+const contentOf = (texts: string[]) => ({
+  kind: 'texts' as const,
+  texts,
+  fallbackIds: texts.map((_, i) => `given-${i}`),
+});
+
 async function send(store: Store, texts: string[], more: object = {}): Promise<Receipt> {
-  const content = { kind: 'texts' as const, texts, fallbackIds: texts.map((_, i) => `given-${i}`) };
   const delivery = {
     stream: steps,
     mode: 'insert' as const,
@@ -60,7 +65,7 @@ async function send(store: Store, texts: string[], more: object = {}): Promise<R
     reason: undefined,
     allVerdicts: false,
   };
-  const [receipt] = await store.publish([{ ...delivery, content, ...more }]);
+  const [receipt] = await store.publish([{ ...delivery, content: contentOf(texts), ...more }]);
   return receipt!;
 }
 
@@ -71,6 +76,21 @@ async function sums(store: Store, knownAt?: string): Promise<unknown> {
     rollupsCompleteFrom: new Map(),
   });
   return (await store.ask(plan)).rows[0];
+}
+
+/** How often the journal of a directory tells verdicts other than that all were new. */
+const verdictsJournaled = (directory: string) =>
+  readFileSync(join(directory, 'journal-0'))
+    .toString()
+    .match(/"verdicts":/g);
+
+/** What the process warns of until the test ends. */
+function warningsOf(): Error[] {
+  const warned: Error[] = [];
+  const warn = (warning: Error) => warned.push(warning);
+  process.on('warning', warn);
+  onTestFinished(() => void process.off('warning', warn));
+  return warned;
 }
 
 /** The directory as a crash at this moment would leave it, opened again. */
@@ -241,11 +261,7 @@ test('what comes again before it is in the database is held against the journal,
     'old duplicate, a corrected',
   ]);
   expect((await send(store, [record('b', 2)])).duplicates).toBe(1);
-  expect(
-    readFileSync(join(directory, 'journal-0'))
-      .toString()
-      .match(/"verdicts":/g),
-  ).toHaveLength(5);
+  expect(verdictsJournaled(directory)).toHaveLength(5);
 
   const other = await afterCrash(directory);
   for (const ledger of [other, store]) {
@@ -286,21 +302,15 @@ test('what comes twice at once, in another form, is taken back or comes anew bef
       [accepted, duplicates, corrected, retracted].join(''),
     ),
   ).toEqual(['3000', '0010', '0002', '1000', '1100', '0002', '1100', '0020']);
-  expect(
-    readFileSync(join(directory, 'journal-0'))
-      .toString()
-      .match(/"verdicts":/g),
-  ).toHaveLength(6);
+  expect(verdictsJournaled(directory)).toHaveLength(6);
 
   const other = await afterCrash(directory);
   for (const ledger of [other, store]) {
     expect(await sums(ledger)).toEqual([String(16 + 4 + 64 + 4), 4]);
-    const sumsThen = ['391 5', '406 5', '276 3', '308 4', '372 5', '84 3', '85 4', '88 4'];
-    for (const [i, told] of sumsThen.entries())
-      expect(await sums(ledger, receipts[i]!.recorded_at)).toEqual([
-        told.split(' ')[0],
-        Number(told.split(' ')[1]),
-      ]);
+    const sumsThen = [391, 406, 276, 308, 372, 84, 85, 88];
+    const countsThen = [5, 5, 3, 4, 5, 3, 4, 4];
+    for (const [i, { recorded_at }] of receipts.entries())
+      expect(await sums(ledger, recorded_at)).toEqual([String(sumsThen[i]), countsThen[i]]);
     expect((await ledger.fate(steps, 'b')).lines).toMatchObject([
       { verdict: 'accepted', batch: receipts[0]!.batch },
       { verdict: 'retracted', batch: receipts[2]!.batch },
@@ -327,10 +337,7 @@ test('what is refused, or taken back twice, before it is in the database is foun
 const seed = Number(process.env.TALLYBOOK_TEST_SEED ?? Math.floor(Math.random() * 2 ** 32));
 test(`random work on a few ids is the same before a crash, after it, and as of every batch (TALLYBOOK_TEST_SEED=${seed})`, async () => {
   const random = new Random(seed);
-  const warned: Error[] = [];
-  const warn = (warning: Error) => warned.push(warning);
-  process.on('warning', warn);
-  onTestFinished(() => void process.off('warning', warn));
+  const warned = warningsOf();
   const standing = new Map<string, number>();
   const known: { at: string; sum: number; count: number }[] = [];
   let directory = newDirectory();
@@ -338,11 +345,6 @@ test(`random work on a few ids is the same before a crash, after it, and as of e
   for (let round = 0; round < 6; round++) {
     for (let n = random.below(12); n >= 0; n--) {
       const expected: string[] = [];
-      const content = (texts: string[]) => ({
-        kind: 'texts' as const,
-        texts,
-        fallbackIds: texts.map((_, i) => `given-${i}`),
-      });
       const deliveries = Array.from({ length: 1 + random.below(2) }, (_, part) => {
         const mode = random.chance(0.3) && standing.size > 0 ? ('retract' as const) : ('upsert' as const);
         const form = mode === 'upsert' && random.chance(0.4) ? steps.forms.get('walks') : undefined;
@@ -362,7 +364,7 @@ test(`random work on a few ids is the same before a crash, after it, and as of e
         }
         const source = `part ${part}`;
         const shared = { stream: steps, source, reason: undefined, allVerdicts: true };
-        return { ...shared, mode, form, content: content(texts) };
+        return { ...shared, mode, form, content: contentOf(texts) };
       }).filter((delivery) => delivery.content.texts.length > 0);
       if (deliveries.length === 0) continue;
       const receipts = await store.publish(deliveries);
@@ -444,10 +446,7 @@ test('a verdict of the journal that the database does not share is warned of, an
 
 test('a delivery without records shares a batch with one that has some', async () => {
   const store = await open(newDirectory());
-  const warned: Error[] = [];
-  const warn = (warning: Error) => warned.push(warning);
-  process.on('warning', warn);
-  onTestFinished(() => void process.off('warning', warn));
+  const warned = warningsOf();
   const delivery = { source: 'test', reason: undefined, allVerdicts: true } as const;
   const content = (texts: string[]) => ({ kind: 'texts' as const, texts, fallbackIds: texts });
   const receipts = await store.publish([

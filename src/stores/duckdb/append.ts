@@ -43,7 +43,7 @@ interface ResolvedNumbers {
   earlier: string;
 }
 
-/** They stand in the stage, which several parts may share. */
+/** They stand in the stage. */
 const numbersInStage = ({ stage, n }: PartTables): ResolvedNumbers => ({
   joined: ` join ${stage} t on t.${n} = r._n`,
   seq: 't._seq',

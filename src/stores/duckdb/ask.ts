@@ -4,7 +4,7 @@ import { formatBucket, type Micros } from '../../engine/calendar.ts';
 import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
-import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
+import { originOf, type Piece, type Plan, sourcesOf } from '../../engine/plan.ts';
 import { addable, type Condition, type Measure, type Question } from '../../engine/question.ts';
 import type { Answer, AsOf } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
@@ -119,16 +119,16 @@ async function rowsOf(
  */
 export async function piecesSql(
   connection: Connection,
-  { stream, question, rollup, pieces }: Plan,
+  plan: Plan,
   known: string,
   books: BooksRead,
   parameters: Parameters,
   keyCount: number,
   compared: Condition[],
 ): Promise<string> {
-  const sources = pieces.length > 0 ? pieces : [{ rollup, from: question.from, to: question.to }];
+  const { stream, question } = plan;
   const selects: string[] = [];
-  for (const { rollup: of, from, to } of sources) {
+  for (const { rollup: of, from, to } of sourcesOf(plan)) {
     const asked = { ...question, from, to };
     const grouping = await sourceGrouping(connection, stream, of, asked, known, books, parameters, compared);
     const few =
@@ -183,7 +183,7 @@ export async function sourceGrouping(
 }
 
 /** The parts of the statement: where rows come from, and what is grouped and measured. */
-export interface Grouping {
+interface Grouping {
   from: string;
   conditions: string[];
   bucket: string | undefined;

@@ -1,7 +1,9 @@
 /** Conditions of a question as SQL: dimensions, comparisons, times. Values are parameters, or plain numbers in quotes. */
+import type { Field } from '../../engine/field-types.ts';
 import type { Condition, Dimension, Operator, Selection } from '../../engine/question.ts';
 import type { Stream } from '../../engine/stream.ts';
 import type { Parameter } from './connection.ts';
+import { rowsOfList } from './lists.ts';
 import { fieldValue, quote, sqlType } from './names.ts';
 
 /** Digits, signs and points: of such a value nothing can be misread. */
@@ -20,6 +22,11 @@ export class Parameters {
     if (type !== 'varchar' && plainNumber.test(String(value))) return `cast('${value}' as ${type})`;
     if (!this.values.includes(value)) this.values.push(value);
     return `cast($${this.values.indexOf(value) + 1} as ${type})`;
+  }
+
+  /** A list, as a row for each of its values, which are texts then. */
+  addRows(values: readonly (string | number | null)[]): string {
+    return rowsOfList(this.add(JSON.stringify(values), 'varchar'), 'varchar');
   }
 }
 
@@ -76,7 +83,7 @@ function among(value: string, texts: string[], type: string, parameters: Paramet
 /** With a parameter for each of thousands of values, lookups took half as long again as with the list in one. */
 function listed(value: string, texts: string[], type: string, parameters: Parameters): string {
   return texts.length > valuesOneByOne
-    ? `${value} in (select cast(unnest(json_transform(${parameters.add(JSON.stringify(texts), 'varchar')}, '["VARCHAR"]')) as ${type}))`
+    ? `${value} in (select cast(${parameters.addRows(texts)} as ${type}))`
     : `${value} in (${texts.map((text) => parameters.add(text, type)).join(', ')})`;
 }
 
@@ -120,11 +127,14 @@ export function conditionSql(
   return comparison(value, operator, values, comparedType(dimension), parameters);
 }
 
+/** The instant of a field of time in a row `e`. */
+export const instantSql = ({ name }: Field): string => `e.${quote(name)}::timestamp`;
+
 /** All conditions of a selection on a row `e`, but `known_at`. */
 export function selectionSql(stream: Stream, selection: Selection, parameters: Parameters): string[] {
   const conditions = selection.where.map((condition) => conditionSql(stream, condition, parameters));
   if (stream.time) {
-    const time = `e.${quote(stream.time.name)}::timestamp`;
+    const time = instantSql(stream.time);
     if (selection.from !== undefined)
       conditions.push(`${time} >= make_timestamp(${parameters.add(selection.from, 'bigint')})`);
     if (selection.to !== undefined)

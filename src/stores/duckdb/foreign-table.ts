@@ -11,6 +11,7 @@ import { limits } from '../../engine/limits.ts';
 import type { Compression, FileFormat } from '../../engine/store.ts';
 import { unpackFile } from '../../engine/unpack.ts';
 import { Connection } from './connection.ts';
+import { rowsOfList } from './lists.ts';
 import { literal, quote } from './names.ts';
 import { readHeader } from './read-file.ts';
 
@@ -100,7 +101,7 @@ export class ForeignTable {
     const without =
       refused.length === 0
         ? ''
-        : ` and ${this.#text(reading, id)} not in (select unnest(from_json($1, '["varchar"]')))`;
+        : ` and ${this.#text(reading, id)} not in (select ${rowsOfList('$1', 'varchar')})`;
     const rows = await readable(path, () =>
       this.#connection.askOnce(
         `select ${this.#text(reading, by)}, count(*)::varchar, ${added.join(', ')},

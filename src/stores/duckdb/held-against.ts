@@ -7,6 +7,7 @@ import type { Stream } from '../../engine/stream.ts';
 import { refusedByCheck } from './casts.ts';
 import { outputSql } from './conditions.ts';
 import type { Connection } from './connection.ts';
+import { rowsOfList } from './lists.ts';
 import { fieldValue } from './names.ts';
 
 export interface Held {
@@ -38,7 +39,7 @@ export async function holdAgainst(
   const rows = await connection.rows(
     `select e.${n}::double, e._id, ${[...check.kind, ...check.fields].map(column).join(', ')} from ${stage} e
      where e._bad is null and ${range}
-       and ($1 is null or ${key} in (select unnest(from_json($1::varchar, '["VARCHAR"]'))))
+       and ($1 is null or ${key} in (select ${rowsOfList('$1', 'varchar')}))
      order by e.${n}`,
     keys ? JSON.stringify(keys) : null,
   );

@@ -3,14 +3,12 @@
  * for each rollup, and one for the ledger, in which the stretches are joined to the rows between their times.
  */
 import { formatBucket, type Micros } from '../../engine/calendar.ts';
-import type { Piece, Plan } from '../../engine/plan.ts';
+import { type Piece, type Plan, sourcesOf } from '../../engine/plan.ts';
 import type { Rollup } from '../../engine/stream.ts';
 import type { KeySums } from '../../engine/sums.ts';
 import { type BooksRead, sourceGrouping } from './ask.ts';
-import { Parameters } from './conditions.ts';
+import { instantSql, Parameters } from './conditions.ts';
 import type { Connection } from './connection.ts';
-import { rowsOfList } from './lists.ts';
-import { quote } from './names.ts';
 import { bucketType } from './schema.ts';
 
 /**
@@ -39,10 +37,9 @@ export async function askJoined(
   books: BooksRead,
 ): Promise<KeySums[]> {
   const bySource = new Map<Rollup | undefined, Asked[]>();
-  for (const [stretch, { rollup, pieces, question }] of plans.entries()) {
-    const keys = question.where[0]!.values;
-    const sources = pieces.length > 0 ? pieces : [{ rollup, from: question.from, to: question.to }];
-    for (const { rollup: source, from, to } of sources) {
+  for (const [stretch, plan] of plans.entries()) {
+    const keys = plan.question.where[0]!.values;
+    for (const { rollup: source, from, to } of sourcesOf(plan)) {
       const asked = bySource.get(source) ?? [];
       bySource.set(source, asked);
       asked.push({ stretch, keys, from, to });
@@ -73,38 +70,38 @@ async function askSource(
       for (const [column, value] of [stretch, key, first, end].entries()) columns[column]!.push(value);
   }
   const parameters = new Parameters();
-  const [i, k, f, t] = columns.map((values) =>
-    rowsOfList(parameters.add(JSON.stringify(values), 'varchar'), 'varchar'),
-  );
+  const [i, k, f, t] = columns.map((values) => parameters.addRows(values));
   const instant = (text: string) => (isByDate ? `${text}::date` : `make_timestamp(${text}::bigint)`);
   // What lies before the earliest and after the latest is skipped.
-  const whole = { ...question, from: earliest(asked), to: latest(asked) };
+  const from = outermost(
+    asked.map(({ from }) => from),
+    (edge, found) => edge < found,
+  );
+  const to = outermost(
+    asked.map(({ to }) => to),
+    (edge, found) => edge > found,
+  );
+  const whole = { ...question, from, to };
   const grouping = await sourceGrouping(connection, stream, rollup, whole, known, books, parameters, []);
-  const time = rollup
-    ? bucketType(rollup) && 'e._bucket'
-    : stream.time && `e.${quote(stream.time.name)}::timestamp`;
+  const time = rollup ? bucketType(rollup) && 'e._bucket' : stream.time && instantSql(stream.time);
   const between = time ? `and (a.f is null or ${time} >= a.f) and (a.t is null or ${time} < a.t)` : '';
-  const { conditions, dimensions, measures, from } = grouping;
+  const { conditions, dimensions, measures } = grouping;
   const sql = `with asked as (
       select ${i}::bigint as i, ${k}::bigint as k, ${instant(f!)} as f, ${instant(t!)} as t)
     select a.i, a.k, (${measures[0]})::bigint
-    from ${from} join asked a on ${dimensions[0]} = a.k ${between}
+    from ${grouping.from} join asked a on ${dimensions[0]} = a.k ${between}
     ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''} group by a.i, a.k`;
   return connection.integers(sql, parameters.values, 3);
 }
 
-/** Undefined: one of them has no beginning. */
-function earliest(asked: readonly Asked[]): Micros | undefined {
-  let found = asked[0]!.from;
-  for (const { from } of asked) if (found !== undefined && (from === undefined || from < found)) found = from;
-  return found;
-}
-
-/** Undefined: one of them has no end. */
-function latest(asked: readonly Asked[]): Micros | undefined {
-  let found = asked[0]!.to;
-  for (const { to } of asked) if (found !== undefined && (to === undefined || to > found)) found = to;
-  return found;
+/** Undefined: one of them has no such edge. */
+function outermost(
+  edges: readonly (Micros | undefined)[],
+  isBeyond: (edge: Micros, found: Micros) => boolean,
+): Micros | undefined {
+  return edges.reduce((found, edge) =>
+    found === undefined || edge === undefined ? undefined : isBeyond(edge, found) ? edge : found,
+  );
 }
 
 /** Rows of several statements, by their stretch. */

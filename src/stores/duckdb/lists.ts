@@ -1,8 +1,8 @@
-/** Lists that come into a statement as one parameter: a JSON array, of texts or of whole numbers. */
+/** Lists that come into a statement as one value: a JSON array, of texts or of whole numbers. */
 
 /** Its values, a row for each. */
-export function rowsOfList(parameter: string, type: string): string {
-  return `unnest(from_json(${parameter}::varchar, '["${type.toUpperCase()}"]'))`;
+export function rowsOfList(list: string, type: string): string {
+  return `unnest(from_json(${list}::varchar, '["${type.toUpperCase()}"]'))`;
 }
 
 /** The writer of JavaScript knows no bigints. */

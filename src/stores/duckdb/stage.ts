@@ -28,6 +28,7 @@ import {
   refusalNumbers,
 } from './casts.ts';
 import type { Parameter } from './connection.ts';
+import { rowsOfList } from './lists.ts';
 import { columnList, literal, quote, sqlType, storedFields } from './names.ts';
 
 /** Row n of a part has the seqs base + 2n, for taking its record back, and base + 2n + 1, for the record. */
@@ -84,7 +85,7 @@ const stagedContent = `(select $1::varchar as texts, $2::varchar as fallbacks, $
 
 /** Stages texts; those rewritten by exact-rows.ts with a look that is `close`. */
 export function stageTextsSql(stream: Stream, table: string, look: 'first' | 'close'): string {
-  const fallback = needsFallback(stream) ? `unnest(from_json(fallbacks, '["VARCHAR"]'))` : 'null::varchar';
+  const fallback = needsFallback(stream) ? rowsOfList('fallbacks', 'varchar') : 'null::varchar';
   const lines = `select unnest(string_split(texts, ${literal(recordSeparator)})) as line, ${fallback} as fallback, unnest(string_split(positions, ','))::integer as n, part, base, horizon, latest from ${stagedContent}`;
   return `insert into ${table} (_n, _seq, _part, ${stageColumns(stream)})
     ${judgedSelect(stream, readJson(stream, lines), 'json', look, `n, base + ${seqsPerRow} * n + 1, part, `, true)}
@@ -95,7 +96,7 @@ export function stageTextsSql(stream: Stream, table: string, look: 'first' | 'cl
 export function stageIdsSql(table: string): string {
   return `insert into ${table} (_n, _seq, _part, _line, _id, _hash, _bad)
     with ids as (
-      select unnest(from_json(texts, '["VARCHAR"]')) as id, unnest(from_json(fallbacks, '["VARCHAR"]')) as line,
+      select ${rowsOfList('texts', 'varchar')} as id, ${rowsOfList('fallbacks', 'varchar')} as line,
         unnest(string_split(positions, ','))::integer as n, part, base
       from ${stagedContent})
     select n, base + ${seqsPerRow} * n + 1, part, line, id, hash(id), case when id is null then ${recordRefusals.unreadable} end from ids

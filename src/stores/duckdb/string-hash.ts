@@ -3,6 +3,7 @@
  * any statement runs. The function belongs to DuckDB; `agrees` tells whether it is still the same.
  */
 import type { Connection } from './connection.ts';
+import { rowsOfList } from './lists.ts';
 
 const multiplier = 0xd6e8feb86659fd93n;
 const lengthMultiplier = 0xc6a4a7935bd1e995n;
@@ -28,7 +29,7 @@ const samples = Array.from({ length: 41 }, (_, length) =>
 
 export async function agrees(connection: Connection): Promise<boolean> {
   const rows = await connection.askOnce(
-    `select hash(text)::varchar from (select unnest(from_json($1::varchar, '["VARCHAR"]')) as text)`,
+    `select hash(text)::varchar from (select ${rowsOfList('$1', 'varchar')} as text)`,
     [JSON.stringify(samples)],
   );
   return samples.every((text, i) => rows[i]![0] === hashOf(text).toString());

@@ -29,9 +29,7 @@ export function weightsJoin(stream: Stream, question: Question, parameters: Para
   const rows = classes.flatMap(({ weight, values }, c) =>
     values.map((value) => [value, String(c), String(toScaled(weight, weightScale))]),
   );
-  const column = (i: number) => JSON.stringify(rows.map((row) => row[i]));
-  const list = (i: number) =>
-    `unnest(json_transform(${parameters.add(column(i), 'varchar')}, '["VARCHAR"]'))`;
+  const list = (i: number) => parameters.addRows(rows.map((row) => row[i]!));
   return `left join (select ${list(0)}::${sqlType(by)} as k, ${list(1)}::integer as c, ${list(2)}::decimal(18, 0) as f) ${weightRow}
     on ${weightRow}.k = ${fieldValue(stream, by)}`;
 }

@@ -8,7 +8,7 @@
 import { answerColumns, measureColumn } from '../../engine/answer-columns.ts';
 import { bucketStart, formatBucket, type Micros } from '../../engine/calendar.ts';
 import { toScaled } from '../../engine/decimal.ts';
-import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
+import { originOf, type Piece, type Plan, sourcesOf } from '../../engine/plan.ts';
 import type { Having, Measure, Question } from '../../engine/question.ts';
 import { type Share, unitsNeeded } from '../../engine/share.ts';
 import { timeOf, type Values } from '../../engine/stage-record.ts';
@@ -31,8 +31,7 @@ interface Result extends Group {
 
 export function ask(ledger: Ledger, plan: Plan): Answer {
   const { stream, question } = plan;
-  const pieces = plan.pieces.length > 0 ? plan.pieces : [{ ...question, rollup: plan.rollup }];
-  const records = pieces.flatMap((piece) => countedIn(ledger, stream, question, piece));
+  const records = sourcesOf(plan).flatMap((piece) => countedIn(ledger, stream, question, piece));
   const found = groupsOf(stream, question, records)
     .map(
       (group): Result => ({
