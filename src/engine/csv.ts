@@ -4,30 +4,41 @@
  * A cell of CSV may be quoted; then it may hold separators, line ends and doubled quotes, and an empty one is the
  * empty text. In TSV a quote is a character like others. An empty cell without quotes is a missing value. Lines
  * end with LF or CRLF, the last one need not. Blank lines count for nothing, a byte order mark is skipped. A row
- * with too few or too many cells, with text after a closing quote, or whose quote is never closed, has a fault
- * and no cells.
+ * with too few or too many cells, with text after a closing quote, whose quote is never closed, or whose bytes are no
+ * UTF-8, has a fault and no cells; the rows around it have not.
  */
+import { isUtf8 } from 'node:buffer';
+import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
 
 export interface CsvRow {
-  /** As it stands in the file, without its line end. */
-  text: string;
+  /** As it stands in the file, without its line end, and no more of it than a record may have; base64 where it is no UTF-8. */
+  original: string;
+  encoding: 'utf8' | 'base64';
   /** By column. */
   cells: (string | undefined)[];
-  /** Why the row cannot be read. */
+  /** Why the row cannot be read, and in which line it begins. */
   fault: string | undefined;
 }
 
 export type Separator = ',' | '\t';
 
+const byteOrderMark = '\xef\xbb\xbf';
+const quoteNotClosed = 'a quote is not closed';
+
 /**
- * Reads a file in pieces of any length. What may go on in the next piece is held back; a row that grows longer than a
- * record may be ends with its line, so that a quote that is never closed costs one row and no more memory than that.
+ * Reads a file in pieces of any length. What may go on in the next piece is held back, but no more of it than a record
+ * may have. A quote that is not closed until then, or until the file ends, costs its line and no other.
  */
 export class CsvReader {
   readonly #separator: Separator;
+  /** Bytes, a character each: what structures a row is ASCII, and what is no UTF-8 is kept as it came. */
   #held = '';
   #begun = false;
+  /** The rest of a line that is too long is stepped over. */
+  #steppingOver = false;
+  /** Of what comes next, from 1. */
+  #line = 1;
   /** Undefined until it was read: for ever, where the file is empty. */
   header: string[] | undefined;
 
@@ -35,39 +46,95 @@ export class CsvReader {
     this.#separator = separator;
   }
 
-  push(piece: string): CsvRow[] {
-    return this.#read(this.#held + piece, false);
+  /** Throws `unreadable_body` where the header is no text. */
+  push(piece: Buffer): CsvRow[] {
+    return this.#read(this.#held + piece.toString('latin1'), false);
   }
 
   end(): CsvRow[] {
     return this.#read(this.#held, true);
   }
 
-  #read(given: string, last: boolean): CsvRow[] {
-    const text = this.#begun ? given : given.replace(/^\uFEFF/, '');
-    this.#begun ||= text !== '';
+  #read(text: string, last: boolean): CsvRow[] {
     const rows: CsvRow[] = [];
     let at = 0;
-    while (at < text.length) {
-      let { cells, fault, end } = readRow(text, at, this.#separator);
-      if (end - at > limits.record_bytes) {
+    if (!this.#begun && (last || text.length >= byteOrderMark.length)) {
+      this.#begun = true;
+      if (text.startsWith(byteOrderMark)) at = byteOrderMark.length;
+    }
+    while (this.#begun && at < text.length) {
+      if (this.#steppingOver) {
         const line = text.indexOf('\n', at);
-        [fault, end] = [`it is longer than ${limits.record_bytes} bytes`, line < 0 ? text.length : line];
-      } else if (end === text.length && !last) break;
-      const written = text.slice(at, end).replace(/\r$/, '');
+        at = line < 0 ? text.length : line + 1;
+        if (line < 0) break;
+        this.#steppingOver = false;
+        this.#line++;
+        continue;
+      }
+      let { cells, fault, end } = readRow(text, at, this.#separator);
+      const open = end === text.length && !last;
+      if (open && end - at <= limits.record_bytes) break;
+      if (open || fault === quoteNotClosed) {
+        const line = text.indexOf('\n', at);
+        this.#steppingOver = line < 0 && !last;
+        end = line < 0 ? text.length : line;
+        fault = quoteNotClosed;
+      }
+      if (end - at > limits.record_bytes) fault = `it is longer than ${limits.record_bytes} bytes`;
+      const row = this.#rowOf(text.slice(at, end).replace(/\r$/, ''), cells, fault);
+      if (row) rows.push(row);
+      this.#line += lineEnds(text, at, end);
       at = end + 1;
-      if (written === '') continue;
-      if (this.header) rows.push({ text: written, cells, fault: fault ?? unevenness(cells, this.header) });
-      else this.header = cells.map((cell) => cell ?? '');
     }
     this.#held = text.slice(at);
     return rows;
   }
+
+  /** Undefined for the header, and for a blank line. */
+  #rowOf(bytes: string, cells: (string | undefined)[], fault: string | undefined): CsvRow | undefined {
+    if (bytes === '') return undefined;
+    const text = decoded(bytes.slice(0, limits.record_bytes));
+    if (!this.header) {
+      this.header = cells.map((cell) => textOrRefusal(cell ?? ''));
+      return undefined;
+    }
+    const why = fault ?? (text === undefined ? 'it is no UTF-8' : unevenness(cells, this.header));
+    const unread = why === undefined ? undefined : `line ${this.#line}: ${why}`;
+    if (text === undefined) {
+      const original = Buffer.from(bytes.slice(0, limits.record_bytes), 'latin1').toString('base64');
+      return { original, encoding: 'base64', cells: [], fault: unread };
+    }
+    const read = unread === undefined ? cells.map((cell) => cell && decoded(cell)) : [];
+    return { original: text, encoding: 'utf8', cells: read, fault: unread };
+  }
+}
+
+/** The text of bytes, a character each; undefined where they are no UTF-8. */
+function decoded(bytes: string): string | undefined {
+  if (!/[\x80-\xff]/.test(bytes)) return bytes;
+  const buffer = Buffer.from(bytes, 'latin1');
+  return isUtf8(buffer) ? buffer.toString() : undefined;
+}
+
+/** How many lines end from one index to another, that one included. */
+function lineEnds(text: string, from: number, to: number): number {
+  let count = 0;
+  for (let at = text.indexOf('\n', from); at >= 0 && at <= to; at = text.indexOf('\n', at + 1)) count++;
+  return count;
+}
+
+function textOrRefusal(bytes: string): string {
+  const text = decoded(bytes);
+  if (text !== undefined) return text;
+  throw new TallybookError(
+    'unreadable_body',
+    'the file is no UTF-8 text; if it is packed, pack it with gzip or zstd; if it is in another encoding, save it as UTF-8',
+  );
 }
 
 function unevenness(cells: unknown[], header: string[]): string | undefined {
-  if (cells.length < header.length) return 'it has too few cells';
-  return cells.length > header.length ? 'it has too many cells' : undefined;
+  if (cells.length === header.length) return undefined;
+  return `it has ${cells.length} cells, the header ${header.length}`;
 }
 
 /** Reads one row. `end` is the index of the LF that ends it, or the length of the text. */
@@ -78,7 +145,7 @@ function readRow(text: string, start: number, separator: Separator) {
   for (;;) {
     if (text[at] === '"' && separator === ',') {
       const close = closingQuote(text, at);
-      if (close === undefined) return { cells, fault: 'a quote is not closed', end: text.length };
+      if (close === undefined) return { cells, fault: quoteNotClosed, end: text.length };
       cells.push(text.slice(at + 1, close).replaceAll('""', '"'));
       at = close + 1;
       const end = cellEnd(text, at, separator);

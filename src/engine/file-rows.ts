@@ -44,7 +44,6 @@ class CellsReader implements FileReader {
   readonly #stream: Stream;
   readonly #reader: CsvReader;
   readonly #nextId: () => string;
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   #checked = false;
 
   constructor(stream: Stream, separator: Separator, nextId: () => string) {
@@ -54,24 +53,13 @@ class CellsReader implements FileReader {
   }
 
   push(piece: Buffer): Row[] {
-    return this.#rows(this.#reader.push(this.#decode(piece, true)));
+    return this.#rows(this.#reader.push(piece));
   }
 
   end(): Row[] {
-    const rows = [...this.#reader.push(this.#decode(Buffer.alloc(0), false)), ...this.#reader.end()];
+    const rows = this.#reader.end();
     if (!this.#reader.header) checkHeader(this.#stream, undefined);
     return this.#rows(rows);
-  }
-
-  #decode(piece: Buffer, more: boolean): string {
-    try {
-      return this.#decoder.decode(piece, { stream: more });
-    } catch {
-      throw new TallybookError(
-        'unreadable_body',
-        'the file is no UTF-8 text; save it as UTF-8 and send it again',
-      );
-    }
   }
 
   #rows(rows: CsvRow[]): Row[] {
@@ -79,9 +67,9 @@ class CellsReader implements FileReader {
     if (!header) return [];
     if (!this.#checked) checkHeader(this.#stream, header);
     this.#checked = true;
-    return rows.map(({ text, cells, fault }): Row => {
-      const shared = { encoding: 'utf8' as const, repeated: undefined, fault, fallbackId: this.#nextId() };
-      if (fault !== undefined) return { ...shared, original: text, members: undefined };
+    return rows.map(({ original, encoding, cells, fault }): Row => {
+      const shared = { encoding, repeated: undefined, fault, fallbackId: this.#nextId() };
+      if (fault !== undefined) return { ...shared, original, members: undefined };
       const given = cells.flatMap((cell, column): [string, string][] =>
         cell === undefined ? [] : [[header[column]!, cell]],
       );
@@ -117,24 +105,24 @@ function checkHeader(stream: Stream, header: string[] | undefined): void {
 }
 
 /** The lines of a file that hold anything but white space. Of one that is longer than a record may be, its start. */
-class LinesReader implements FileReader {
-  readonly #rowOf: (line: Buffer) => Row;
+export class LinesReader<Line> {
+  readonly #rowOf: (line: Buffer) => Line;
   #held = Buffer.alloc(0);
   #begun = false;
 
-  constructor(rowOf: (line: Buffer) => Row) {
+  constructor(rowOf: (line: Buffer) => Line) {
     this.#rowOf = rowOf;
   }
 
-  push(piece: Buffer): Row[] {
+  push(piece: Buffer): Line[] {
     return this.#read(piece, false);
   }
 
-  end(): Row[] {
+  end(): Line[] {
     return this.#read(Buffer.alloc(0), true);
   }
 
-  #read(piece: Buffer, last: boolean): Row[] {
+  #read(piece: Buffer, last: boolean): Line[] {
     const bytes = Buffer.concat([this.#held, piece]);
     let at = !this.#begun && bytes.subarray(0, 3).equals(Buffer.from('\uFEFF')) ? 3 : 0;
     if (bytes.length < 3 && !last) {
@@ -142,7 +130,7 @@ class LinesReader implements FileReader {
       return [];
     }
     this.#begun = true;
-    const rows: Row[] = [];
+    const rows: Line[] = [];
     while (at < bytes.length) {
       const found = bytes.indexOf(10, at);
       if (found < 0 && !last) break;

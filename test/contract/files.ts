@@ -245,30 +245,71 @@ export function filesChapter(under: StoreUnderTest): void {
       }),
     );
 
-    rule(under, 'a quote that is never closed is a reject, and nothing of it is lost in silence', () =>
+    const good = (id: string) => `${id},2026-10-01T10:00:00Z,x,1,`;
+    const open = 'open,2026-10-01T10:00:00Z,"x,1,';
+    for (const [how, behind] of [
+      ['the last rows', 3],
+      ['more than a record may have', 60_000],
+    ] as const) {
+      rule(under, `a quote that is never closed costs its line and no other: ${how} behind it`, () =>
+        onFreshStore(under, [visits], async (trial) => {
+          const rows = Array.from({ length: behind }, (_, n) => good(`behind-${n}`));
+          const content = [header, good('a'), open, ...rows].join('\n');
+          const receipt = await take(trial, content, { format: 'csv' });
+          expect(receipt).toMatchObject({ received: behind + 2, accepted: behind + 1, rejected: 1 });
+          expect(await trial.rejects()).toMatchObject([{ index: '1', original: open, encoding: 'utf8' }]);
+          expect(await trial.rows(visits, {})).toEqual([[behind + 1]]);
+        }),
+      );
+    }
+
+    for (const format of ['csv', 'tsv', 'ndjson'] as const) {
+      rule(under, `a row that is no UTF-8 is a reject with its bytes: ${format}`, () =>
+        onFreshStore(under, [visits], async (trial) => {
+          const row = (id: string, door: string) => `${id},2026-10-01T10:00:00Z,${door},1,`;
+          const cells = [header, good('a'), row('b', 'Jos\xe9'), row('c', '\xc3\xa9')];
+          const object = (id: string, door: string) =>
+            `{"id":"${id}","at":"2026-10-01T10:00:00Z","units":1,"door":"${door}"}`;
+          const lines = {
+            csv: cells,
+            tsv: cells.map((line) => line.replaceAll(',', '\t')),
+            ndjson: [object('a', 'x'), object('b', 'Jos\xe9'), object('c', '\xc3\xa9')],
+          }[format];
+          const receipt = await take(trial, Buffer.from(lines.join('\n'), 'latin1'), { format });
+          expect(receipt).toMatchObject({ received: 3, accepted: 2, rejected: 1 });
+          const bytes = Buffer.from(lines.at(-2)!, 'latin1').toString('base64');
+          expect(await trial.rejects()).toMatchObject([{ index: '1', original: bytes, encoding: 'base64' }]);
+          expect(await trial.rows(visits, { where: { door: 'é' } })).toEqual([[1]]);
+        }),
+      );
+    }
+
+    rule(under, 'what cannot be read is kept whole, up to what a record may have', () =>
       onFreshStore(under, [visits], async (trial) => {
-        const receipt = await take(
-          trial,
-          `${header}\na,2026-10-01T10:00:00Z,x,1,\nb,2026-10-01T10:00:00Z,"open,1,\nc,2026-10-01T10:00:00Z,x,1,\n`,
-          { format: 'csv' },
-        );
-        expect(receipt.rejected).toBeGreaterThan(0);
-        expect(receipt.accepted + receipt.rejected).toBe(receipt.received);
-        expect(await trial.rows(visits, {})).toEqual([[receipt.accepted]]);
+        const few = `few,${'x'.repeat(50_000)}`;
+        const twice = `twice,2026-10-01T10:00:00Z,"two\nlines" and more,1,${'y'.repeat(20_000)}`;
+        const content = [header, good('a'), few, twice, good('b')].join('\n');
+        const receipt = await take(trial, content, { format: 'csv' });
+        expect(receipt).toMatchObject({ received: 4, accepted: 2, rejected: 2 });
+        const rejects = await trial.rejects();
+        expect(rejects.map(({ index, original, message }) => [index, original, message])).toEqual([
+          ['1', few, 'the row cannot be read: line 3: it has 2 cells, the header 5'],
+          ['2', twice, 'the row cannot be read: line 4: text follows a closing quote'],
+        ]);
       }),
     );
 
     rule(under, 'lines that are no JSON, no object or no text are rejects', () =>
       onFreshStore(under, [visits], async (trial) => {
-        const good = (n: number) => `{"id":"g${n}","at":"2026-10-01T10:00:00Z","units":${n}}`;
+        const object = (n: number) => `{"id":"g${n}","at":"2026-10-01T10:00:00Z","units":${n}}`;
         const lines = [
-          good(0),
+          object(0),
           '{"id":"a"',
           '5',
-          good(3),
+          object(3),
           '{"id":"x","at":"2026-10-01T10:00:00Z","units":1,"m":2}',
           '{"id":"y","at":"2026-10-01T10:00:00Z","units":1,"units":2}',
-          good(6),
+          object(6),
           '{"id":"z","at":"2026-10-01T10:00:00Z","units":NaN}',
           '{"id":"w","at":"2026-10-01T10:00:00Z","units":1,}',
         ];
@@ -277,7 +318,7 @@ export function filesChapter(under: StoreUnderTest): void {
           Buffer.concat([
             Buffer.from(`${lines.join('\n')}\n`),
             Buffer.from([0x7b, 0xff, 0x7d]),
-            Buffer.from(`\n${good(10)}`),
+            Buffer.from(`\n${object(10)}`),
           ]),
         );
         expect(receipt).toMatchObject({ received: 11, accepted: 4, rejected: 7 });

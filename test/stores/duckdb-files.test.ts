@@ -78,6 +78,22 @@ test('lines up to the limit count, whatever blocks they cover', async () => {
   expect(await take('wide.ndjson', 'ndjson', lines.join('\n'))).toMatchObject({ received: 60, accepted: 60 });
 }, 60_000);
 
+test('a quote that is never closed costs its line, wherever it stands among the buffers of a file', async () => {
+  const rows = 1_200_000;
+  const quoted = '"two\nlines, ""quoted"""';
+  for (const open of [0, 700_000, rows - 1]) {
+    const lines = Array.from({ length: rows }, (_, n) => {
+      // Behind the one that is not closed there is no other: it would close it.
+      const note = n === open ? '"open' : n % 1000 === 7 && n < open ? quoted : 'a note of some length';
+      return `open-${open}-${n},${note}`;
+    });
+    const receipt = await take(`open-${open}.csv`, 'csv', ['id,note', ...lines].join('\n'));
+    expect(receipt).toMatchObject({ received: rows, accepted: rows - 1, rejected: 1 });
+    const last = Math.min(open, limits.receipt_verdicts_all - 1);
+    expect(receipt.verdicts[last]!.verdict).toBe(last === open ? 'rejected' : 'accepted');
+  }
+}, 120_000);
+
 test('nothing is left of temporary files', () => {
   expect(
     readdirSync(join(root, 'data', 'tmp')).filter(

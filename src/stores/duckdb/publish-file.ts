@@ -23,6 +23,7 @@ import {
   type Delivery,
   type File,
   type FileDelivery,
+  type FileFormat,
   type Progress,
   takingBack,
 } from '../../engine/store.ts';
@@ -46,11 +47,12 @@ import type { Connection } from './connection.ts';
 import { foundExactly, putFound, rewriteExactly } from './exact-rows.ts';
 import { type Held, holdAgainst } from './held-against.ts';
 import type { BatchStamp, LedgerState } from './ledger-state.ts';
-import { withoutLongLines } from './long-lines.ts';
+import { rowsOfList } from './lists.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
 import { book, countsOf, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
 import { type FileSource, fileSource, readingParquet } from './read-file.ts';
 import type { ReadGate } from './read-gate.ts';
+import { copiedRowBytes, copyReadable, mayHaveLongLines, type UnreadableRow } from './readable-copy.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import {
   needsFallback,
@@ -123,6 +125,7 @@ class FileWork {
   /** Rows that could be read, and rows that could not and are noted in the table `unreadable`. */
   #readable = 0;
   #unreadable = 0;
+  #scans = 0;
   readonly #temporaryFiles: string[] = [];
   /** Notes of the check on records of the file, the first of them. */
   #noted: Held[] = [];
@@ -208,28 +211,13 @@ class FileWork {
     }
     const path = await this.#plainFile(file);
     if ((await stat(path)).size <= memoryFileBytes) this.#tables = this.#tablesIn('memory_staging');
-    const source = await fileSource(this.#connection, this.#form, path, file.format, this.#number);
-    const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
-    const bounds = `${horizon}::bigint as horizon, ${latest}::bigint as latest`;
-    let select = source.select;
-    const reading = file.format === 'parquet' ? readingParquet : <T>(work: () => Promise<T>) => work();
-    const given = needsFallback(this.#stream) && !this.#newIds;
-    if (given) {
-      // Rows are numbered by the rowid of a table: `row_number() over ()` takes one thread and 6 s for 5 million.
-      await reading(() => this.#connection.execute(`create table ${this.#raw} as ${select}`));
-      await this.#noteUnreadable(source, this.#raw);
-      select = `select *, ${literal(file.idPrefix)} || ':' || (${this.#place('r.rowid')} + 1) as fallback, r.rowid as n, ${bounds} from ${this.#raw} r`;
-    } else {
-      select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
+    const { format } = file;
+    if (format === 'parquet') await this.#stageRows(file, path, format);
+    else if ((await mayHaveLongLines(path)) || !(await this.#stageRows(file, path, format))) {
+      const copy = await this.#copyReadable(file, path, format);
+      if (!(await this.#stageRows(file, copy, format === 'tsv' ? 'csv' : format, copiedRowBytes)))
+        throw new Error('a row of a readable copy cannot be read');
     }
-    const staging = stageFileSql(
-      this.#form,
-      this.#tables.stage,
-      { kind: source.kind, select },
-      this.#isChecked,
-    );
-    await reading(() => this.#connection.execute(staging));
-    if (!given) await this.#noteUnreadable(source, this.#tables.stage);
     await this.#readAgainExactly();
     await this.#holdAgainst();
     if (this.#unreadable > 0) {
@@ -243,55 +231,89 @@ class FileWork {
     }
   }
 
+  /**
+   * Stages the rows of a plain file; false where some of them cannot be read, and nothing is staged.
+   * @param rowBytes a row at most
+   */
+  async #stageRows(
+    file: File,
+    path: string,
+    format: FileFormat,
+    rowBytes: number = limits.record_bytes,
+  ): Promise<boolean> {
+    const { stage } = this.#tables;
+    for (const table of [stage, this.#raw]) await this.#connection.execute(`drop table if exists ${table}`);
+    const scan = `${this.#number}_${this.#scans++}`;
+    const source = await fileSource(this.#connection, this.#form, path, format, scan, rowBytes);
+    const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
+    const bounds = `${horizon}::bigint as horizon, ${latest}::bigint as latest`;
+    let select = source.select;
+    const reading = format === 'parquet' ? readingParquet : <T>(work: () => Promise<T>) => work();
+    const given = needsFallback(this.#stream) && !this.#newIds;
+    if (given) {
+      // Rows are numbered by the rowid of a table: `row_number() over ()` takes one thread and 6 s for 5 million.
+      await reading(() => this.#connection.execute(`create table ${this.#raw} as ${select}`));
+      if (await this.#hasPutAside(source)) return false;
+      this.#readable = await this.#count(`select count(*) from ${this.#raw}`);
+      select = `select *, ${literal(file.idPrefix)} || ':' || (${this.#place('r.rowid')} + 1) as fallback, r.rowid as n, ${bounds} from ${this.#raw} r`;
+    } else {
+      select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
+    }
+    const staging = stageFileSql(this.#form, stage, { kind: source.kind, select }, this.#isChecked);
+    await reading(() => this.#connection.execute(staging));
+    if (!given) {
+      if (await this.#hasPutAside(source)) return false;
+      this.#readable = await this.#count(`select count(*) from ${stage}`);
+    }
+    return true;
+  }
+
+  async #hasPutAside({ rejectsTable }: FileSource): Promise<boolean> {
+    return rejectsTable !== undefined && (await this.#count(`select count(*) from ${rejectsTable}`)) > 0;
+  }
+
   /** The id of row `t`, from its place in the file. */
   #newId({ idPrefix }: File): string {
     return `${literal(idPrefix)} || ':' || (${this.#place('t.rowid')} + 1)`;
   }
 
-  /**
-   * A plain file with no line too long. DuckDB reads packed files, too, but takes a truncated one for a whole one, and
-   * reads plain ones in parallel.
-   */
-  async #plainFile({ path, compression, format, signal }: File): Promise<string> {
-    const temporary = (name: string): string => {
-      const created = join(this.#context.spillDirectory, `${name}-${this.#number}`);
-      this.#temporaryFiles.push(created);
-      return created;
-    };
-    let plain = path;
-    if (compression !== 'none') {
-      plain = temporary('unpacked');
-      await unpackFile(path, plain, compression, signal);
-    }
-    return format === 'parquet'
-      ? plain
-      : withoutLongLines(
-          plain,
-          temporary('cut'),
-          format === 'csv' ? ',' : format === 'tsv' ? '\t' : '',
-          signal,
-        );
+  /** DuckDB reads packed files, too, but takes a truncated one for a whole one, and reads plain ones in parallel. */
+  async #plainFile({ path, compression, signal }: File): Promise<string> {
+    if (compression === 'none') return path;
+    const plain = this.#temporaryFile('unpacked');
+    await unpackFile(path, plain, compression, signal);
+    return plain;
+  }
+
+  #temporaryFile(name: string): string {
+    const path = join(this.#context.spillDirectory, `${name}-${this.#number}`);
+    this.#temporaryFiles.push(path);
+    return path;
   }
 
   /**
-   * Rows that the reader has put aside: with the reason, and their place among all rows. They will follow the others
-   * in the stage. `before` is the number of readable rows in front of them.
+   * A copy of the rows that can be read. Those that cannot are noted, with their place among all rows; they will follow
+   * the others in the stage. `before` is the number of readable rows in front of them.
    */
-  async #noteUnreadable({ rejectsTable, headerLines }: FileSource, readable: string): Promise<void> {
-    this.#readable = await this.#count(`select count(*) from ${readable}`);
-    if (!rejectsTable) return;
-    await this.#connection.execute(`create or replace temp table unreadable as
-      select *, row_number() over (order by place) - 1 as k, place - (row_number() over (order by place) - 1) as before from (
-        select line - 1 - ${headerLines} as place, left(any_value(csv_line), ${limits.record_bytes}) as line,
-          'line ' || line || ': ' || any_value(case error_type
-            when 'MISSING COLUMNS' then 'it has too few cells'
-            when 'TOO MANY COLUMNS' then 'it has too many cells'
-            when 'UNQUOTED VALUE' then 'a quote is not closed'
-            when 'LINE SIZE OVER MAXIMUM' then 'it is longer than ${limits.record_bytes} bytes'
-            when 'INVALID ENCODING' then 'it is no UTF-8'
-            else lower(error_type) end) as reason
-        from ${rejectsTable} group by line)`);
-    this.#unreadable = await this.#count('select count(*) from unreadable');
+  async #copyReadable(file: File, path: string, format: Exclude<FileFormat, 'parquet'>): Promise<string> {
+    const copy = this.#temporaryFile('readable');
+    await this.#connection.execute(
+      'create or replace temp table unreadable (k bigint, place bigint, before bigint, line varchar, reason varchar)',
+    );
+    const list = (i: number, type: string) => rowsOfList(`$${i}`, type);
+    const setAside = async (rows: UnreadableRow[]) => {
+      if (rows.length === 0) return;
+      const first = this.#unreadable;
+      this.#unreadable += rows.length;
+      await this.#connection.run(
+        `insert into unreadable select k, place, place - k, line, reason from (
+          select ${list(1, 'bigint')} as k, ${list(2, 'bigint')} as place, ${list(3, 'varchar')} as line, ${list(4, 'varchar')} as reason)`,
+        JSON.stringify(rows.map((_, i) => first + i)),
+        ...(['place', 'line', 'reason'] as const).map((name) => JSON.stringify(rows.map((row) => row[name]))),
+      );
+    };
+    await copyReadable(path, copy, format, setAside, file.signal);
+    return copy;
   }
 
   /** The place of a row in the file, from 0, from its rowid in the stage. */

@@ -2,8 +2,8 @@
  * Reading files: which SQL gives the records of a file, as lines of JSON or as one column of text a field.
  *
  * Lines of JSON are read as a table of one column, with a separator that cannot occur in them. A line that is too
- * long or no UTF-8, a row with too few or too many cells, an open quote: DuckDB puts them aside with line number
- * and reason, and they become rejects like all others. TSV has no quotes: a quote is a plain character in it.
+ * long or no UTF-8, a row with too few or too many cells, an open quote: DuckDB puts them aside. Where it has put aside
+ * any, the file is read again, from a copy (see readable-copy.ts). TSV has no quotes: a quote is a plain character in it.
  */
 import { isUtf8 } from 'node:buffer';
 import { open, stat } from 'node:fs/promises';
@@ -15,34 +15,41 @@ import { checkRatio } from '../../engine/unpack.ts';
 import type { RawKind } from './casts.ts';
 import type { Connection } from './connection.ts';
 import { literal, quote } from './names.ts';
+import { noSeparator } from './readable-copy.ts';
 
 export interface FileSource {
   kind: RawKind;
   /** Gives line (json) or r0, r1 … (cells). */
   select: string;
-  /** Where rows that cannot be read are put aside; undefined where the format has none. */
+  /** Has a row where some could not be read; undefined where the format has none of that kind. */
   rejectsTable: string | undefined;
-  headerLines: 0 | 1;
 }
 
+const bufferBytes = 16 * limits.record_bytes;
+
+/**
+ * @param scan names the tables in which DuckDB tells of what it puts aside: another for each time that a connection reads
+ * @param rowBytes a row at most
+ */
 export async function fileSource(
   connection: Connection,
   stream: Stream,
   path: string,
   format: FileFormat,
-  number: number,
+  scan: string,
+  rowBytes: number,
 ): Promise<FileSource> {
-  const rejectsTable = `unreadable_${number}`;
-  const putAside = `store_rejects = true, rejects_table = '${rejectsTable}', rejects_scan = 'scans_${number}', rejects_limit = 0`;
-  const lineMax = `max_line_size = ${limits.record_bytes}`;
+  const rejectsTable = `put_aside_${scan}`;
+  const putAside = `store_rejects = true, rejects_table = '${rejectsTable}', rejects_scan = 'scans_${scan}', rejects_limit = 1`;
+  // Of their own accord, buffers would grow with what a row may have.
+  const lineMax = `max_line_size = ${rowBytes}, buffer_size = ${bufferBytes}`;
   if (format === 'ndjson') {
     return {
       kind: 'json',
       select: `select column0 as line from read_csv(${literal(path)}, header = false, auto_detect = false, columns = {'column0': 'varchar'},
-        delim = '\u001f', quote = '', escape = '', comment = '', strict_mode = false, ${lineMax}, ${putAside})
+        delim = '${String.fromCharCode(noSeparator)}', quote = '', escape = '', comment = '', strict_mode = false, ${lineMax}, ${putAside})
         where column0 is not null and not regexp_full_match(column0, '[ \\t\\r]*')`,
       rejectsTable,
-      headerLines: 0,
     };
   }
   if (format === 'parquet') {
@@ -58,7 +65,6 @@ export async function fileSource(
       kind: 'cell',
       select: `select ${positions.map((name, i) => `${name === undefined ? 'null::varchar' : parquetText(name, types.get(name)!)} as r${i}`).join(', ')} from read_parquet(${literal(path)})`,
       rejectsTable: undefined,
-      headerLines: 0,
     };
   }
   const separator = format === 'csv' ? ',' : '\t';
@@ -72,7 +78,6 @@ export async function fileSource(
       from read_csv(${literal(path)}, header = true, auto_detect = false, columns = {${columns}}, delim = ${literal(separator)},
         ${quoting}, comment = '', allow_quoted_nulls = false, ${lineMax}, ${putAside})`,
     rejectsTable,
-    headerLines: 1,
   };
 }
 

@@ -1,0 +1,155 @@
+/**
+ * Files with rows that DuckDB cannot read. Of such a row it keeps the first 10,000 characters, with question marks for bytes
+ * that are no UTF-8; behind a quote that is never closed it skips whatever follows, and steps over a line that exceeds its
+ * buffers without a word. Not a byte may be lost without a word: so where it puts aside but one row, or a line may be too
+ * long, the file is read by the readers of the other stores (engine/csv.ts). They write a copy of all rows that can be
+ * read, and set the others aside as they came.
+ */
+import { isUtf8 } from 'node:buffer';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { CsvReader, type CsvRow } from '../../engine/csv.ts';
+import { LinesReader } from '../../engine/file-rows.ts';
+import { limits } from '../../engine/limits.ts';
+import type { FileFormat } from '../../engine/store.ts';
+import { undecodableMark } from './stage.ts';
+
+const blockBytes = 1024 * 1024;
+const newLine = 0x0a;
+/** Between the columns of a file that has one, in read-file.ts. No JSON holds it as it is. */
+export const noSeparator = 0x1f;
+/** A row of a copy at most: each of its quotes may be doubled, and each of its cells gets two. */
+export const copiedRowBytes = 2 * limits.record_bytes + 3 * limits.stream_fields_max;
+
+export interface UnreadableRow {
+  /** Among all rows of the file, from 0. */
+  place: number;
+  /** The original as a stage has it (see `undecodableMark`). */
+  line: string;
+  reason: string;
+}
+
+/** A line longer than a megabyte covers one of the blocks into which the file is read: a look for one line end a block is enough. */
+export async function mayHaveLongLines(path: string): Promise<boolean> {
+  const file = await open(path);
+  try {
+    const block = Buffer.allocUnsafe(blockBytes);
+    for (;;) {
+      const { bytesRead } = await file.read(block, 0, blockBytes, null);
+      if (bytesRead < blockBytes) return false;
+      if (block.indexOf(newLine) < 0) return true;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Copies the rows that can be read: lines of JSON as they are, cells as CSV in which every cell is quoted.
+ * @param setAside takes the others, in their order, some at a time
+ */
+export async function copyReadable(
+  path: string,
+  copyPath: string,
+  format: Exclude<FileFormat, 'parquet'>,
+  setAside: (rows: UnreadableRow[]) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const reader = format === 'ndjson' ? new LinesOfCopy() : new CellsOfCopy(format === 'csv' ? ',' : '\t');
+  async function* copied(): AsyncIterable<string | Buffer> {
+    for await (const block of createReadStream(path, { highWaterMark: blockBytes })) {
+      yield reader.push(block);
+      await setAside(reader.takeUnreadable());
+    }
+    yield reader.end();
+    await setAside(reader.takeUnreadable());
+  }
+  await pipeline(Readable.from(copied()), createWriteStream(copyPath, { mode: 0o600 }), {
+    ...(signal ? { signal } : {}),
+  });
+}
+
+abstract class Copy {
+  #rows = 0;
+  #unreadable: UnreadableRow[] = [];
+
+  takeUnreadable(): UnreadableRow[] {
+    const taken = this.#unreadable;
+    this.#unreadable = [];
+    return taken;
+  }
+
+  /** Counts a row; of one that cannot be read the reason is given. */
+  protected row(line: () => string, reason: string | undefined): boolean {
+    const place = this.#rows++;
+    if (reason !== undefined) this.#unreadable.push({ place, line: line(), reason });
+    return reason === undefined;
+  }
+}
+
+class LinesOfCopy extends Copy {
+  readonly #reader = new LinesReader((line) => line);
+
+  push(block: Buffer): Buffer {
+    return this.#copy(this.#reader.push(block));
+  }
+
+  end(): Buffer {
+    return this.#copy(this.#reader.end());
+  }
+
+  #copy(lines: Buffer[]): Buffer {
+    const end = Buffer.of(newLine);
+    return Buffer.concat(
+      lines.flatMap((line) => (this.row(() => originalOf(line), faultOf(line)) ? [line, end] : [])),
+    );
+  }
+}
+
+function faultOf(line: Buffer): string | undefined {
+  if (line.length > limits.record_bytes) return `it is longer than ${limits.record_bytes} bytes`;
+  if (!isUtf8(line)) return 'it is no UTF-8';
+  return line.includes(noSeparator) ? 'it holds the control character U+001F' : undefined;
+}
+
+function originalOf(line: Buffer): string {
+  const kept = line.subarray(0, limits.record_bytes);
+  return isUtf8(kept) ? kept.toString() : undecodableMark + kept.toString('base64');
+}
+
+class CellsOfCopy extends Copy {
+  readonly #reader: CsvReader;
+  #headed = false;
+
+  constructor(separator: ',' | '\t') {
+    super();
+    this.#reader = new CsvReader(separator);
+  }
+
+  push(block: Buffer): string {
+    return this.#copy(this.#reader.push(block));
+  }
+
+  end(): string {
+    return this.#copy(this.#reader.end());
+  }
+
+  #copy(rows: CsvRow[]): string {
+    const written = rows
+      .filter(({ original, encoding, fault }) =>
+        this.row(() => (encoding === 'base64' ? undecodableMark + original : original), fault),
+      )
+      .map(({ cells }) => rowOf(cells));
+    const { header } = this.#reader;
+    if (header && !this.#headed) {
+      this.#headed = true;
+      written.unshift(rowOf(header));
+    }
+    return written.join('');
+  }
+}
+
+const rowOf = (cells: readonly (string | undefined)[]): string =>
+  `${cells.map((cell) => (cell === undefined ? '' : `"${cell.replaceAll('"', '""')}"`)).join(',')}\n`;
