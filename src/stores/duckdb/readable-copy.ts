@@ -17,6 +17,8 @@ import type { FileFormat } from '../../engine/store.ts';
 import { undecodableMark } from './stage.ts';
 
 const blockBytes = 1024 * 1024;
+/** The rows of one are gone before memory is collected for the first time. */
+const copiedBlockBytes = 128 * 1024;
 const newLine = 0x0a;
 /** Between the columns of a file that has one, in read-file.ts. No JSON holds it as it is. */
 export const noSeparator = 0x1f;
@@ -47,7 +49,7 @@ export async function mayHaveLongLines(path: string): Promise<boolean> {
 }
 
 /**
- * Copies the rows that can be read: lines of JSON as they are, cells as CSV in which every cell is quoted.
+ * Copies the rows that can be read: lines of JSON and plain rows of CSV as they are, others as CSV in which every cell is quoted.
  * @param setAside takes the others, in their order, some at a time
  */
 export async function copyReadable(
@@ -59,7 +61,7 @@ export async function copyReadable(
 ): Promise<void> {
   const reader = format === 'ndjson' ? new LinesOfCopy() : new CellsOfCopy(format === 'csv' ? ',' : '\t');
   async function* copied(): AsyncIterable<string | Buffer> {
-    for await (const block of createReadStream(path, { highWaterMark: blockBytes })) {
+    for await (const block of createReadStream(path, { highWaterMark: copiedBlockBytes })) {
       yield reader.push(block);
       await setAside(reader.takeUnreadable());
     }
@@ -121,11 +123,14 @@ function originalOf(line: Buffer): string {
 
 class CellsOfCopy extends Copy {
   readonly #reader: CsvReader;
+  /** Whether a row without quotes can stay as it is. */
+  readonly #copies: boolean;
   #headed = false;
 
   constructor(separator: ',' | '\t') {
     super();
     this.#reader = new CsvReader(separator);
+    this.#copies = separator === ',';
   }
 
   push(block: Buffer): string {
@@ -141,7 +146,9 @@ class CellsOfCopy extends Copy {
       .filter(({ original, encoding, fault }) =>
         this.row(() => (encoding === 'base64' ? undecodableMark + original : original), fault),
       )
-      .map(({ cells }) => rowOf(cells));
+      .map(({ original, cells }) =>
+        this.#copies && !/["\r]/.test(original) ? `${original}\n` : rowOf(cells),
+      );
     const { header } = this.#reader;
     if (header && !this.#headed) {
       this.#headed = true;
