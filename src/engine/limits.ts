@@ -37,6 +37,9 @@ export const limits = {
   memory_body_bytes: 8_388_608,
   /** A body that brings its key with it: it is read before anybody knows from whom it comes. */
   keyed_body_bytes: 1_048_576,
+  /** All such bodies that are being read, and how soon each must be whole: they cannot keep others from being read. */
+  keyed_reading_bytes: 16_777_216,
+  keyed_body_seconds: 10,
   /** The waiting room of the writer: what is taken in but not committed yet. */
   waiting_records: 200_000,
   waiting_bytes: 134_217_728,
@@ -120,6 +123,8 @@ export const limits = {
   body_seconds: 300,
   /** A body of which nothing comes for this long is given up. */
   body_idle_seconds: 30,
+  /** So is a stream of events of which a client takes nothing for this long. */
+  events_idle_seconds: 60,
   /** A connection without a request is kept for this long. */
   keep_alive_seconds: 72,
   /** How long a request may wait for an import to end, and how long it does unless it says. */

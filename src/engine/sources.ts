@@ -47,6 +47,7 @@ export class Sources {
   readonly #byHash = new Map<string, Source>();
   #origins = new Set<string>();
   readonly #changes = new Lock();
+  readonly #listeners = new Set<() => void>();
 
   constructor(ledger: SourcesLedger) {
     this.#ledger = ledger;
@@ -82,6 +83,12 @@ export class Sources {
   /** Whether any source lets pages of this origin use its keys: what a browser's question before a request asks. */
   allowsOrigin(origin: string): boolean {
     return this.#origins.has(origin) || this.#origins.has('*');
+  }
+
+  /** Calls back when a change holds, of whichever source; returns what ends that. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Makes a source with one key, which is returned this once. */
@@ -199,6 +206,7 @@ export class Sources {
       for (const kept of source.keys) this.#byHash.set(kept.sha256, source);
       for (const origin of source.origins ?? []) this.#origins.add(origin);
     }
+    for (const listener of this.#listeners) listener();
   }
 
   /** Nobody may lock everybody out: one key with scope admin stays. */

@@ -2,6 +2,7 @@
  * Who asks, and what the key allows. Every route declares its scope in `config.scope`; one that does not cannot be
  * registered. A key comes as `Authorization: Bearer KEY`, or as the user name of Basic.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler, preHandlerHookHandler } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import { localSource, type Scope, type Source, type Sources } from '../engine/sources.ts';
@@ -20,7 +21,7 @@ declare module 'fastify' {
     keyIn?: ((body: unknown) => string | undefined) | undefined;
   }
   interface FastifyRequest {
-    /** Who asks. Without authentication, and on public routes, the machine itself. */
+    /** Who asks; without authentication, the machine itself. Nobody on public routes, and until a key was found in a body. */
     source: Source;
   }
 }
@@ -34,6 +35,8 @@ export interface AuthOptions {
 }
 
 const local = localSource('local');
+/** Who may do nothing. */
+const nobody: Source = { ...localSource('nobody'), scopes: [], streams: [] };
 
 /** Adds a check to every route that is registered from here on. */
 export function authenticate(
@@ -50,12 +53,12 @@ export function authenticate(
     const check: onRequestHookHandler = (request, reply, done) => {
       try {
         allowOrigin(sources, request, reply);
-        request.source = local;
+        request.source = nobody;
         if (scope !== 'public') {
           refuseWhenClosing();
           if (required && keyIn && request.headers.authorization === undefined) return done();
-          if (required) request.source = sourceOf(sources, scope, request, keyOf(request));
-          else checkLocal(request);
+          if (!required) checkLocal(request);
+          request.source = required ? sourceOf(sources, scope, request, keyOf(request)) : local;
           rates.take(request.source);
         }
         done();
@@ -64,7 +67,7 @@ export function authenticate(
       }
     };
     const checkKeyOfBody: preHandlerHookHandler = (request, _reply, done) => {
-      if (scope === 'public' || request.source !== local) return done();
+      if (scope === 'public' || request.source !== nobody) return done();
       try {
         request.source = sourceOf(sources, scope, request, keyIn!(request.body));
         rates.take(request.source);
@@ -108,6 +111,32 @@ export function sourceIfAny(
   if (!required) return local;
   const source = sources.authenticate(keyOf(request) ?? '');
   return source && (source.scopes.includes(scope) || source.scopes.includes('admin')) ? source : undefined;
+}
+
+/** Whether it is not known, or not yet, from whom a request comes. */
+export function isStranger({ source }: FastifyRequest): boolean {
+  return source === nobody;
+}
+
+/**
+ * Calls back when the key of a request no longer opens what it did: it was revoked, or its source was changed or
+ * removed. Returns what ends that.
+ */
+export function watchKey(sources: Sources, request: FastifyRequest, end: () => void): () => void {
+  const { source } = request;
+  if (source === local) return () => undefined;
+  const look = (): void => {
+    const now = sources.authenticate(keyOf(request) ?? '');
+    if (!now || !isDeepStrictEqual(rightsOf(now), rightsOf(source))) end();
+  };
+  const stop = sources.subscribe(look);
+  // It may have been revoked since it was looked at.
+  look();
+  return stop;
+}
+
+function rightsOf({ scopes, streams, origins }: Source): object {
+  return { scopes, streams, origins };
 }
 
 /** Throws `forbidden` when the source is bound to other streams. */

@@ -11,6 +11,7 @@ import { TallybookError } from '../engine/errors.ts';
 import { limits } from '../engine/limits.ts';
 import type { Compression } from '../engine/store.ts';
 import { checkRatio } from '../engine/unpack.ts';
+import { isStranger } from './auth.ts';
 import { slowBodies, type Watched } from './slow-bodies.ts';
 import { bodyError, compressionOfHeader, cutOff, feed, unpacker, unpacksZstd } from './unpack.ts';
 
@@ -34,8 +35,45 @@ function memoryOf({ memory = limits.memory_body_bytes }: BodyOptions): number {
   return memory;
 }
 
-/** Bytes of bodies that are being read into memory, over all requests. */
-let readingBytes = 0;
+/** For bodies that are being read into memory: what has come of them takes room, and what is announced takes none. */
+class Room {
+  readonly #most: number;
+  #taken = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Throws `overloaded`. */
+  take(bytes: number): void {
+    if (this.#taken + bytes > this.#most) throw readingTooMuch();
+    this.#taken += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#taken -= bytes;
+  }
+}
+
+interface Bounds {
+  /** Over all requests. */
+  room: Room;
+  /** Of one body: its bytes, unpacked, and how soon it must be whole. */
+  most: number;
+  seconds: number;
+}
+
+const ofSources: Bounds = {
+  room: new Room(limits.waiting_bytes),
+  most: limits.body_bytes,
+  seconds: limits.body_seconds,
+};
+/** Who may be anybody has little room, and none of what is there for others. */
+const ofStrangers: Bounds = {
+  room: new Room(limits.keyed_reading_bytes),
+  most: limits.keyed_body_bytes,
+  seconds: limits.keyed_body_seconds,
+};
 
 export function readBody(
   request: FastifyRequest,
@@ -46,13 +84,14 @@ export function readBody(
   const length = Number(request.headers['content-length'] ?? -1);
   try {
     const compression = compressionOfHeader(request.headers['content-encoding']);
-    const most = options.most ?? limits.body_bytes;
+    const bounds = isStranger(request) ? ofStrangers : ofSources;
+    const most = Math.min(options.most ?? limits.body_bytes, bounds.most);
     if (length > most) throw tooLarge(`${length} bytes`, most);
     if (compression === 'none' && !options.toFile && length >= 0 && length <= memoryOf(options)) {
-      readWhole(payload, length, done);
+      readWhole(payload, length, bounds, done);
       return;
     }
-    readParts(payload, compression, options).then(
+    readParts(payload, compression, { ...options, most }, bounds).then(
       (body) => done(null, body),
       (error: Error) => done(error),
     );
@@ -83,19 +122,19 @@ export function readIntoMemory(
 function readWhole(
   payload: Readable,
   length: number,
+  { room, seconds }: Bounds,
   done: (error: Error | null, body?: Body) => void,
 ): void {
-  if (readingBytes + length > limits.waiting_bytes) throw readingTooMuch();
   let first: Buffer | undefined;
   let rest: Buffer[] | undefined;
   let size = 0;
+  let taken = 0;
   let watched: Watched | undefined;
   let ended = false;
-  readingBytes += length;
   const finish = (error: Error | null): void => {
     if (ended) return;
     ended = true;
-    readingBytes -= length;
+    room.give(taken);
     watched?.done();
     if (error) done(error);
     else if (size !== length)
@@ -105,15 +144,24 @@ function readWhole(
     else done(null, { kind: 'memory', bytes: rest ? Buffer.concat(rest, size) : (first ?? Buffer.alloc(0)) });
   };
   payload.on('data', (chunk: Buffer) => {
+    if (ended) return;
     size += chunk.length;
+    // What makes it whole waits for nothing, so a body in one piece takes no room.
     if (size >= length) {
       if (rest) rest.push(chunk);
       else first = first ? Buffer.concat([first, chunk]) : chunk;
       return;
     }
+    try {
+      room.take(chunk.length);
+    } catch (error) {
+      finish(error as Error);
+      return;
+    }
+    taken += chunk.length;
     rest ??= first ? [first] : [];
     rest.push(chunk);
-    watched ??= slowBodies.watch(true, finish);
+    watched ??= slowBodies.watch(seconds, finish);
     watched.seen();
   });
   payload.on('end', () => finish(null));
@@ -124,14 +172,19 @@ function readWhole(
   if (length > 0) {
     // The headers may come alone, and the body never.
     setImmediate(() => {
-      if (!ended && size === 0) watched = slowBodies.watch(true, finish);
+      if (!ended && size === 0) watched = slowBodies.watch(seconds, finish);
     });
   }
 }
 
-async function readParts(payload: Readable, compression: Compression, options: BodyOptions): Promise<Body> {
+async function readParts(
+  payload: Readable,
+  compression: Compression,
+  options: BodyOptions & { most: number },
+  { room, seconds }: Bounds,
+): Promise<Body> {
   const unpacks = compression !== 'none' && (compression !== 'zstd' || unpacksZstd);
-  const sink = new BodySink(options, unpacks ? 'none' : compression);
+  const sink = new BodySink(options, unpacks ? 'none' : compression, room);
   let packed = 0;
   let unpacked = 0;
   const onBytes = (bytes: number): void => {
@@ -139,7 +192,7 @@ async function readParts(payload: Readable, compression: Compression, options: B
     watched.seen();
   };
   const unpack = unpacks ? unpacker(compression) : undefined;
-  const watched = slowBodies.watch(true, (error) => (unpack ?? payload).destroy(error));
+  const watched = slowBodies.watch(seconds, (error) => (unpack ?? payload).destroy(error));
   const stop = unpack && feed(payload, unpack, onBytes);
   try {
     for await (const chunk of (unpack ?? payload).iterator({
@@ -147,8 +200,7 @@ async function readParts(payload: Readable, compression: Compression, options: B
     }) as AsyncIterable<Buffer>) {
       if (!unpack) onBytes(chunk.length);
       unpacked += chunk.length;
-      const most = options.most ?? limits.body_bytes;
-      if (unpacked > most) throw tooLarge('more', most);
+      if (unpacked > options.most) throw tooLarge('more', options.most);
       if (unpack) checkRatio(packed, unpacked);
       await sink.take(chunk);
     }
@@ -167,13 +219,15 @@ async function readParts(payload: Readable, compression: Compression, options: B
 class BodySink {
   readonly #options: BodyOptions;
   readonly #compression: Compression;
+  readonly #room: Room;
   #chunks: Buffer[] = [];
   #size = 0;
   #file: { path: string; handle: FileHandle } | undefined;
 
-  constructor(options: BodyOptions, compression: Compression) {
+  constructor(options: BodyOptions, compression: Compression, room: Room) {
     this.#options = options;
     this.#compression = compression;
+    this.#room = room;
   }
 
   async take(chunk: Buffer): Promise<void> {
@@ -181,8 +235,7 @@ class BodySink {
       await this.#file.handle.writeFile(chunk);
       return;
     }
-    if (readingBytes + chunk.length > limits.waiting_bytes) throw readingTooMuch();
-    readingBytes += chunk.length;
+    this.#room.take(chunk.length);
     this.#size += chunk.length;
     this.#chunks.push(chunk);
     if (this.#size > memoryOf(this.#options)) await this.#toFile();
@@ -191,7 +244,7 @@ class BodySink {
   async end(): Promise<Body> {
     if (!this.#file && (this.#options.toFile || this.#compression !== 'none')) await this.#toFile();
     if (!this.#file) {
-      readingBytes -= this.#size;
+      this.#room.give(this.#size);
       return { kind: 'memory', bytes: Buffer.concat(this.#chunks, this.#size) };
     }
     await this.#file.handle.close();
@@ -200,7 +253,7 @@ class BodySink {
 
   async drop(): Promise<void> {
     if (!this.#file) {
-      readingBytes -= this.#size;
+      this.#room.give(this.#size);
       return;
     }
     await this.#file.handle.close().catch(() => undefined);
@@ -212,7 +265,7 @@ class BodySink {
     this.#file = { path, handle: await open(path, 'wx', 0o600) };
     const chunks = this.#chunks;
     this.#chunks = [];
-    readingBytes -= this.#size;
+    this.#room.give(this.#size);
     for (const chunk of chunks) await this.#file.handle.writeFile(chunk);
   }
 }

@@ -79,10 +79,16 @@ export function handleProblems(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     sendProblem(reply, asTallybookError(error, request, log));
   });
-  app.setNotFoundHandler((request, reply) => {
+  const notFound = (request: FastifyRequest, reply: FastifyReply): void => {
     const path = request.url.split('?')[0]!.slice(0, 200);
     const detail = `there is no ${request.method} ${path}; /openapi.json lists every route, /docs shows them`;
     sendProblem(reply.headers(headersOfAnswers), new TallybookError('unknown_route', detail));
+  };
+  app.setNotFoundHandler(notFound);
+  // Fastify would read the body first, of whoever sends it.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.is404) notFound(request, reply);
+    else done();
   });
 }
 

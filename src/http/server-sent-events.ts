@@ -1,11 +1,15 @@
 /**
  * Server-sent events: an answer that goes on. Of what changes often only the latest is sent, a few times a second; where
- * each one counts, the next waits until the client has taken the one before. A comment now and then keeps the
- * connection from being taken for dead. All end when the server stops.
+ * each one counts, the next waits until the client has taken the one before; one that takes nothing for a minute
+ * is let go. A comment now and then keeps the connection from being taken for dead. All end when the server stops, and each when
+ * its key is revoked.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { jsonOf } from '../engine/exact-json.ts';
+import { limits } from '../engine/limits.ts';
+import type { Sources } from '../engine/sources.ts';
 import type { Events } from '../systems/system.ts';
+import { watchKey } from './auth.ts';
 
 const latestMilliseconds = 250;
 const aliveMilliseconds = 15_000;
@@ -17,7 +21,7 @@ export function endAllEvents(): void {
   for (const end of open) end();
 }
 
-export function sendEvents(request: FastifyRequest, reply: FastifyReply): Events {
+export function sendEvents(request: FastifyRequest, reply: FastifyReply, sources: Sources): Events {
   const headers = {
     ...reply.getHeaders(),
     'content-type': 'text/event-stream; charset=utf-8',
@@ -40,7 +44,13 @@ export function sendEvents(request: FastifyRequest, reply: FastifyReply): Events
     waiting = undefined;
   };
   const flushing = setInterval(flush, latestMilliseconds);
-  const alive = setInterval(() => write(': still there\n\n'), aliveMilliseconds);
+  let takenAt = performance.now();
+  const alive = setInterval(() => {
+    if (!raw.writableNeedDrain) {
+      takenAt = performance.now();
+      write(': still there\n\n');
+    } else if (performance.now() - takenAt > limits.events_idle_seconds * 1000) raw.destroy();
+  }, aliveMilliseconds);
   const close = (): void => {
     if (closed) return;
     closed = true;
@@ -53,12 +63,20 @@ export function sendEvents(request: FastifyRequest, reply: FastifyReply): Events
   open.add(close);
   let resume = (): void => undefined;
   listeners.push(() => resume());
-  raw.on('drain', () => resume());
+  raw.on('drain', () => {
+    takenAt = performance.now();
+    resume();
+  });
   const drained = (): Promise<void> =>
     new Promise((resolve) => {
       resume = resolve;
     });
   request.raw.on('close', close);
+  const onClose = (listener: () => void): void => {
+    if (closed) listener();
+    else listeners.push(listener);
+  };
+  onClose(watchKey(sources, request, close));
   return {
     latest(event, data) {
       waiting = eventText(event, data);
@@ -74,10 +92,7 @@ export function sendEvents(request: FastifyRequest, reply: FastifyReply): Events
       write(eventText(event, data));
       close();
     },
-    onClose: (listener) => {
-      if (closed) listener();
-      else listeners.push(listener);
-    },
+    onClose,
   };
 }
 

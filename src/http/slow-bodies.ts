@@ -16,7 +16,7 @@ export interface Watched {
 interface Entry {
   startedAt: number;
   seenAt: number;
-  bounded: boolean;
+  seconds: number;
   giveUp: (error: Error) => void;
 }
 
@@ -24,10 +24,10 @@ class SlowBodies {
   readonly #entries = new Set<Entry>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** `bounded`: the body is read into memory, so it must also end in time. */
-  watch(bounded: boolean, giveUp: (error: Error) => void): Watched {
+  /** `seconds`: until all of it must have come, for a body that is read into memory. */
+  watch(seconds: number, giveUp: (error: Error) => void): Watched {
     const now = performance.now();
-    const entry: Entry = { startedAt: now, seenAt: now, bounded, giveUp };
+    const entry: Entry = { startedAt: now, seenAt: now, seconds, giveUp };
     this.#entries.add(entry);
     this.#timer ??= setInterval(() => this.#look(), lookMilliseconds).unref();
     return {
@@ -47,11 +47,11 @@ class SlowBodies {
     const now = performance.now();
     for (const entry of this.#entries) {
       const idle = now - entry.seenAt > limits.body_idle_seconds * 1000;
-      const late = entry.bounded && now - entry.startedAt > limits.body_seconds * 1000;
+      const late = now - entry.startedAt > entry.seconds * 1000;
       if (!idle && !late) continue;
       const found = idle
         ? `nothing of it came for ${limits.body_idle_seconds} seconds`
-        : `it was not there after ${limits.body_seconds} seconds`;
+        : `it was not there after ${entry.seconds} seconds`;
       entry.giveUp(
         new TallybookError('unreadable_body', `the body was given up: ${found}; nothing of it was kept`),
       );

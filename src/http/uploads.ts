@@ -8,6 +8,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { TallybookError } from '../engine/errors.ts';
 import { compressionOfBytes } from '../engine/import-content.ts';
+import { limits } from '../engine/limits.ts';
 import type { Compression } from '../engine/store.ts';
 import { checkRatio } from '../engine/unpack.ts';
 import type { Upload } from '../systems/system.ts';
@@ -35,7 +36,7 @@ export function takeFiles(app: FastifyInstance): void {
 export async function sentFile(request: FastifyRequest): Promise<SentFile> {
   if (request.isMultipart()) {
     // Before the file there may be anything, or nothing for ever.
-    const watched = slowBodies.watch(true, (error) => request.raw.destroy(error));
+    const watched = slowBodies.watch(limits.body_seconds, (error) => request.raw.destroy(error));
     try {
       const file = await request.file();
       if (!file) throw new TallybookError('unreadable_body', 'the form holds no file');
@@ -75,7 +76,7 @@ function nameOf(disposition: string | undefined): string | undefined {
 /** Writes an upload to a file. Throws `unreadable_body` or `too_large`; then there is no file. */
 export async function receiveUpload({ payload, name, inForm }: SentFile, path: string): Promise<Upload> {
   const handle = await open(path, 'wx', 0o600);
-  const watched = slowBodies.watch(false, (error) => payload.destroy(error));
+  const watched = slowBodies.watch(Number.POSITIVE_INFINITY, (error) => payload.destroy(error));
   let check: GzipCheck | undefined;
   let compression: Compression = 'none';
   let bytes = 0;

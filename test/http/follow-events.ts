@@ -4,6 +4,8 @@ import { request } from 'node:http';
 export interface Followed {
   // biome-ignore lint/suspicious/noExplicitAny: what tests look into is any JSON
   events(): { id: string; event: string; data: any }[];
+  /** Whether the server has ended it. */
+  ended(): boolean;
   stop(): void;
 }
 
@@ -15,6 +17,10 @@ export function follow(url: string, headers: Record<string, string> = {}): Promi
       answer.setEncoding('utf8').on('data', (some: string) => {
         text += some;
       });
+      let ended = false;
+      answer.on('end', () => {
+        ended = true;
+      });
       answer.on('error', () => undefined);
       const events = () =>
         text
@@ -23,7 +29,7 @@ export function follow(url: string, headers: Record<string, string> = {}): Promi
           .filter((block) => !block.startsWith(':'))
           .map((block) => Object.fromEntries(block.split('\n').map((line) => line.split(/: (.*)/s, 2))))
           .map(({ id, event, data }) => ({ id, event, data: JSON.parse(data) }));
-      resolve({ events, stop: () => asked.destroy() });
+      resolve({ events, ended: () => ended, stop: () => asked.destroy() });
     });
     asked.on('error', reject).end();
   });

@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers());
 
 test('a body of which nothing comes is given up', () => {
   const giveUp = vi.fn();
-  const watched = slowBodies.watch(false, giveUp);
+  const watched = slowBodies.watch(Number.POSITIVE_INFINITY, giveUp);
   vi.advanceTimersByTime((limits.body_idle_seconds - 10) * 1000);
   watched.seen();
   vi.advanceTimersByTime((limits.body_idle_seconds - 10) * 1000);
@@ -25,7 +25,10 @@ test('a body of which nothing comes is given up', () => {
 test('a body that is read into memory must end in time, an upload may trickle on', () => {
   const inMemory = vi.fn();
   const upload = vi.fn();
-  const watched = [slowBodies.watch(true, inMemory), slowBodies.watch(false, upload)];
+  const watched = [
+    slowBodies.watch(limits.body_seconds, inMemory),
+    slowBodies.watch(Number.POSITIVE_INFINITY, upload),
+  ];
   for (let seconds = 0; seconds <= limits.body_seconds; seconds += 10) {
     for (const each of watched) each.seen();
     vi.advanceTimersByTime(10_000);

@@ -166,7 +166,7 @@ export function importRoutes(app: FastifyInstance, { tallybook }: { tallybook: T
     },
     async (request, reply) => {
       const state = await find(tallybook, request);
-      const events = sendEvents(request, reply);
+      const events = sendEvents(request, reply, tallybook.sources);
       const tell = (now: ImportState): void => {
         if (now.status === 'in_progress') events.latest('progress', now);
         else events.end('end', now);

@@ -72,7 +72,7 @@ export function notificationRoutes(app: FastifyInstance, { tallybook }: { tallyb
       const after =
         seqOfCursor(last === undefined ? undefined : String(last)) ?? (await notifications.lastSeq());
       const filter = filterOf(request);
-      const events = sendEvents(request, reply);
+      const events = sendEvents(request, reply, tallybook.sources);
       follow(tallybook, events, filter, after).catch((error: unknown) => {
         tallybook.log.error({ err: error }, 'notifications could not be sent on');
         events.end('error', { detail: 'come again with the last id' });

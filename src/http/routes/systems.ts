@@ -72,9 +72,7 @@ function takeBytes(app: FastifyInstance, tallybook: Tallybook): void {
     }
   });
   app.addContentTypeParser('*', (request, payload, done) => {
-    const keyed = request.routeOptions.config.keyIn && request.headers.authorization === undefined;
-    const most = keyed ? limits.keyed_body_bytes : limits.memory_body_bytes;
-    readIntoMemory(request, payload, { spoolPath, most }, done);
+    readIntoMemory(request, payload, { spoolPath, most: limits.memory_body_bytes }, done);
   });
 }
 
@@ -170,7 +168,7 @@ async function answer(
     return sendReceipt(reply.code(status), receipt, list === 'verdicts');
   }
   if ('events' in answered) {
-    const events = sendEvents(request, reply);
+    const events = sendEvents(request, reply, tallybook.sources);
     answered.events(events).catch((error: unknown) => {
       tallybook.log.error({ err: error }, `${route.path}: events could not be sent on`);
       events.end('error', { detail: 'come again with the last id' });

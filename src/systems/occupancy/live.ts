@@ -89,14 +89,52 @@ export class AfterCommits {
 interface Listener {
   /** Of these spaces; of all when undefined. */
   ids: ReadonlySet<string> | undefined;
-  /** As they were told last. */
-  told: Map<string, number>;
-  tell(counts: { space: Space; count: number }[]): Promise<void>;
+  /** Resolves when it takes more. */
+  tell(counts: Counted[]): Promise<void>;
+}
+
+interface Counted {
+  space: Space;
+  count: number;
+}
+
+/** What a listener knows. One that is slow is told of what is then, and nobody waits for it. */
+class Told {
+  readonly #listener: Listener;
+  readonly #counts = new Map<string, number>();
+  #taking = false;
+  #missed = false;
+
+  constructor(listener: Listener) {
+    this.#listener = listener;
+  }
+
+  get ids(): ReadonlySet<string> | undefined {
+    return this.#listener.ids;
+  }
+
+  /** Tells what has changed. True, later, if it missed something meanwhile. */
+  async tell(counts: Counted[]): Promise<boolean> {
+    const changed = counts.filter(
+      ({ space, count }) => this.ids?.has(space.id) !== false && this.#counts.get(space.id) !== count,
+    );
+    if (changed.length === 0) return false;
+    if (this.#taking) {
+      this.#missed = true;
+      return false;
+    }
+    for (const { space, count } of changed) this.#counts.set(space.id, count);
+    this.#taking = true;
+    this.#missed = false;
+    await this.#listener.tell(changed);
+    this.#taking = false;
+    return this.#missed;
+  }
 }
 
 class LiveCounts {
   readonly #tallybook: Tallybook;
-  readonly #listeners = new Set<Listener>();
+  readonly #listeners = new Set<Told>();
   #afterCommits: AfterCommits | undefined;
 
   constructor(tallybook: Tallybook) {
@@ -104,11 +142,12 @@ class LiveCounts {
   }
 
   listen(listener: Listener): () => void {
-    this.#listeners.add(listener);
+    const told = new Told(listener);
+    this.#listeners.add(told);
     if (this.#afterCommits) this.#afterCommits.wake();
     else this.#afterCommits = new AfterCommits(this.#tallybook, () => this.#tell());
     return () => {
-      this.#listeners.delete(listener);
+      this.#listeners.delete(told);
       if (this.#listeners.size > 0) return;
       void this.#afterCommits?.stop();
       this.#afterCommits = undefined;
@@ -122,14 +161,11 @@ class LiveCounts {
     const spaces = [...building.spaces.values()].filter(({ id }) => all || wanted.has(id));
     const options = { calibrated: true, knownAt: undefined };
     const { counts } = await countsAt(this.#tallybook, building, spaces, nowMicros(), options);
-    for (const { ids, told, tell } of this.#listeners) {
-      const changed = counts.flatMap(({ space, count }) =>
-        count === null || (ids && !ids.has(space.id)) || told.get(space.id) === count
-          ? []
-          : [{ space, count }],
-      );
-      for (const { space, count } of changed) told.set(space.id, count);
-      if (changed.length > 0) await tell(changed);
+    const known = counts.flatMap(({ space, count }) => (count === null ? [] : [{ space, count }]));
+    for (const told of this.#listeners) {
+      void told.tell(known).then((missed) => {
+        if (missed) this.#afterCommits?.wake();
+      });
     }
   }
 }
@@ -169,7 +205,6 @@ export const liveRoute: Route = {
       async events(events) {
         const stop = liveCountsOf(tallybook).listen({
           ids: ids && new Set(ids),
-          told: new Map(),
           async tell(counts) {
             const ts = time(nowMicros());
             const spaces = counts.map(({ space, count }) => ({

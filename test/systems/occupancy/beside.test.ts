@@ -1,5 +1,7 @@
 /** What stands beside the counts: the plan, the live stream, capacity, silent sensors, passages that belong nowhere. */
 import { describe, expect, test } from 'vitest';
+import { liveRoute } from '../../../src/systems/occupancy/live.ts';
+import type { RouteRequest } from '../../../src/systems/system.ts';
 import { follow } from '../../http/follow-events.ts';
 import { storeKinds } from '../../http/open-app.ts';
 import { openOccupancy, passage } from './opened.ts';
@@ -18,6 +20,10 @@ const plan = {
   reset_rules: [{ space_id: 'B', local_time: '04:00' }],
 };
 const ago = (seconds: number): string => new Date(Date.now() - seconds * 1_000).toISOString();
+
+interface Told {
+  spaces: { space_id: string; count: number }[];
+}
 
 describe.each(storeKinds)('beside the counts, %s', (kind) => {
   test('a plan sets up a building; again it changes nothing, changed it corrects', async () => {
@@ -103,6 +109,53 @@ describe.each(storeKinds)('beside the counts, %s', (kind) => {
     ]);
     all.stop();
     one.stop();
+  });
+
+  test('who takes nothing keeps nobody waiting, and is told of what is when it takes more', async () => {
+    const { done, tallybook } = await openOccupancy(kind);
+    await done('POST', '/v1/occupancy/plan', { ...plan, reset_rules: [] });
+    const closing: (() => void)[] = [];
+    const listen = async (takes: () => Promise<void>) => {
+      const told: [string, number][] = [];
+      const query = { space_id: 'A' };
+      const answered = await liveRoute.answer({ tallybook, query } as unknown as RouteRequest);
+      if (!('events' in answered)) throw new Error('no events');
+      await answered.events({
+        each: async (_id, _event, data) => {
+          told.push(
+            ...(data as Told).spaces.map(({ space_id, count }): [string, number] => [space_id, count]),
+          );
+          await takes();
+        },
+        onClose: (listener) => closing.push(listener),
+        latest: () => undefined,
+        end: () => undefined,
+        closed: false,
+      });
+      return told;
+    };
+    let letGo = (): void => undefined;
+    const slow = await listen(
+      () =>
+        new Promise((resolve) => {
+          letGo = resolve;
+        }),
+    );
+    const quick = await listen(() => Promise.resolve());
+    for (const count of [1, 2, 3]) {
+      await expect.poll(() => quick.at(-1), { timeout: 10_000 }).toEqual(['A', count - 1]);
+      await done('POST', '/v1/passages', passage(1, 1, ago(10 - count)));
+    }
+    await expect.poll(() => quick.at(-1), { timeout: 10_000 }).toEqual(['A', 3]);
+    expect(slow).toEqual([['A', 0]]);
+    letGo();
+    await expect
+      .poll(() => slow, { timeout: 10_000 })
+      .toEqual([
+        ['A', 0],
+        ['A', 3],
+      ]);
+    for (const close of closing) close();
   });
 
   test('a space that is nearly full, and full, is told of once for its day', async () => {
