@@ -190,18 +190,22 @@ export function sharesChapter(under: StoreUnderTest): void {
       }),
     );
 
-    for (const [count, seed] of [
-      [1, 11],
-      [3, 12],
-      [40, 13],
+    for (const [count, seed, most] of [
+      [1, 11, 14],
+      [3, 12, 14],
+      [40, 13, 14],
+      [1, 14, 18],
+      [3, 15, 18],
+      [40, 16, 18],
     ] as const) {
-      rule(under, `random sums with ${count} weights are those of a recount, and so are their shares`, () =>
+      const of = `${count} weights and ${most} digits before the point`;
+      rule(under, `random sums with ${of} are those of a recount, and so are their shares`, () =>
         onFreshStore(under, [sold], async (trial) => {
           const random = new Random(seed);
-          const digits = (most: number) =>
-            Array.from({ length: 1 + random.below(most) }, () => random.below(10)).join('');
+          const digits = (longest: number) =>
+            Array.from({ length: 1 + random.below(longest) }, () => random.below(10)).join('');
           const amount = () =>
-            fromScaled(toScaled(`${digits(random.pick([1, 3, 8, 14]))}.${digits(20)}`, 20), 20);
+            fromScaled(toScaled(`${digits(random.pick([1, 3, 8, most]))}.${digits(20)}`, 20), 20);
           const records = Array.from({ length: 400 }, (_, n): Sold => {
             const sign = random.chance(0.03) ? '-' : '';
             const song = random.chance(0.02) ? null : `s${random.below(60)}`;

@@ -37,8 +37,6 @@ import {
   cellOf,
   entriesOf,
   fieldValue,
-  isNarrow,
-  literal,
   quote,
   rollupOf,
   scaleOf,
@@ -302,20 +300,10 @@ function grouped({ bucket, dimensions, measures, conditions, from }: Grouping, h
   ] as const;
 }
 
-/** A sum has at most 38 digits; a larger one is an error, never a rounded figure. */
-const sumBound = `toInt256('1${'0'.repeat(38)}')`;
-
 /** The groups of a question. */
 function groupsSql(question: Question, grouping: Grouping, parameters: Parameters): string {
   const { bucket, dimensions, records } = grouping;
-  // 128 bits hold sums of fields with at most 18 digits, whatever is added up.
-  const wide = question.measures.flatMap(({ name, field, text }, i) =>
-    (name === 'sum' || name === 'greatest') && !isNarrow(field!)
-      ? [`throwIf(abs(m${i}) >= ${sumBound}, ${literal(`sum_out_of_range ${text}`)}) = 0`]
-      : [],
-  );
   const having = [
-    ...wide,
     ...(bucket || dimensions.length > 0 ? [`${records} != 0`] : []),
     ...question.having.map((one) => havingSql(question.measures[one.measure]!, one, parameters)),
   ];

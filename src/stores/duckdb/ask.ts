@@ -8,6 +8,7 @@ import { originOf, type Piece, type Plan, sourcesOf } from '../../engine/plan.ts
 import { addable, type Condition, type Measure, type Question } from '../../engine/question.ts';
 import type { Answer, AsOf } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
+import { inUnits } from './append.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
 import {
   comparedType,
@@ -29,6 +30,7 @@ import { askShare } from './share.ts';
 import { inSnapshot, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weighted.ts';
+import { type Asked, compared, comparesWide, isWide, readWide, widened, wideSum } from './wide.ts';
 
 export type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups' | 'nextSeq'>;
 
@@ -48,14 +50,22 @@ export async function ask(
   lastCommit: LastCommit,
   [slices, ...more]: readonly number[] = slicesTried,
 ): Promise<Answer> {
+  const wide = widened(plan.question);
+  const askWide = () => ask(connection, { ...plan, question: wide! }, books, lastCommit);
+  if (wide && comparesWide(plan.question)) return askWide();
   try {
     return await answer(connection, plan, books, lastCommit, slices!);
   } catch (error) {
+    if (wide && isTooLong(error)) return askWide();
     const short = error instanceof TallybookError && error.code === 'out_of_memory';
     const canBeSliced = plan.question.share !== undefined && plan.question.by.length > 0;
     if (!short || !canBeSliced || more.length === 0) throw error;
     return ask(connection, plan, books, lastCommit, more);
   }
+}
+
+function isTooLong(error: unknown): boolean {
+  return error instanceof TallybookError && error.code === 'sum_out_of_range';
 }
 
 async function answer(
@@ -97,7 +107,7 @@ async function rowsOf(
     question.touchedAfter === undefined
       ? await knownCondition(connection, question.knownAt)
       : await touchedCondition(connection, question.touchedAfter);
-  const source = (of: Rollup | undefined, asked: Question): Promise<Grouping> =>
+  const source = (of: Rollup | undefined, asked: Asked): Promise<Grouping> =>
     sourceGrouping(connection, stream, of, asked, known, books, parameters);
   const grouping =
     pieces.length > 0 ? await piecesGrouping(question, pieces, source) : await source(rollup, question);
@@ -167,13 +177,13 @@ export async function sourceGrouping(
   connection: Connection,
   stream: Stream,
   rollup: Rollup | undefined,
-  asked: Question,
+  asked: Asked,
   known: string,
   { hasReversals, lookups }: BooksRead,
   parameters: Parameters,
-  compared = asked.where,
+  where = asked.where,
 ): Promise<Grouping> {
-  const question = { ...asked, where: compared };
+  const question = { ...asked, where };
   if (rollup) {
     const overflows = await holdsOverflows(connection, stream, rollup, asked);
     return rollupGrouping(stream, rollup, question, overflows, parameters);
@@ -198,9 +208,9 @@ interface Grouping {
  * their sums.
  */
 async function piecesGrouping(
-  question: Question,
+  question: Asked,
   pieces: Piece[],
-  source: (of: Rollup | undefined, asked: Question) => Promise<Grouping>,
+  source: (of: Rollup | undefined, asked: Asked) => Promise<Grouping>,
 ): Promise<Grouping> {
   const parts = question.measures.flatMap(addable);
   const selects: string[] = [];
@@ -227,7 +237,7 @@ async function piecesGrouping(
 
 function ledgerGrouping(
   stream: Stream,
-  question: Question,
+  question: Asked,
   known: string,
   hasReversals: boolean,
   ranges: readonly SeqRange[] | undefined,
@@ -256,7 +266,7 @@ function ledgerGrouping(
 
 function ledgerMeasure(
   stream: Stream,
-  question: Question,
+  question: Asked,
   measure: Measure,
   signed: boolean,
   parameters: Parameters,
@@ -265,10 +275,15 @@ function ledgerMeasure(
     const parts = measure.parts.map((part) => ledgerMeasure(stream, question, part, signed, parameters));
     return `greatest(${parts.join(', ')})`;
   }
+  const sumOf = ({ field }: Measure, only: string[]): string =>
+    question.wide
+      ? signedWideSum(field!, fieldValue(stream, field!), signed, only)
+      : signedSum(fieldValue(stream, field!), signed, only);
   if (measure.name === 'weighted') {
-    const value = fieldValue(stream, measure.field!);
+    const kept = fieldValue(stream, measure.field!);
+    const value = question.wide ? inUnits(kept) : kept;
     return weightedSum(measure, question, {
-      sum: (only) => signedSum(value, signed, only),
+      sum: (only) => sumOf(measure, only),
       value: signed ? `case when e._sign = 1 then ${value} else -${value} end` : value,
     });
   }
@@ -278,7 +293,7 @@ function ledgerMeasure(
   const value = fieldValue(stream, measure.field!);
   switch (measure.name) {
     case 'sum':
-      return signedSum(value, signed, only);
+      return sumOf(measure, only);
     case 'avg':
       return average(
         signedSum(value, signed, only),
@@ -304,9 +319,16 @@ function signedSum(value: string, signed: boolean, only: string[]): string {
   return `(${part(1)} - ${part(-1)})`;
 }
 
+/** The same in units, of any length. */
+function signedWideSum(field: Field, value: string, signed: boolean, only: string[]): string {
+  if (!signed) return wideSum(field, value, only);
+  const part = (sign: number) => wideSum(field, value, [...only, `e._sign = ${sign}`]);
+  return `(${part(1)} - ${part(-1)})`;
+}
+
 /** In units of the last decimal, rounded half away from zero, like engine/decimal.ts averageOf. */
 function average(sum: string, count: string): string {
-  const units = `cast(replace(cast(abs(${sum}) as varchar), '.', '') as hugeint)`;
+  const units = `cast(cast(replace(replace(cast(${sum} as varchar), '.', ''), '-', '') as decimal(38, 0)) as hugeint)`;
   return `case when ${count} = 0 then null else sign(${sum})::integer * ((2 * ${units} * ${10 ** averageExtraScale} + ${count}) // (2 * ${count})) end`;
 }
 
@@ -338,7 +360,7 @@ async function holdsOverflows(
 function rollupGrouping(
   stream: Stream,
   rollup: Rollup,
-  question: Question,
+  question: Asked,
   overflows: boolean,
   parameters: Parameters,
 ): Grouping {
@@ -362,10 +384,11 @@ function rollupGrouping(
   const sumOf = (measure: Measure): string => {
     if (measure.name === 'greatest') return `greatest(${measure.parts.map(sumOf).join(', ')})`;
     const field = measure.field!;
-    if (measure.name !== 'weighted') return keptSum(field, conditionsOf(measure));
+    const sum = question.wide ? keptWideSum : keptSum;
+    if (measure.name !== 'weighted') return sum(field, conditionsOf(measure));
     return weightedSum(measure, question, {
-      sum: (conditions) => keptSum(field, conditions),
-      value: keptValue(field),
+      sum: (conditions) => sum(field, conditions),
+      value: question.wide ? keptUnits(field) : keptValue(field),
     });
   };
   /** The sum that one row of the rollup keeps. */
@@ -374,6 +397,20 @@ function rollupGrouping(
     if (!overflows) return kept;
     if (isNarrow(field)) return `(${kept} + coalesce(${over}, 0))`;
     return `(${kept} + case when ${over} is null then 0 else ${decimalOfUnits(field, over)} end)`;
+  };
+  /** The same in units, of any length. */
+  const keptUnits = (field: Field): string => {
+    const [kept, over] = [`e.${sumColumn(field)}`, `e.${overflowColumn(field)}`];
+    return isNarrow(field)
+      ? inUnits(`(${kept} + coalesce(${over}, 0))`)
+      : `(${inUnits(kept)} + coalesce(${over}, cast(0 as bignum)))`;
+  };
+  const keptWideSum = (field: Field, conditions: string[]): string => {
+    const only = filter(conditions);
+    const [kept, over] = [sumColumn(field), overflowColumn(field)].map(
+      (column) => `coalesce(sum(e.${column})${only}, 0)`,
+    );
+    return isNarrow(field) ? inUnits(`(${kept} + ${over})`) : `(${inUnits(kept!)} + ${over})`;
   };
   const keptSum = (field: Field, conditions: string[]): string => {
     const only = filter(conditions);
@@ -395,7 +432,9 @@ function rollupGrouping(
     measures: question.measures.map((measure) => {
       if (measure.name !== 'count' && measure.name !== 'avg') return sumOf(measure);
       const count = `coalesce(sum(e._count)${onlyOf(measure)}, 0)`;
-      return measure.name === 'count' ? `${count}::bigint` : average(sumOf(measure), count);
+      return measure.name === 'count'
+        ? `${count}::bigint`
+        : average(keptSum(measure.field!, conditionsOf(measure)), count);
     }),
     records: 'sum(e._count)',
   };
@@ -431,20 +470,25 @@ function grouped({ bucket, dimensions, measures, conditions, from }: Grouping, h
 }
 
 /** The groups of a question. */
-function groupsSql(question: Question, grouping: Grouping, parameters: Parameters): string {
+function groupsSql(question: Asked, grouping: Grouping, parameters: Parameters): string {
   const { bucket, dimensions, measures, records } = grouping;
   const having = [
     ...(bucket || dimensions.length > 0 ? [`${records} <> 0`] : []),
     ...question.having.map(({ measure, operator, values }) => {
-      const compared = comparedWith(question.measures[measure]!, values);
-      return comparison(measures[measure]!, operator, compared.texts, compared.type, parameters);
+      const { column, texts, type } = comparedWith(
+        question,
+        question.measures[measure]!,
+        measures[measure]!,
+        values,
+      );
+      return comparison(column, operator, texts, type, parameters);
     }),
   ];
   return grouped(grouping, having).join(' ');
 }
 
 /** The groups of a question in so many statements, each of which gives some of them. */
-function slicesSql(question: Question, grouping: Grouping, parameters: Parameters, slices: number): string[] {
+function slicesSql(question: Asked, grouping: Grouping, parameters: Parameters, slices: number): string[] {
   const { conditions, dimensions } = grouping;
   return Array.from({ length: slices }, (_, i) => {
     const only = slices === 1 ? [] : [`hash(${dimensions.join(', ')}) % ${slices} = ${i}`];
@@ -453,7 +497,7 @@ function slicesSql(question: Question, grouping: Grouping, parameters: Parameter
 }
 
 /** What an answer shows of the columns of its groups. */
-function outputOf(question: Question, bucket: string | undefined): string[] {
+function outputOf(question: Asked, bucket: string | undefined): string[] {
   const bucketOut =
     bucket &&
     (question.every === 'hour' || question.every === 'minute' ? 'epoch_us(b)' : 'cast(b as varchar)');
@@ -464,7 +508,7 @@ function outputOf(question: Question, bucket: string | undefined): string[] {
   ];
 }
 
-function statement(question: Question, grouping: Grouping, parameters: Parameters): string {
+function statement(question: Asked, grouping: Grouping, parameters: Parameters): string {
   const { bucket } = grouping;
   const columnOf = (name: string): string => {
     if (bucket && name === question.every) return 'b';
@@ -482,11 +526,12 @@ function statement(question: Question, grouping: Grouping, parameters: Parameter
 
 /** Rows beyond a row, in the order of the question; nulls come last whatever the direction. */
 function afterSql(
-  { order, by, measures }: Question,
+  question: Asked,
   after: (string | null)[],
   columnOf: (name: string) => string,
   parameters: Parameters,
 ): string {
+  const { order, by, measures } = question;
   return order.reduceRight((rest, { column, descending }, index) => {
     const name = columnOf(column);
     const value = after[index]!;
@@ -494,20 +539,27 @@ function afterSql(
     const dimension = by.find(({ text }) => text === column);
     const { texts, type } = dimension
       ? { texts: [value], type: comparedType(dimension) }
-      : comparedWith(measures.find(({ text }) => text === column)!, [value]);
+      : comparedWith(question, measures.find(({ text }) => text === column)!, name, [value]);
     const parameter = parameters.add(texts[0]!, type);
     const beyond = `${name} ${descending ? '<' : '>'} ${parameter} or ${name} is null`;
     return `(${beyond} or (${name} = ${parameter} and ${rest}))`;
   }, 'false');
 }
 
-/** Values that a measure is compared with, in the units and the type of its column. */
-function comparedWith({ name, field }: Measure, values: string[]): { texts: string[]; type: string } {
+/** The column of a measure, and values that it is compared with, in the column's units and type. */
+function comparedWith(
+  question: Asked,
+  measure: Measure,
+  column: string,
+  values: string[],
+): { column: string; texts: string[]; type: string } {
+  if (isWide(measure, question)) return compared(column, measure, values);
+  const { name, field } = measure;
   if (name === 'avg')
-    return { texts: values.map((v) => scaledForAverage(v, scaleOf(field!))), type: 'hugeint' };
+    return { column, texts: values.map((v) => scaledForAverage(v, scaleOf(field!))), type: 'hugeint' };
   const numeric =
     (name !== 'min' && name !== 'max') || field!.type === 'integer' || field!.type === 'decimal';
-  return { texts: values, type: numeric ? numberType(values, 'decimal(38, 10)') : sqlType(field!) };
+  return { column, texts: values, type: numeric ? numberType(values, 'decimal(38, 10)') : sqlType(field!) };
 }
 
 /** A decimal type that holds the values that are compared with, digit for digit. */
@@ -523,7 +575,8 @@ function scaledForAverage(value: string, scale: number): string {
   return whole + fraction.slice(0, digits).padEnd(digits, '0');
 }
 
-function measureOutput(question: Question, measure: Measure, column: string): string {
+function measureOutput(question: Asked, measure: Measure, column: string): string {
+  if (isWide(measure, question)) return `cast(${column} as varchar)`;
   switch (measure.name) {
     case 'weighted':
       return weightedOutput(measure, question, column);
@@ -538,7 +591,7 @@ function measureOutput(question: Question, measure: Measure, column: string): st
 }
 
 function readRow(
-  question: Question,
+  question: Asked,
   row: (string | number | bigint | boolean | null)[],
 ): (string | number | boolean | null)[] {
   const hasBucket = question.every !== 'all';
@@ -554,6 +607,7 @@ function readRow(
     }
     const measure = question.measures[i - byCount - (hasBucket ? 1 : 0)]!;
     const { name, field } = measure;
+    if (isWide(measure, question)) return readWide(measure, String(value));
     if (name === 'weighted') return readWeighted(measure, question, String(value));
     if (name === 'count' || name === 'count_distinct') return Number(value);
     if (name === 'avg') return fromScaled(BigInt(String(value)), scaleOf(field!) + averageExtraScale);

@@ -230,7 +230,7 @@ function asTallybookError(error: unknown): unknown {
   if (/Type (HUGEINT|INT128) with value \S+ can't be cast .* destination type INT64/.test(message))
     return beyondWord(error);
   if (
-    /could not convert string "[-0-9.]+" to DECIMAL\(38|overflow in .*(addition|sum|subtract|cast)|overflow on|out of range.*(sum|decimal|hugeint)/i.test(
+    /could not convert string "[-0-9.]+" to DECIMAL\(38|overflow in .*(addition|sum|subtract|cast)|overflow on|out of range.*(sum|decimal|hugeint)|casting value "[-0-9.]+" to type decimal.* out of range/i.test(
       message,
     ) &&
     !/invalid input/i.test(message)

@@ -14,6 +14,7 @@ import { type Weights, weightedScaleMax, weightScale } from '../../engine/weight
 import type { Parameters } from './conditions.ts';
 import { fieldValue, sqlType } from './names.ts';
 import { scaleOf } from './schema.ts';
+import { type Asked, isWide, times } from './wide.ts';
 
 /** Up to so many weights are summed side by side; with more, every value is multiplied. */
 const weightsSideBySide = 12;
@@ -55,15 +56,17 @@ export function isPlain({ weights }: Measure, question: Question): boolean {
   return weights !== undefined && isSingle(weights, question);
 }
 
+/** Decimals; units, where sums may have any length (see wide.ts). */
 export interface Sums {
-  /** The sum of the measure's field over rows that meet the conditions, as a decimal. */
+  /** The sum of the measure's field over rows that meet the conditions. */
   sum(conditions: string[]): string;
   /** The value of a row, with its sign. */
   value: string;
 }
 
-/** The measure as an expression over a group: a plain decimal, a pair, or sums side by side (see `isApart`). */
-export function weightedSum(measure: Measure, question: Question, { sum, value }: Sums): string {
+/** The measure as an expression over a group: a plain decimal, a pair, sums side by side (see `isApart`), or units. */
+export function weightedSum(measure: Measure, question: Asked, { sum, value }: Sums): string {
+  if (isWide(measure, question)) return wideWeightedSum(measure, question, { sum, value });
   if (isPlain(measure, question)) return sum([]);
   const { classes } = measure.weights!;
   const exact = (amount: string) => `cast(${amount} as decimal(38, ${scaleOf(measure.field!)}))`;
@@ -75,6 +78,16 @@ export function weightedSum(measure: Measure, question: Question, { sum, value }
   return isApart(measure, question)
     ? `struct_pack(${sums.map((amount, c) => `s${c} := ${amount}`).join(', ')})`
     : weighed(sums, classes);
+}
+
+function wideWeightedSum(measure: Measure, question: Question, { sum, value }: Sums): string {
+  const { classes } = measure.weights!;
+  if (isSingle(measure.weights!, question)) return times(sum([]), String(weightUnits(classes[0]!)));
+  if (classes.length > weightsSideBySide) return `coalesce(sum(${times(value, `${weightRow}.f`)}), 0)`;
+  return classes
+    .map((one, c) => times(sum([`${weightRow}.c = ${c}`]), String(weightUnits(one))))
+    .map((product) => `(${product})`)
+    .join(' + ');
 }
 
 /** Sums, each times the weight of its class, added up to a pair. */
@@ -145,7 +158,8 @@ const inUnits = (text: string, scale: number): bigint => toScaled(text, scale);
 const decimalLiteral = (units: bigint, scale: number): string =>
   `cast('${fromScaled(units, scale)}' as decimal(38, ${scale}))`;
 
-export function unitsOf(measure: Measure, question: Question): Units {
+export function unitsOf(measure: Measure, question: Asked): Units {
+  if (isWide(measure, question)) return wideUnits;
   if (measure.name !== 'weighted' || isPlain(measure, question)) return plainUnits(scaleOf(measure.field!));
   return isApart(measure, question) ? apartUnits(measure) : pairUnits;
 }
@@ -177,6 +191,17 @@ const pairUnits: Units = {
     const one = 10n ** BigInt(weightedScaleMax);
     return `struct_pack(hi := cast('${units / one}' as decimal(38, 0)), lo := ${decimalLiteral(units % one, weightedScaleMax)})`;
   },
+  bounds: () => undefined,
+  multiplied: undefined,
+};
+
+const wideUnits: Units = {
+  parts: (value) => [value],
+  whole: ([sum]) => BigInt(sum!),
+  value: (value) => value,
+  columns: (value) => [value],
+  ofColumns: ([column]) => column!,
+  literal: (units) => `cast('${units}' as bignum)`,
   bounds: () => undefined,
   multiplied: undefined,
 };

@@ -8,7 +8,7 @@ import { weigh } from '../../engine/weights.ts';
 import { compareValues, dimensionType, dimensionValue, fits } from './compare.ts';
 import { valueIn } from './ledger.ts';
 
-/** A sum has at most 38 digits; a larger one is an error, never a rounded figure. */
+/** What is averaged has a sum of at most 38 digits; a larger one is an error, never a rounded figure. */
 const sumBound = 10n ** 38n;
 
 /** A canonical text, or null for the smallest, largest or average of nothing. Counts are texts here too. */
@@ -21,11 +21,11 @@ export function measureOf(
   const values = records.map((record) => valueIn(record, field!.name)).filter((value) => value !== null);
   switch (name) {
     case 'sum':
-      return fromScaled(sumOf(field!, values, text), scaleOf(field!));
+      return fromScaled(sumOf(field!, values), scaleOf(field!));
     case 'avg':
       return values.length === 0
         ? null
-        : averageOf(sumOf(field!, values, text), scaleOf(field!), BigInt(values.length));
+        : averageOf(bounded(sumOf(field!, values), text), scaleOf(field!), BigInt(values.length));
     case 'min':
     case 'max': {
       const sorted = values.sort((a, b) => compareValues(field!.type, a, b));
@@ -52,10 +52,16 @@ function meets(record: Values, { dimension, operator, values }: Condition): bool
   return fits(dimensionType(dimension), dimensionValue(dimension, record), operator, values);
 }
 
-function sumOf(field: Field, values: string[], text: string): bigint {
-  const sum = values.reduce((total, value) => total + toScaled(value, scaleOf(field)), 0n);
+function sumOf(field: Field, values: string[]): bigint {
+  return values.reduce((total, value) => total + toScaled(value, scaleOf(field)), 0n);
+}
+
+function bounded(sum: bigint, text: string): bigint {
   if (sum >= sumBound || sum <= -sumBound) {
-    throw new TallybookError('sum_out_of_range', `${text} has more than 38 digits; ask for less at a time`);
+    throw new TallybookError(
+      'sum_out_of_range',
+      `the sum for ${text} has more than 38 digits; ask for less at a time`,
+    );
   }
   return sum;
 }

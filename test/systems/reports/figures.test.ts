@@ -155,6 +155,28 @@ describe.each(storeKinds)('figures of reports, %s', (kind) => {
     expect(await statistics('isrc')).toEqual(['SEABC1234567 6 13 15']);
   });
 
+  test('revenue whose sum has more than 38 digits', async () => {
+    const { take, putRates, send, get, lines } = await openReports(kind);
+    await putRates('{"policy":"fixed","fixed":{"NOK":"8"}}');
+    const six = `6${'0'.repeat(17)}`;
+    const twelve = `12${'0'.repeat(17)}`;
+    const first = await take(spain, tsv([line('a', six), line('a', six), line('b', '1')]));
+    const second = await take(norway, tsv([line('b', six)]));
+    expect(await lines()).toEqual([4, `18${'0'.repeat(16)}1`]);
+    expect(short(await get('/resources/percentile/100'))).toEqual([
+      `a ${twelve} 2 ${first.id}`,
+      `b 75${'0'.repeat(14)}1 2 ${first.id},${second.id}`,
+    ]);
+    const { rows } = await get('/v1/reports/statistics?by=territory');
+    expect(rows.map(({ revenue }: Record<string, unknown>) => revenue)).toEqual([
+      `12${'0'.repeat(16)}1`,
+      `75${'0'.repeat(15)}`,
+    ]);
+    expect((await get('/dsrs')).length).toBe(2);
+    expect((await send('DELETE', `/dsrs/${first.id}`)).status).toBe(200);
+    expect(await lines()).toEqual([1, six]);
+  });
+
   test('what cannot be asked', async () => {
     const { send, take } = await openReports(kind);
     await take(norway, tsv([line('a', '1')]));
