@@ -21,21 +21,26 @@ export class Parameters {
   }
 }
 
-/** The value of a dimension in a row `e`; for a path into json its text. A text that is no JSON has none. */
+/**
+ * The value of a dimension in a row `e`; for a path into json its text. A text that is no JSON has none.
+ *
+ * A path is walked by a fold over its keys, and what it found is bound by a lambda: written out, the statement would
+ * double with each key, and double once more with each that is a number.
+ */
 export function dimensionSql(stream: Stream, { field, path }: Dimension): string {
   const value = fieldValue(stream, field);
   if (path.length === 0) return value;
-  const found = path.reduce((json, key) => childOf(json, key), `assumeNotNull(${value})`);
+  const child = `multiIf(JSONType(_json) = 'Object', JSONExtractRaw(_json, _key.1),
+    JSONType(_json) = 'Array' and _key.2 > 0, JSONExtractRaw(_json, _key.2), '')`;
+  const found = `arrayFold((_json, _key) -> ${child}, [${path.map(keySql).join(', ')}], ifNull(${value}, ''))`;
   // Strings without their quotes, other values as they stand.
-  return `if(isNull(${value}), null, multiIf(JSONType(${found}) = 'Null', null,
-    JSONType(${found}) = 'String', JSONExtractString('[' || ${found} || ']', 1), ${found}))`;
+  return `arrayMap(_found -> multiIf(JSONType(_found) = 'Null', null,
+    JSONType(_found) = 'String', JSONExtractString('[' || _found || ']', 1), _found), [${found}])[1]`;
 }
 
-/** A member of an object, or an element of an array by its number from 0, as JSON; empty where there is none. */
-function childOf(json: string, key: string): string {
-  const member = `if(JSONType(${json}) = 'Object', JSONExtractRaw(${json}, ${literal(key)}), '')`;
-  if (!/^(0|[1-9][0-9]{0,8})$/.test(key)) return member;
-  return `if(JSONType(${json}) = 'Array', JSONExtractRaw(${json}, ${Number(key) + 1}), ${member})`;
+/** A key as the name of a member, and the number from 1 of an element; 0 where it is none. */
+function keySql(key: string): string {
+  return `(${literal(key)}, ${/^(0|[1-9][0-9]{0,8})$/.test(key) ? Number(key) + 1 : 0})`;
 }
 
 const signs: Partial<Record<Operator, string>> = {
