@@ -191,9 +191,9 @@ test('a Parquet file that is damaged, or holds far more than it weighs, is refus
   const { send, errors, directory } = await openApp('duckdb');
   const path = join(makeDirectory(), 'made.parquet');
   const database = await (await DuckDBInstance.create()).connect();
-  const parquet = async (rows: number) => {
+  const parquet = async (rows: number, page = 'p') => {
     await database.run(
-      `copy (select timestamp '2026-10-05' as at, 'p' as page, 1 as n from range(${rows})) to '${path}' (format parquet, row_group_size 5000000)`,
+      `copy (select timestamp '2026-10-05' as at, '${page}' as page, 1 as n from range(${rows})) to '${path}' (format parquet, row_group_size 5000000)`,
     );
     return readFileSync(path);
   };
@@ -214,12 +214,16 @@ test('a Parquet file that is damaged, or holds far more than it weighs, is refus
     });
     expect.soft(answer.text, what).not.toContain(directory);
   }
-  const bomb = await parquet(25_000_000);
+  const manyRows = await parquet(25_000_000);
+  // Its dictionary holds the one text, which stands in every row.
+  const longTexts = await parquet(2_000, 'p'.repeat(100_000));
   database.closeSync();
-  expect(await post(bomb)).toMatchObject({
-    status: 400,
-    json: { code: 'import_failed', detail: expect.stringContaining('unpack to more than') },
-  });
+  for (const [what, bomb] of Object.entries({ manyRows, longTexts })) {
+    expect(await post(bomb), what).toMatchObject({
+      status: 400,
+      json: { code: 'import_failed', detail: expect.stringContaining('unpack to more than') },
+    });
+  }
   expect((await post(few)).json).toMatchObject({ counts: { received: 10 } });
   expect(errors).toEqual([]);
 });
