@@ -14,9 +14,11 @@ const shown = ({ from, to }: Import): string => `${from} imports ${to}`;
 /** The rooms, each with those it may import beside itself. */
 const rooms: Record<string, string[]> = {
   'src/engine/': [],
-  'src/stores/duckdb/': ['src/engine/'],
+  // Files that DuckDB reads whatever the store is: statements, for whoever connects.
+  'src/stores/parquet-file.ts': ['src/engine/'],
+  'src/stores/duckdb/': ['src/engine/', 'src/stores/parquet-file.ts'],
   'src/stores/memory/': ['src/engine/'],
-  'src/stores/clickhouse/': ['src/engine/'],
+  'src/stores/clickhouse/': ['src/engine/', 'src/stores/parquet-file.ts'],
   // SQL for the databases of users: it knows the statements, and neither who connects nor what ships with it.
   'src/postgres/': ['src/engine/'],
   // The log in front: it takes what the doors bring, and writes it to the ledger as they would.

@@ -249,7 +249,8 @@ class FileWork {
       const plain = file.compression === 'none' ? file.path : join(directory, 'unpacked');
       if (file.compression !== 'none') await unpackFile(file.path, plain, file.compression, file.signal);
       const parquet = file.format === 'parquet';
-      const path = parquet ? await parquetRows(plain, form, join(directory, 'rows.csv')) : plain;
+      const path = parquet ? join(directory, 'rows.csv') : plain;
+      if (parquet) await parquetRows(plain, path);
       const reader = fileReader(form, parquet ? { ...file, format: 'csv' } : file, mode);
       let rows: Row[] = [];
       if ((await stat(path)).size > 0)

@@ -31,6 +31,7 @@ import type { Stream } from '../../engine/stream.ts';
 import { unpackFile } from '../../engine/unpack.ts';
 import { countOfVerdict, noCounts, type Receipt, type Verdict } from '../../engine/verdicts.ts';
 import { type Warning, warningsFrom, watchedOf } from '../../engine/warnings.ts';
+import { readingParquet } from '../parquet-file.ts';
 import {
   appendAccepted,
   appendDuplicates,
@@ -50,7 +51,7 @@ import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import { rowsOfList } from './lists.ts';
 import { entriesOf, literal, quote, storedFields } from './names.ts';
 import { book, countsOf, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
-import { type FileSource, fileSource, readingParquet } from './read-file.ts';
+import { type FileSource, fileSource } from './read-file.ts';
 import type { ReadGate } from './read-gate.ts';
 import { copiedRowBytes, copyReadable, mayHaveLongLines, type UnreadableRow } from './readable-copy.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';

@@ -6,12 +6,12 @@
  * any, the file is read again, from a copy (see readable-copy.ts). TSV has no quotes: a quote is a plain character in it.
  */
 import { isUtf8 } from 'node:buffer';
-import { open, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { FileFormat } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
-import { checkRatio } from '../../engine/unpack.ts';
+import { parquetColumns } from '../parquet-file.ts';
 import type { RawKind } from './casts.ts';
 import type { Connection } from './connection.ts';
 import { literal, quote } from './names.ts';
@@ -53,17 +53,11 @@ export async function fileSource(
     };
   }
   if (format === 'parquet') {
-    const columns = await readingParquet(() =>
-      connection.askOnce(
-        `select column_name, column_type from (describe select * from read_parquet(${literal(path)}))`,
-      ),
-    );
-    const types = new Map(columns.map(([name, type]) => [String(name), String(type)]));
-    await readingParquet(() => checkSize(connection, path, types));
-    const positions = checkHeader(stream, [...types.keys()], 'the Parquet file');
+    const columns = await parquetColumns(path, (sql) => connection.askOnce(sql));
+    const positions = checkHeader(stream, [...columns.keys()], 'the Parquet file');
     return {
       kind: 'cell',
-      select: `select ${positions.map((name, i) => `${name === undefined ? 'null::varchar' : parquetText(name, types.get(name)!)} as r${i}`).join(', ')} from read_parquet(${literal(path)})`,
+      select: `select ${positions.map((name, i) => `${name === undefined ? 'null::varchar' : columns.get(name)} as r${i}`).join(', ')} from read_parquet(${literal(path)})`,
       rejectsTable: undefined,
     };
   }
@@ -79,58 +73,6 @@ export async function fileSource(
         ${quoting}, comment = '', allow_quoted_nulls = false, ${lineMax}, ${putAside})`,
     rejectsTable,
   };
-}
-
-/**
- * Values that are all the same take next to nothing in a Parquet file: it tells how many there are, but not how long. What
- * stands in a dictionary, or as a difference, is measured: 14 ms for 5 million values, for no text is copied.
- */
-async function checkSize(connection: Connection, path: string, types: Map<string, string>): Promise<void> {
-  const [row] = await connection.askOnce(
-    `select coalesce(sum(num_values), 0)::varchar, coalesce(sum(total_uncompressed_size), 0)::varchar,
-      to_json(coalesce(list(distinct path_in_schema) filter (where regexp_matches(encodings, 'DICTIONARY|DELTA')), []))::varchar
-      from parquet_metadata(${literal(path)})`,
-  );
-  const [values, bytes] = row!.slice(0, 2).map(Number) as [number, number];
-  const packed = (await stat(path)).size;
-  checkRatio(packed, Math.max(values, bytes));
-  const lengths = (JSON.parse(String(row![2])) as string[]).flatMap((name) => {
-    const length = { VARCHAR: 'strlen', BLOB: 'octet_length' }[types.get(name) ?? ''];
-    return length === undefined ? [] : [`coalesce(sum(${length}(${quote(name)})), 0)::varchar`];
-  });
-  if (lengths.length === 0) return;
-  const [unpacked] = await connection.askOnce(
-    `select ${lengths.join(', ')} from read_parquet(${literal(path)})`,
-  );
-  checkRatio(
-    packed,
-    unpacked!.reduce<number>((sum, length) => sum + Number(length), 0),
-  );
-}
-
-/** Runs what reads a Parquet file; what DuckDB says of a damaged one is told to its sender, without our paths. */
-export async function readingParquet<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const [, why] =
-      /^(?:Invalid Input|Invalid|IO|Conversion|Serialization|Not implemented|Out of Range) Error: (.*)/.exec(
-        (error as Error).message,
-      ) ?? [];
-    if (error instanceof TallybookError || why === undefined) throw error;
-    throw new TallybookError(
-      'unreadable_body',
-      `the Parquet file is truncated or damaged (${why.replace(/\s*'?\/\S+/g, '')}); write it again`,
-      { cause: error },
-    );
-  }
-}
-
-function parquetText(name: string, type: string): string {
-  if (/\[\]$|^(STRUCT|MAP|LIST)/.test(type)) return `to_json(${quote(name)})::varchar`;
-  if (/^(FLOAT|DOUBLE)$/.test(type)) return `cast(${quote(name)} as varchar)`;
-  if (type === 'TIMESTAMP WITH TIME ZONE') return `cast(${quote(name)} at time zone 'UTC' as varchar)`;
-  return `cast(${quote(name)} as varchar)`;
 }
 
 /** For each field of the stream or form the column that holds it. Throws for columns that are no fields, and fields that must be there. */
