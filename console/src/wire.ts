@@ -158,7 +158,7 @@ export interface Alert {
   name: string;
   revision: number;
   defined_at: string;
-  from: string;
+  from: string | null;
   fault: string | null;
   definition: {
     description?: string;

@@ -3,7 +3,6 @@
  * loaded when they are needed: a command that talks to a server needs none of them, and is there at once.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Tracer } from '@opentelemetry/api';
@@ -50,9 +49,13 @@ export async function openTallybook({
 }: OpenOptions): Promise<Tallybook> {
   const { Tallybook } = await import('../engine/tallybook.ts');
   const { partsOf } = await import('../systems/system.ts');
+  const { lockDirectory } = await import('../stores/duckdb/directory-lock.ts');
   const systems = await systemsNamed(names, usage);
-  const store = await openStore({ directory, storeAddress, memoryLimit, threads });
+  // First of all: what is cleared away at a start is that of a process that has ended.
+  const lock = await lockDirectory(directory);
+  let store: Store | undefined;
   try {
+    store = await openStore({ directory, storeAddress, memoryLimit, threads });
     const spoolDirectory = join(directory, 'spool');
     const posting = webhooks && { poster: await posterOf(webhooks.allowedHosts) };
     return await Tallybook.open({
@@ -61,9 +64,11 @@ export async function openTallybook({
       log: log ?? silent,
       ...partsOf(systems),
       webhooks: posting,
+      whenClosed: () => lock.letGo(),
     });
   } catch (error) {
-    await store.close();
+    await store?.close();
+    lock.letGo();
     throw error;
   }
 }
@@ -86,7 +91,6 @@ async function openStore({
   threads,
 }: StoreOptions): Promise<Store & Partial<BacksUp> & Partial<SharesLedger>> {
   if (storeAddress !== undefined) {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
     const { openClickHouseStore } = await import('../stores/clickhouse/index.ts');
     return openClickHouseStore({ address: storeAddress });
   }
@@ -224,6 +228,9 @@ export function holdsLedger(directory: string): boolean {
 export function ledgerFile(directory: string): string {
   return join(directory, 'tallybook.duckdb');
 }
+
+/** What the process that has a data directory keeps locked there (directory-lock.ts). */
+export const lockName = 'lock.duckdb';
 
 /** Where the first start writes the admin key. */
 export function adminKeyFile(directory: string): string {

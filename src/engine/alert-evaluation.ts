@@ -11,14 +11,14 @@
  * evaluates a little again, and as a notification has one id, nothing is told twice. Nothing is lost either.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { resolveAlert, type Watched } from './alert-definition.ts';
+import { resolveAlert, rollupOfAlert, type Watched } from './alert-definition.ts';
 import { type Ask, type Figure, Figures } from './alert-figures.ts';
 import { countOf, ReferenceLimits } from './alert-limits.ts';
 import type { Alert, Alerts } from './alerts.ts';
 import { alertProgressStream, rejectsStream } from './built-in-streams.ts';
 import { bucketStart, formatTimestamp, type Micros, nowMicros, parseTimestamp } from './calendar.ts';
 import { compareNumbers, divideCut, multiply } from './decimal.ts';
-import { type ErrorKind, TallybookError } from './errors.ts';
+import { type ErrorCode, type ErrorKind, TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Log } from './log.ts';
 import { type Notification, type Notifications, notificationId } from './notifications.ts';
@@ -56,7 +56,8 @@ export class AlertEvaluation {
   readonly #ledger: EvaluationLedger;
   /** Names of the streams whose commits concern an alert. */
   #watching = new Set<string>();
-  readonly #faults = new Map<string, string>();
+  /** Why alerts could not be evaluated the last time, by name: as they were defined then. */
+  readonly #faults = new Map<string, { recordedAt: Micros; code: ErrorCode; fault: string }>();
   /** Up to which commit everything is evaluated. */
   #evaluatedTo: Micros = 0n;
   /** Whether anything was found since that was written down: where nothing happens, nothing is written. */
@@ -84,17 +85,20 @@ export class AlertEvaluation {
     this.alertsChanged();
   }
 
-  /** Alerts were defined, changed or removed. */
+  /** Alerts were defined, changed or removed; or the streams were, in which they must find what they name. */
   alertsChanged(): void {
     this.#watching = new Set();
-    this.#faults.clear();
-    for (const { watched } of this.#enabled()) {
+    const standing = new Map(this.#ledger.alerts.list().map(({ name, recordedAt }) => [name, recordedAt]));
+    for (const [name, { recordedAt }] of this.#faults)
+      if (standing.get(name) !== recordedAt) this.#faults.delete(name);
+    const enabled = this.#enabled();
+    for (const { watched } of enabled) {
       if (!watched) continue;
       this.#watching.add(watched.stream.name);
       if (typeof watched.limit === 'string') continue;
       for (const { stream } of watched.limit.hops) this.#watching.add(stream.name);
     }
-    if (this.#watching.size > 0) this.#wake();
+    if (enabled.length > 0) this.#wake();
   }
 
   /** Something was committed. Costs nothing for streams that no alert looks at. */
@@ -109,9 +113,19 @@ export class AlertEvaluation {
     }
   }
 
-  /** Why an alert could not be evaluated the last time; undefined when it was. */
-  faultOf(name: string): string | undefined {
-    return this.#faults.get(name);
+  /**
+   * Where the figures of an alert come from, and why it cannot be evaluated, or could not be the last time. What it
+   * names may have gone or changed since it was defined: then there is no telling where from.
+   */
+  stateOf(alert: Alert): { from: string | null; fault: string | null } {
+    const { watched, fault } = this.#resolved(alert);
+    if (!watched) return { from: null, fault: faultOfNames(alert, fault) };
+    const rollup = rollupOfAlert(watched);
+    const last = this.#faults.get(alert.name);
+    return {
+      from: rollup === undefined ? 'ledger' : `rollup ${rollup}`,
+      fault: last?.recordedAt === alert.recordedAt ? last.fault : null,
+    };
   }
 
   /** For how long commits have been waiting to be evaluated; 0 when none is. */
@@ -198,6 +212,9 @@ export class AlertEvaluation {
     const { name } = alert;
     try {
       if (!watched) throw fault;
+      // What was committed while it could not be evaluated was passed over; but a sum that is too large is of one key, and its others are told.
+      const last = this.#faults.get(name);
+      const passedOver = last !== undefined && last.code !== 'sum_out_of_range';
       const trial = new AlertTrial(this.#ledger, alert, watched, told);
       const after = alert.recordedAt > this.#evaluatedTo ? alert.recordedAt : this.#evaluatedTo;
       // One question a stream, however many alerts look at it: most often nothing has changed there.
@@ -210,7 +227,7 @@ export class AlertEvaluation {
       };
       const isNew = alert.recordedAt > this.#evaluatedTo;
       if (isNew) this.#unkept = true;
-      if (isNew) await trial.everything();
+      if (isNew || passedOver) await trial.everything();
       if (await hasChanged(watched.stream)) await trial.touched(after);
       if (!isNew && typeof watched.limit !== 'string') {
         const hops = await Promise.all(watched.limit.hops.map(({ stream }) => hasChanged(stream)));
@@ -219,26 +236,38 @@ export class AlertEvaluation {
       this.#faults.delete(name);
     } catch (error) {
       if (!(error instanceof TallybookError) || !ofTheAlert.has(error.kind)) throw error;
-      if (this.#faults.get(name) !== error.message)
+      if (this.#faults.get(name)?.fault !== error.message)
         this.#ledger.log.error(
           { alert: name, code: error.code, detail: error.message },
           'an alert cannot be evaluated',
         );
-      this.#faults.set(name, error.message);
+      this.#faults.set(name, { recordedAt: alert.recordedAt, code: error.code, fault: error.message });
     }
   }
 
   #enabled(): ResolvedAlert[] {
-    const { alerts, stream } = this.#ledger;
-    return alerts.list().flatMap((alert): ResolvedAlert[] => {
-      const { name, definition } = alert;
-      if (!definition.enabled) return [];
-      try {
-        return [{ name, alert, watched: resolveAlert(name, definition, stream), fault: undefined }];
-      } catch (fault) {
-        return [{ name, alert, watched: undefined, fault }];
-      }
-    });
+    const enabled = this.#ledger.alerts.list().filter(({ definition }) => definition.enabled);
+    return enabled.map((alert) => this.#resolved(alert));
+  }
+
+  #resolved(alert: Alert): ResolvedAlert {
+    const { name, definition } = alert;
+    try {
+      return { alert, watched: resolveAlert(name, definition, (stream) => this.#streamOf(alert, stream)) };
+    } catch (fault) {
+      return { alert, watched: undefined, fault };
+    }
+  }
+
+  /** The error of the streams themselves lists all of them, which not everybody who sees the alert may know. */
+  #streamOf({ name }: Alert, stream: string): Stream {
+    try {
+      return this.#ledger.stream(stream);
+    } catch (error) {
+      if (!(error instanceof TallybookError) || error.code !== 'unknown_stream') throw error;
+      const detail = `alert ${name}: there is no stream ${stream.slice(0, 100)} any more; if it is of a system that was left out, start with that system again, else define the alert anew`;
+      throw new TallybookError('unknown_stream', detail, { cause: error });
+    }
   }
 
   async #lastCommit(): Promise<Micros> {
@@ -261,11 +290,15 @@ export class AlertEvaluation {
 }
 
 interface ResolvedAlert {
-  name: string;
   alert: Alert;
   /** Undefined when a name in it can no longer be resolved; then `fault` says why. */
   watched: Watched | undefined;
-  fault: unknown;
+  fault?: unknown;
+}
+
+function faultOfNames({ name }: Alert, error: unknown): string {
+  if (error instanceof TallybookError) return error.message;
+  return `alert ${name}: something went wrong on our side; it is in the log`;
 }
 
 /** One alert in one evaluation. */

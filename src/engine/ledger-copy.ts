@@ -32,7 +32,11 @@ export async function ledgerOf(
   books: readonly Stream[],
 ): Promise<Ledger> {
   const write = () => Promise.reject(new Error('a ledger that is copied is not written to'));
-  const streams = new Streams({ store, write, learn: () => undefined }, shipped, books);
+  const streams = new Streams(
+    { store, write, learn: () => undefined, onChange: () => undefined },
+    shipped,
+    books,
+  );
   await streams.load();
   const all = [...builtInStreams, ...books, ...streams.list()];
   return { store, streams: all, states: await store.prepare(all) };

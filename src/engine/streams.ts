@@ -19,6 +19,8 @@ export interface StreamsLedger {
   write(delivery: Delivery): Promise<Receipt>;
   /** Told what the store says of the streams it prepared. */
   learn(states: Map<string, StreamState>): void;
+  /** Told after every change. */
+  onChange(): void;
 }
 
 export class Streams {
@@ -85,7 +87,7 @@ export class Streams {
   }
 
   async #put(name: string, declaration: StreamDeclaration) {
-    const { store, write, learn } = this.#ledger;
+    const { store, write, learn, onChange } = this.#ledger;
     const before = this.#byName.get(name);
     const shipped = this.#shipped.get(name);
     const given = defineStream(name, declaration);
@@ -105,6 +107,7 @@ export class Streams {
       bookDelivery(streamsStream, 'upsert', [JSON.stringify({ name, declaration: stream.declaration })]),
     );
     this.#byName.set(name, stream);
+    onChange();
     return { stream, created: !before, changed: true };
   }
 }

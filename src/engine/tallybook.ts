@@ -3,7 +3,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AlertEvaluation, type EvaluationEvent } from './alert-evaluation.ts';
 import { Alerts } from './alerts.ts';
@@ -14,6 +14,8 @@ import {
   streamsStream,
   webhooksStream,
 } from './built-in-streams.ts';
+import { nowMicros } from './calendar.ts';
+import { DiskRoom } from './disk-room.ts';
 import { TallybookError } from './errors.ts';
 import { askFilled } from './fill.ts';
 import type { AppendedEvent, FrontLog, Taken, TakenEvent } from './front-log.ts';
@@ -30,6 +32,7 @@ import { ReferenceData } from './reference-data.ts';
 import { Rejects } from './rejects.ts';
 import { Housekeeping } from './retention.ts';
 import { Sources } from './sources.ts';
+import { type Bounds, boundsOf } from './stage-record.ts';
 import type {
   Answer,
   BacksUp,
@@ -63,6 +66,8 @@ export interface TallybookOptions {
   whenOpen?: readonly ((tallybook: Tallybook) => Promise<void>)[];
   /** How webhooks are posted to. Without it this process posts to none; a server does. */
   webhooks?: WebhookSettings | undefined;
+  /** Called when it is closed: then nothing of it touches the directory any more. */
+  whenClosed?: () => void;
 }
 
 export type { Log };
@@ -103,14 +108,32 @@ export class Tallybook {
   readonly #store: Store & Partial<BacksUp>;
   readonly #housekeeping: Housekeeping;
   readonly #spoolDirectory: string;
+  readonly #room: DiskRoom;
+  #failure: TallybookError | undefined;
+  readonly #whenClosed: (() => void) | undefined;
   readonly #checks = new Map<string, RecordCheck>();
   #frontLog: FrontLog | undefined;
   #closed: Promise<void> | undefined;
 
-  private constructor({ store, spoolDirectory, log, shipped = [], books = [], webhooks }: TallybookOptions) {
+  private constructor({
+    store,
+    spoolDirectory,
+    log,
+    shipped = [],
+    books = [],
+    webhooks,
+    whenClosed,
+  }: TallybookOptions) {
     this.#store = store;
-    this.failed = new Promise((resolve) => store.whenFailed?.(resolve));
+    this.#whenClosed = whenClosed;
+    this.failed = new Promise((resolve) =>
+      store.whenFailed?.((error) => {
+        this.#failure ??= error;
+        resolve(error);
+      }),
+    );
     this.#spoolDirectory = spoolDirectory;
+    this.#room = new DiskRoom(spoolDirectory);
     this.log = log;
     this.writer = new Writer(
       store,
@@ -125,13 +148,14 @@ export class Tallybook {
     const write = (delivery: Delivery) => this.writer.submit(delivery);
     const stream = (name: string) => this.streams.get(name);
     const learn = (states: Map<string, StreamState>) => this.#housekeeping.learn(states);
-    this.streams = new Streams({ store, write, learn }, shipped, books);
+    const onChange = () => this.evaluation.alertsChanged();
+    this.streams = new Streams({ store, write, learn, onChange }, shipped, books);
     this.books = new Books({ store, write });
     this.reference = new ReferenceData(store, stream);
     this.imports = new Imports({ store, write, stream, log });
     this.rejects = new Rejects({ store, write, stream });
     this.sources = new Sources({ write, standing: () => standingInBook(store, sourcesStream) });
-    this.alerts = new Alerts({ store, write, stream, onChange: () => this.evaluation.alertsChanged() });
+    this.alerts = new Alerts({ store, write, stream, onChange });
     this.notifications = new Notifications({ store, write });
     this.evaluation = new AlertEvaluation({
       store,
@@ -171,7 +195,7 @@ export class Tallybook {
     this.reference.committed(event);
     this.evaluation.committed(event);
     const held: [string, () => Promise<void>][] = [
-      [streamsStream.name, () => this.streams.load()],
+      [streamsStream.name, () => this.streams.load().then(() => this.evaluation.alertsChanged())],
       [sourcesStream.name, () => this.sources.load()],
       [alertsStream.name, () => this.alerts.load().then(() => this.evaluation.alertsChanged())],
       [webhooksStream.name, () => this.webhooks.load()],
@@ -203,10 +227,11 @@ export class Tallybook {
     else this.writer.refuseWhenFull();
   }
 
-  /** The same, and `storage_full` as long as there is no room on the disk. */
+  /** The same, `store_failed` when the store has come to its end, `storage_full` while there is no room on the disk. */
   async refuseWhenNotReady(): Promise<void> {
+    if (this.#failure) throw this.#failure;
     this.refuseWhenFull();
-    if (this.writer.foundNoRoom && !(await hasRoom(this.spoolPath()))) {
+    if (!(await this.#room.isThere(this.writer.foundNoRoom))) {
       const detail = 'the disk is full, and nothing is taken in until there is room; questions are answered';
       throw new TallybookError('storage_full', detail);
     }
@@ -286,6 +311,12 @@ export class Tallybook {
     return fate;
   }
 
+  /** Which times of records the stream takes now. */
+  boundsOf(name: string): Bounds {
+    const stream = this.streams.get(name);
+    return boundsOf(stream, nowMicros(), this.#housekeeping.stateOf(stream).droppedBefore);
+  }
+
   /** Recounts everything and compares. */
   verify(): Promise<Check[]> {
     return this.#store.verify();
@@ -322,6 +353,7 @@ export class Tallybook {
     await this.writer.close();
     await this.#housekeeping.stop();
     await this.#store.close();
+    this.#whenClosed?.();
   }
 
   #answered(stream: string, started: number, from: string): void {
@@ -333,20 +365,6 @@ export class Tallybook {
     const { source } = asked;
     const request = { ...checkSelection(stream, asked), stream, standing, newestFirst, source };
     return pageOfEntries(this.#store, request, page);
-  }
-}
-
-/** A commit takes more; but who has made room has made more than this, and it is found out each time. */
-const roomBytes = 1024 * 1024;
-
-async function hasRoom(path: string): Promise<boolean> {
-  try {
-    await writeFile(path, Buffer.alloc(roomBytes), { flush: true });
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await rm(path, { force: true });
   }
 }
 

@@ -84,6 +84,15 @@ export class Writer {
     return { deliveries: this.#deliveries, records: this.#records, bytes: this.#bytes };
   }
 
+  /** What may wait at most; of records fewer where commits are slow. */
+  get room(): { deliveries: number; records: number; bytes: number } {
+    return {
+      deliveries: limits.waiting_deliveries,
+      records: Math.floor(this.#roomForRecords),
+      bytes: limits.waiting_bytes,
+    };
+  }
+
   /** Whether there was no room on the disk for what was to be published last. */
   get foundNoRoom(): boolean {
     return this.#foundNoRoom;

@@ -104,7 +104,7 @@ export async function buildApp({
   if (tracer) traceRequests(app, tracer);
   validateRequests(app);
   readJsonBodies(app, () => tallybook.spoolPath());
-  handleProblems(app, log);
+  handleProblems(app, log, metrics.refused);
   await describeRoutes(app, version, systems);
   authenticate(app, { sources: tallybook.sources, required: auth, refuseWhenClosing });
   await secureHeaders(app);

@@ -1,8 +1,9 @@
 /**
- * Figures for Prometheus. They are counted by batch and by question, not by request: what is sent most must cost
- * nothing here.
+ * Figures for Prometheus. They are counted by batch and by question, and of requests only those that are refused: what
+ * is sent most must cost nothing here.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type ErrorCode, errorRegister } from '../engine/errors.ts';
 import type { FrontLogState } from '../engine/front-log.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
 import { countOfVerdict, verdictNames } from '../engine/verdicts.ts';
@@ -10,6 +11,8 @@ import { countOfVerdict, verdictNames } from '../engine/verdicts.ts';
 export interface Metrics {
   contentType: string;
   text(): Promise<string>;
+  /** A request was answered with a problem. */
+  refused(code: ErrorCode): void;
   stop(): void;
 }
 
@@ -36,6 +39,14 @@ export function countEverything(tallybook: Tallybook): Metrics {
     labelNames: ['stream', 'verdict'],
     registers,
   });
+  const refused = new Counter({
+    name: 'tallybook_refused_requests_total',
+    help: 'Requests that were answered with a problem, by its code',
+    labelNames: ['code'],
+    registers,
+  });
+  // A counter that comes into being with its first event has not risen, to Prometheus.
+  for (const code of Object.keys(errorRegister)) refused.inc({ code }, 0);
   const commits = new Histogram({
     name: 'tallybook_commit_seconds',
     help: 'Time of a commit',
@@ -130,6 +141,17 @@ export function countEverything(tallybook: Tallybook): Metrics {
   );
   depth('tallybook_waiting_records', 'Records taken in and not committed yet', () => writer.depth.records);
   depth('tallybook_waiting_bytes', 'Bytes taken in and not committed yet', () => writer.depth.bytes);
+  depth(
+    'tallybook_waiting_deliveries_limit',
+    'Deliveries that may wait; what comes then is refused as overloaded',
+    () => writer.room.deliveries,
+  );
+  depth(
+    'tallybook_waiting_records_limit',
+    'Records that may wait; fewer while commits are slow',
+    () => writer.room.records,
+  );
+  depth('tallybook_waiting_bytes_limit', 'Bytes that may wait', () => writer.room.bytes);
   depth('tallybook_imports_in_progress', 'Imports that run or wait', () => tallybook.imports.inProgress);
 
   depth(
@@ -175,6 +197,7 @@ export function countEverything(tallybook: Tallybook): Metrics {
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    refused: (code) => refused.inc({ code }),
     stop() {
       events.off('batch', onBatch).off('question', onQuestion);
       events.off('evaluation', onEvaluation).off('attempt', onAttempt);

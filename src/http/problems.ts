@@ -10,9 +10,20 @@ import type {
   FastifyRequest,
   FastifySchemaValidationError,
 } from 'fastify';
-import { type ErrorKind, TallybookError } from '../engine/errors.ts';
+import { type ErrorCode, type ErrorKind, TallybookError } from '../engine/errors.ts';
 import type { Log } from '../engine/tallybook.ts';
 import { headersOfAnswers } from './security-headers.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** A request was answered with a problem. */
+    countRefused(code: ErrorCode): void;
+  }
+  interface FastifyContextConfig {
+    /** Asks how the server is: a problem is the answer then, and refuses nothing. */
+    probe?: true;
+  }
+}
 
 export const statusOfKind: Record<ErrorKind, number> = {
   invalid: 400,
@@ -64,6 +75,7 @@ const keptCharacters = 3_000;
 
 export function sendProblem(reply: FastifyReply, error: TallybookError, extra: object = {}): FastifyReply {
   const problem = problemOf(error);
+  if (!reply.request.routeOptions.config?.probe) reply.server.countRefused(error.code);
   if (error.retryAfter !== undefined) reply.header('retry-after', String(error.retryAfter));
   // The clients of Segment's interface that run in browsers read this one.
   if (problem.status === 429) reply.header('x-ratelimit-reset', String(error.retryAfter));
@@ -75,7 +87,12 @@ export function sendProblem(reply: FastifyReply, error: TallybookError, extra: o
     .send(JSON.stringify({ ...problem, ...extra }));
 }
 
-export function handleProblems(app: FastifyInstance, log: Log): void {
+export function handleProblems(
+  app: FastifyInstance,
+  log: Log,
+  countRefused: (code: ErrorCode) => void,
+): void {
+  app.decorate('countRefused', countRefused);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     sendProblem(reply, asTallybookError(error, request, log));
   });

@@ -283,8 +283,15 @@ export const DefinedAlertSchema = Type.Object(
     }),
     defined_at: Time,
     definition: DefinitionSchema,
-    from: Type.String({ description: 'Where its figures come from: "ledger", or "rollup NAME".' }),
-    fault: nullable(Type.String({ description: 'Why it could not be evaluated the last time.' })),
+    from: nullable(
+      Type.String({
+        description:
+          'Where its figures come from: "ledger", or "rollup NAME". Null where what it names cannot be found or used any more.',
+      }),
+    ),
+    fault: nullable(
+      Type.String({ description: 'Why it cannot be evaluated, or could not be the last time.' }),
+    ),
   },
   closed,
 );

@@ -46,6 +46,34 @@ describe('alerts', () => {
     expect((await run(['alerts', 'list', '--data', data])).stderr).toContain('No alert is defined');
   });
 
+  test('one whose stream is of a system that was left out is listed with why it is not watched', async () => {
+    const directory = scratch();
+    const data = await ledger(directory);
+    const ours = file(directory, 'spent.json', spent);
+    const theirs = file(directory, 'events.json', { ...spent, stream: 'events', measure: 'count', by: [] });
+    await done(['alerts', 'put', 'spent', ours, '--data', data]);
+    await done(['alerts', 'put', 'visits', theirs, '--data', data]);
+    const listed = await done(['alerts', 'list', '--data', data, '--systems', 'none']);
+    expect(listed).toMatch(/^spent .* watching/m);
+    expect(listed).toMatch(/^visits .* there is no stream events any more; if it is of a system/m);
+    const { alerts } = await json<{ alerts: object[] }>([
+      'alerts',
+      'list',
+      '--data',
+      data,
+      '--systems',
+      'none',
+    ]);
+    expect(alerts).toMatchObject([
+      { name: 'spent', from: 'rollup daily', fault: null },
+      { name: 'visits', from: null, fault: expect.stringContaining('there is no stream events any more') },
+    ]);
+    expect(await done(['alerts', 'list', '--data', data])).toMatch(/^visits .* watching/m);
+    expect(await done(['alerts', 'delete', 'visits', '--data', data, '--systems', 'none'])).toContain(
+      'visits is removed',
+    );
+  });
+
   test('a server posts them to hosts that it was told to allow, and others it refuses', async () => {
     const directory = scratch();
     const data = await ledger(directory);

@@ -132,6 +132,22 @@ describe('backup and restore', () => {
     });
     expect(readdirSync(other)).toEqual(['note.txt']);
   });
+
+  test('a target that another process is opening or restoring into is refused, and taken afterwards', async () => {
+    const { directory, data } = await filled(5);
+    await done(['backup', join(directory, 'backup'), '--data', data]);
+    const target = join(directory, 'target');
+    mkdirSync(target);
+    const holder = await DuckDBInstance.create(join(target, 'lock.duckdb'));
+    const restore = ['restore', join(directory, 'backup'), '--data', target];
+    try {
+      expect(await failure(restore)).toMatchObject({ exit: 1, code: 'directory_in_use' });
+      expect(readdirSync(target)).toEqual(['lock.duckdb']);
+    } finally {
+      holder.closeSync();
+    }
+    await done(restore);
+  });
 });
 
 describe('verify', () => {

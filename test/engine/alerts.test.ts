@@ -391,11 +391,69 @@ describe.each(storeKinds)('alerts, %s', (kind) => {
     await first.tallybook.compact();
     await first.write('usage', 'insert', use('1', 'a', 5_000));
     expect(await first.told()).toEqual([`a ${month} 100: 5000 of 1000`]);
-    expect(evaluation.faultOf('largest')).toContain('have been dropped');
-    expect(evaluation.faultOf('allowance')).toBeUndefined();
+    expect(evaluation.stateOf(alerts.get('largest'))).toEqual({
+      from: 'ledger',
+      fault: expect.stringContaining('have been dropped'),
+    });
+    expect(evaluation.stateOf(alerts.get('allowance'))).toEqual({ from: 'rollup daily', fault: null });
     await expect(
       alerts.put('largest', { ...allowance, measure: 'max(used)', period: 'all', limit: 5 }),
     ).rejects.toMatchObject({ code: 'bad_alert' });
+  });
+
+  test.skipIf(kind === 'clickhouse')(
+    'an average that there is none of for one key keeps no other from being told',
+    async () => {
+      const { first } = await books();
+      const { alerts, streams, evaluation } = first.tallybook;
+      await streams.put('large', {
+        id: 'id',
+        fields: {
+          id: { type: 'text', required: true },
+          key: { type: 'text', required: true },
+          amount: { type: 'decimal', precision: 38, scale: 0, required: true },
+        },
+      });
+      const watched = { stream: 'large', measure: 'avg(amount)', by: ['key'], period: 'all', limit: '10' };
+      await alerts.put('large', { ...watched, thresholds: [100] });
+      await first.evaluated();
+      const amount = '9'.repeat(38);
+      await first.write('large', 'insert', { id: '1', key: 'a', amount }, { id: '2', key: 'a', amount });
+      expect(await first.told()).toEqual([]);
+      expect(evaluation.stateOf(alerts.get('large')).fault).toContain('38 digits');
+      await first.write('large', 'insert', { id: '3', key: 'b', amount: 10 });
+      expect(await first.told()).toEqual(['b null 100: 10 of 10']);
+    },
+  );
+
+  test('an alert whose limit can no longer be found says why, and is held against everything when it can again', async () => {
+    const { first } = await books();
+    const { alerts, streams, evaluation } = first.tallybook;
+    const dated: StreamDeclaration = {
+      id: 'id',
+      time: 'at',
+      fields: {
+        id: { type: 'text', required: true },
+        at: { type: 'timestamp', required: true },
+        allowance: { type: 'integer' },
+      },
+    };
+    await streams.put('dated', dated);
+    await alerts.put('planned', {
+      ...allowance,
+      thresholds: [100],
+      limit: { of: 'subscription', path: ['dated.allowance'] },
+    });
+    await alerts.put('allowance', { ...allowance, thresholds: [100] });
+    await first.write('dated', 'insert', { id: 'a', at: `${today}T00:00:00Z`, allowance: 10 });
+    await streams.put('dated', { ...dated, retention: { records: '3000 days' } });
+    const state = () => evaluation.stateOf(alerts.get('planned'));
+    expect(state()).toEqual({ from: null, fault: expect.stringContaining('drops its records in time') });
+    await first.write('usage', 'insert', use('1', 'a', 2_000));
+    expect(await first.told()).toEqual([`a ${month} 100: 2000 of 1000`]);
+    await streams.put('dated', dated);
+    expect(await first.told({ alert: 'planned' })).toEqual([`a ${month} 100: 2000 of 10`]);
+    expect(state()).toEqual({ from: 'rollup daily', fault: null });
   });
 
   test('what cannot be used is refused, with what to change', async () => {

@@ -101,8 +101,11 @@ describe.skipIf(!mounts)('a full disk (needs root on Linux, to mount a small tmp
     expect(await sums()).toEqual(before);
     // What the process before it had spilled is gone by now.
     fill();
+    // Nothing was sent to it yet.
+    await expect.poll(ready, { timeout: 5_000 }).toBe(507);
     expect(await send(3000, 200)).toBe(0);
     rmSync(ballast);
+    expect(await ready()).toBe(200);
     expect(await send(3001, 1)).toBe(1);
   }, 60_000);
 

@@ -77,8 +77,9 @@ export async function serve(directory: string, ...options: string[]): Promise<Se
 async function untilReady(url: string, child: ChildProcess, log: () => string): Promise<void> {
   for (let i = 0; i < 600; i++) {
     if (child.exitCode !== null) throw new Error(`serve ended with ${child.exitCode}: ${log()}`);
+    // On a full disk it serves, and says that it is not ready.
     const ready = await fetch(`${url}/readyz`).then(
-      (r) => r.ok,
+      (r) => r.ok || r.status === 507,
       () => false,
     );
     if (ready) return;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { StreamDeclaration } from '../../src/engine/declaration.ts';
 import { follow } from './follow-events.ts';
 import { openApp, sale, sales, storeKinds } from './open-app.ts';
 
@@ -48,6 +49,45 @@ describe.each(storeKinds)('alerts over HTTP, %s', (kind) => {
         detail: 'alert spent: sum(paid): paid is a boolean; expected an integer or a decimal',
       },
     });
+  });
+
+  test('an alert that can no longer be resolved is listed with a fault, and the others as always', async () => {
+    const customers: StreamDeclaration = {
+      id: 'id',
+      time: 'since',
+      fields: {
+        id: { type: 'text', required: true },
+        since: { type: 'timestamp', required: true },
+        credit: { type: 'integer' },
+      },
+    };
+    const { send, tallybook } = await openApp(kind, { streams: { sales, customers } });
+    const limit = { of: 'customer', path: ['customers.credit'] };
+    const broken = (await send('PUT', '/v1/alerts/broken', { ...spent, limit })).json;
+    const off = (await send('PUT', '/v1/alerts/off', { ...spent, limit, enabled: false })).json;
+    const other = (await send('PUT', '/v1/alerts/other', spent)).json;
+    await send('PUT', '/v1/streams/customers', { ...customers, retention: { records: '30 days' } });
+    const why = 'limit.path: the stream customers drops its records in time; limits must stay';
+    const told = { from: null, fault: `alert broken: ${why}` };
+    expect(await send('GET', '/v1/alerts')).toMatchObject({
+      status: 200,
+      json: {
+        alerts: [{ ...broken, ...told }, { ...off, from: null, fault: `alert off: ${why}` }, other],
+      },
+    });
+    expect((await send('GET', '/v1/alerts/broken')).json).toEqual({ ...broken, ...told });
+    expect((await send('PUT', '/v1/alerts/broken', { ...spent, limit })).json).toMatchObject({
+      code: 'bad_alert',
+      detail: told.fault,
+    });
+    await send('POST', records, sale('1', { amount: 10 }));
+    await expect.poll(() => tallybook.evaluation.lagSeconds, { timeout: 10_000 }).toBe(0);
+    expect((await send('GET', '/v1/notifications')).json.notifications).toMatchObject([
+      { alert: 'other', threshold: '100' },
+      { alert: 'other', threshold: '80' },
+    ]);
+    expect((await send('DELETE', '/v1/alerts/broken')).status).toBe(204);
+    expect((await send('GET', '/v1/alerts/other')).json).toEqual(other);
   });
 
   test('notifications are listed newest first, filtered and paged, and counted', async () => {

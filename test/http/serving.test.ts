@@ -2,8 +2,9 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { TallybookError } from '../../src/engine/errors.ts';
 import { limits } from '../../src/engine/limits.ts';
-import type { Delivery, Store } from '../../src/engine/store.ts';
+import type { Delivery, MayFail, Store } from '../../src/engine/store.ts';
 import { lines, ndjson, openApp, replaceVerbs, sale, storeKinds } from './open-app.ts';
 
 const records = '/v1/streams/sales/records';
@@ -93,6 +94,13 @@ describe.each(storeKinds)('serving, %s', (kind) => {
     expect(refused.headers['retry-after']).toMatch(/^[0-9]+$/);
     expect((await send('GET', '/readyz')).status).toBe(503);
     expect((await send('GET', '/healthz')).status).toBe(200);
+    const { text } = await send('GET', '/metrics');
+    expect(text).toContain(`tallybook_waiting_records ${limits.waiting_records}\n`);
+    expect(text).toContain(`tallybook_waiting_records_limit ${limits.waiting_records}\n`);
+    expect(text).toContain(`tallybook_waiting_bytes_limit ${limits.waiting_bytes}\n`);
+    expect(text).toContain(`tallybook_waiting_deliveries_limit ${limits.waiting_deliveries}\n`);
+    // Whoever asks whether it is ready is refused nothing.
+    expect(text).toContain('tallybook_refused_requests_total{code="overloaded"} 1\n');
     // What waits is not needed any more; it must be answered all the same.
     for (const name of ['sales']) expect(tallybook.streams.get(name).name).toBe(name);
     letGo();
@@ -101,6 +109,63 @@ describe.each(storeKinds)('serving, %s', (kind) => {
     else await Promise.allSettled(waiting);
     expect((await send('POST', records, sale('late'))).status).toBe(201);
   }, 60_000);
+
+  test('refused requests are counted by their code, whatever refuses them', async () => {
+    const { send, tallybook } = await openApp(kind, { auth: true });
+    const bounds = { origins: undefined, streams: undefined };
+    const { key } = await tallybook.sources.create('reader', { ...bounds, scopes: ['read'], rateLimit: 6 });
+    const as = { authorization: `Bearer ${key}` };
+    const ops = await tallybook.sources.create('ops', { ...bounds, scopes: ['read'], rateLimit: undefined });
+    const counted = async () => {
+      const { text } = await send('GET', '/metrics', undefined, { authorization: `Bearer ${ops.key}` });
+      const lines = text.matchAll(/^tallybook_refused_requests_total\{code="(\w+)"\} ([1-9]\d*)$/gm);
+      return Object.fromEntries([...lines].map(([, code, count]) => [code, Number(count)]));
+    };
+    expect(await counted()).toEqual({});
+    expect((await send('GET', '/v1/streams')).status).toBe(401);
+    expect((await send('GET', '/v1/streams', undefined, { authorization: 'Bearer none' })).status).toBe(401);
+    expect((await send('POST', records, sale('1'), as)).status).toBe(403);
+    expect((await send('GET', '/v1/streams/none', undefined, as)).status).toBe(404);
+    expect((await send('GET', '/nothing')).status).toBe(404);
+    // Before a route is found.
+    expect((await send('GET', '/v1/%')).status).toBe(400);
+    expect((await send('GET', '/v1/streams/sales/query?measures=nope', undefined, as)).status).toBe(400);
+    expect(await counted()).toEqual({
+      unauthenticated: 2,
+      forbidden: 1,
+      unknown_stream: 1,
+      unknown_route: 1,
+      bad_request: 1,
+      bad_question: 1,
+    });
+    const statuses: number[] = [];
+    for (let i = 0; i < 6; i++) statuses.push((await send('GET', '/v1/streams', undefined, as)).status);
+    const late = statuses.filter((status) => status === 429).length;
+    expect(late).toBeGreaterThan(0);
+    expect((await counted())['rate_limited']).toBe(late);
+  });
+
+  test('a store that has come to its end: not ready, whatever waits', async () => {
+    let fail: (error: TallybookError) => void = () => undefined;
+    const wrapStore = (store: Store) => {
+      const failing: Store & MayFail = {
+        ...replaceVerbs(store, {}),
+        whenFailed(listener) {
+          fail = listener;
+        },
+      };
+      return failing;
+    };
+    const { send } = await openApp(kind, { wrapStore });
+    expect((await send('GET', '/readyz')).status).toBe(200);
+    fail(new TallybookError('store_failed', 'the database has given up', { retryAfter: 10 }));
+    expect(await send('GET', '/readyz')).toMatchObject({
+      status: 503,
+      json: { code: 'store_failed' },
+      headers: { 'retry-after': '10' },
+    });
+    expect((await send('GET', '/healthz')).status).toBe(200);
+  });
 
   test('what is under way when the server stops is answered, what comes then is refused', async () => {
     const { wrapStore, hold, letGo } = holdingCommits();

@@ -22,7 +22,7 @@ interface ShownAlert {
   name: string;
   revision: number;
   definition: AlertDefinition;
-  from: string;
+  from: string | null;
   fault: string | null;
 }
 

@@ -9,7 +9,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { TallybookError } from '../../engine/errors.ts';
-import { holdsLedger, ledgerFile } from '../compose.ts';
+import { holdsLedger, ledgerFile, lockName } from '../compose.ts';
 import { jsonSetting, type LedgerSettings, ledgerSettings, quietSetting } from '../config.ts';
 import { bytesFigure, secondsFigure, secondsSince } from '../figures.ts';
 import { connectInProcess } from '../in-process.ts';
@@ -49,7 +49,7 @@ async function restore(from: string, settings: RestoreSettings): Promise<void> {
   await checkTarget(data);
   const started = performance.now();
   const found = await withProgress('restoring', quiet, async (progress) => {
-    await interruptible((signal) => copyLedger(from, data, progress, signal));
+    await interruptible((signal) => copyIntoEmpty(from, data, progress, signal));
     progress.update(1, 'verifying');
     const connection = await connectInProcess({
       directory: data,
@@ -90,12 +90,29 @@ async function checkBackup(from: string): Promise<void> {
 
 async function checkTarget(data: string): Promise<void> {
   await mkdir(data, { recursive: true, mode: 0o700 });
-  const names = await readdir(data);
+  const names = (await readdir(data)).filter((name) => name !== lockName);
   if (names.length > 0) {
     throw new TallybookError(
       'directory_unusable',
       `${data} is not empty (${names.slice(0, 3).join(', ')}); restore into a new directory, named with --data`,
     );
+  }
+}
+
+/** Nobody may begin a ledger there meanwhile. */
+async function copyIntoEmpty(
+  from: string,
+  data: string,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const { lockDirectory } = await import('../../stores/duckdb/directory-lock.ts');
+  const lock = await lockDirectory(data);
+  try {
+    await checkTarget(data);
+    await copyLedger(from, data, progress, signal);
+  } finally {
+    lock.letGo();
   }
 }
 

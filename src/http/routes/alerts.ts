@@ -1,7 +1,7 @@
 /** Alerts over HTTP (SPEC 1.8): what is watched. */
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { AlertSchema, resolveAlert, rollupOfAlert } from '../../engine/alert-definition.ts';
+import { AlertSchema } from '../../engine/alert-definition.ts';
 import type { Alert } from '../../engine/alerts.ts';
 import { formatTimestamp } from '../../engine/calendar.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
@@ -16,14 +16,13 @@ interface ByName {
 const tags = ['alerts'];
 
 export function alertRoutes(app: FastifyInstance, { tallybook }: { tallybook: Tallybook }): void {
-  const { alerts } = tallybook;
+  const { alerts, evaluation } = tallybook;
   const shown = (alert: Alert): Static<typeof DefinedAlertSchema> => ({
     name: alert.name,
     revision: alert.revision,
     defined_at: formatTimestamp(alert.recordedAt),
     definition: alert.definition,
-    from: fromOf(tallybook, alert),
-    fault: tallybook.evaluation.faultOf(alert.name) ?? null,
+    ...evaluation.stateOf(alert),
   });
 
   app.get(
@@ -100,9 +99,4 @@ export function alertRoutes(app: FastifyInstance, { tallybook }: { tallybook: Ta
       return reply.code(204).send();
     },
   );
-}
-
-function fromOf({ streams }: Tallybook, { name, definition }: Alert): string {
-  const rollup = rollupOfAlert(resolveAlert(name, definition, (stream) => streams.get(stream)));
-  return rollup === undefined ? 'ledger' : `rollup ${rollup}`;
 }

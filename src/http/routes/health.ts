@@ -30,11 +30,11 @@ export function healthRoutes(app: FastifyInstance, { version, metrics, refuse }:
   app.get(
     '/readyz',
     {
-      config: { scope: 'public' },
+      config: { scope: 'public', probe: true },
       schema: {
         summary: 'Requests are taken',
         description:
-          '503 while the server stops, or while nothing more is taken in; 507 while the disk is full.',
+          '503 while the server stops, while nothing more is taken in, or when the database has given up; 507 while the disk is full.',
         tags,
         response: { 200: HealthSchema, ...problems },
       },

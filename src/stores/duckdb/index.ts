@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
+import type { DuckDBInstance, DuckDBVector } from '@duckdb/node-api';
 import { rejectsStream } from '../../engine/built-in-streams.ts';
 import { type Micros, nowMicros } from '../../engine/calendar.ts';
 import {
@@ -53,6 +53,7 @@ import { type KeptIds, readKeptIds, writeKeptIds } from './kept-ids.ts';
 import { LedgerState } from './ledger-state.ts';
 import { lookupsOf, readRun } from './lookup-filter.ts';
 import { entriesOf, literal, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
+import { openInstance } from './open-instance.ts';
 import { PartWriter } from './part.ts';
 import { checkPatterns } from './patterns.ts';
 import { publishJournaled, publishTexts } from './publish.ts';
@@ -191,25 +192,6 @@ export async function openDuckDBStore(
   }
 }
 
-async function openInstance(path: string, settings: Record<string, string>): Promise<DuckDBInstance> {
-  try {
-    return await DuckDBInstance.create(path, settings);
-  } catch (error) {
-    const message = (error as Error).message;
-    const holder = /lock.*?PID (\d+)/is.exec(message)?.[1];
-    if (holder || /could not set lock/i.test(message)) {
-      throw new TallybookError(
-        'directory_in_use',
-        `${path} is in use by ${holder ? `process ${holder}` : 'another process'}; stop it, or name another directory with --data`,
-        { cause: error },
-      );
-    }
-    throw new TallybookError('directory_unusable', `${path} cannot be opened: ${message.split('\n')[0]}`, {
-      cause: error,
-    });
-  }
-}
-
 /** What the journal holds and the database does not: the process before this one was cut off. */
 async function unfinishedRuns(connection: Connection, journal: Journal): Promise<Frame[][]> {
   const unfinished: Frame[][] = [];
@@ -231,20 +213,26 @@ async function checkVersion(connection: Connection, directory: string): Promise<
     "select 1 from duckdb_tables() where table_name = 'book' and schema_name = 'main'",
   );
   if (tables.length === 0) {
-    await connection.execute(bookTables);
-    await setBook(connection, 'schema_version', String(schemaVersion));
-    await setBook(connection, 'hash_of_tallybook', await hashOfTallybook(connection));
+    // In one: tables without a version would be taken for those of any.
+    await connection.transaction(async () => {
+      await connection.execute(bookTables);
+      await setBook(connection, 'schema_version', String(schemaVersion));
+      await setBook(connection, 'hash_of_tallybook', await hashOfTallybook(connection));
+    });
     return;
   }
   const book = await readBook(connection);
-  const version = Number(book.get('schema_version'));
+  // Where it is missing, a first start of an earlier Tallybook was cut off between the tables and the version.
+  const version = Number(book.get('schema_version') ?? 1);
   if (version > schemaVersion) {
     throw new TallybookError(
       'newer_database',
       `${directory} was written by a newer Tallybook (schema ${version}, this one knows ${schemaVersion}); use that version or a newer one`,
     );
   }
-  // The hash function belongs to DuckDB; should a new version change it, the hashes are computed anew.
+  if (!book.has('schema_version')) await setBook(connection, 'schema_version', String(version));
+  // The hash function belongs to DuckDB; should a new version change it, the hashes are computed anew. That it is done is
+  // written down last: cut off before, all of it is done again.
   const hash = await hashOfTallybook(connection);
   if (book.get('hash_of_tallybook') !== hash) {
     for (const [schema] of await connection.rows(
