@@ -6,7 +6,7 @@ import { CsvReader, type CsvRow, type Separator } from './csv.ts';
 import { TallybookError } from './errors.ts';
 import { writeObject } from './exact-json.ts';
 import { limits } from './limits.ts';
-import { type Row, readJson, undecodable } from './rows.ts';
+import { type Row, readJson, undecodable, unread } from './rows.ts';
 import type { File, Mode } from './store.ts';
 import type { Stream } from './stream.ts';
 
@@ -27,6 +27,7 @@ export function fileReader(stream: Stream, { format, idPrefix }: File, mode: Mod
   switch (format) {
     case 'ndjson':
       return new LinesReader((line) => {
+        if (line.length > limits.record_bytes) return tooLongLine(line, nextId());
         const text = decode(line);
         return text === undefined
           ? undecodable(line.toString('base64'), nextId())
@@ -144,6 +145,14 @@ export class LinesReader<Line> {
     this.#held = rest.subarray(0, limits.record_bytes + 1);
     return rows;
   }
+}
+
+function tooLongLine(line: Buffer, fallbackId: string): Row {
+  const kept = line.subarray(0, limits.record_bytes);
+  const text = decode(kept);
+  const row =
+    text === undefined ? undecodable(kept.toString('base64'), fallbackId) : unread(text, fallbackId);
+  return { ...row, fault: `it is longer than ${limits.record_bytes} bytes` };
 }
 
 function decode(bytes: Buffer): string | undefined {

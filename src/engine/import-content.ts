@@ -45,19 +45,22 @@ export function formatOfName(name: string): FileFormat | undefined {
   return formatOfEnding[endings.at(-1) ?? ''];
 }
 
-/** SHA-256 of the content, in hex. Throws `import_failed` for a broken gzip. */
+/**
+ * SHA-256 of the content, in hex. Throws `import_failed` for a broken gzip.
+ * @param onBytes is told how many bytes of the file were read, and the content piece by piece
+ */
 export async function contentHash(
   path: string,
   compression: Compression,
   signal: AbortSignal,
-  onBytes: (packed: number) => void,
+  onBytes: (packed: number, content: Buffer) => void,
 ): Promise<string> {
   const hash = createHash('sha256');
   const packed = createReadStream(path, { highWaterMark: 1 << 18 });
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
       hash.update(chunk);
-      onBytes(packed.bytesRead);
+      onBytes(packed.bytesRead, chunk);
       done();
     },
   });

@@ -6,20 +6,21 @@ import { isUtf8 } from 'node:buffer';
 import { TallybookError } from './errors.ts';
 import { arrayElements } from './exact-json.ts';
 import { limits } from './limits.ts';
+import { isTooLong, type TooLong, tooLong } from './too-long.ts';
 
 export interface RecordTexts {
   texts: string[];
   /** Lines that are no UTF-8: their bytes in base64, by position; their text is ''. */
   undecodable: Map<number, string> | undefined;
+  /** Those that are longer than a record may be, by position; their text is ''. */
+  long: Map<number, TooLong> | undefined;
 }
 
-/** Bytes kept of a line that is too long. */
-const keptBytes = 1_000;
 const byteOrderMark = '\uFEFF';
 
 /** Cuts NDJSON at its line ends. Blank lines count for nothing. A line that is no UTF-8 spoils only itself. */
 export function linesOf(bytes: Buffer): RecordTexts {
-  if (isUtf8(bytes)) return { texts: textsOf(withoutMark(bytes.toString())), undecodable: undefined };
+  if (isUtf8(bytes)) return boundedTexts(textsOf(withoutMark(bytes.toString())));
   const texts: string[] = [];
   const undecodable = new Map<number, string>();
   for (let at = 0; at < bytes.length; ) {
@@ -34,24 +35,35 @@ export function linesOf(bytes: Buffer): RecordTexts {
     }
     at = end + 1;
   }
-  return { texts, undecodable };
+  return boundedTexts(texts, undecodable);
 }
 
 function textsOf(text: string): string[] {
   const texts: string[] = [];
   for (const line of text.split('\n')) {
     const trimmed = line.trim();
-    if (trimmed !== '') texts.push(boundedText(trimmed));
+    if (trimmed !== '') texts.push(trimmed);
   }
   return texts;
 }
 
-/** A text that is too long is cut, and so made unreadable for sure: it will be rejected, with its beginning kept. */
-export function boundedText(text: string): string {
-  if (text.length * 3 <= limits.record_bytes) return text;
-  const bytes = Buffer.byteLength(text);
-  if (bytes <= limits.record_bytes) return text;
-  return `${Buffer.from(text.slice(0, keptBytes)).toString()} … [cut: ${bytes} bytes, a record has at most ${limits.record_bytes}]`;
+/**
+ * With those that are too long put aside.
+ * @param originals what they were made from, where that is not what came
+ */
+export function boundedTexts(
+  given: string[],
+  undecodable?: Map<number, string>,
+  originals: readonly string[] = given,
+): RecordTexts {
+  if (!given.some(isTooLong)) return { texts: given, undecodable, long: undefined };
+  const long = new Map<number, TooLong>();
+  const texts = given.map((text, index) => {
+    if (!isTooLong(text)) return text;
+    long.set(index, tooLong(text, originals[index]!));
+    return '';
+  });
+  return { texts, undecodable, long };
 }
 
 /** The text of a body that is one JSON document. Throws `unreadable_body` for what is no UTF-8. */
@@ -64,15 +76,16 @@ export function documentText(bytes: Buffer): string {
 export function elementsOf(text: string): RecordTexts {
   const elements = arrayElements(text);
   if (!elements) throw unreadable(whyUnreadable(text));
-  return { texts: elements.map(boundedText), undecodable: undefined };
+  return boundedTexts(elements);
 }
 
 /** One object. Throws `unreadable_body` for a broken document, `too_large` for one that no record may be. */
 export function oneText(text: string): string {
-  if (text.length * 3 > limits.record_bytes && Buffer.byteLength(text) > limits.record_bytes) {
+  if (isTooLong(text)) {
+    const bytes = Buffer.byteLength(text);
     throw new TallybookError(
       'too_large',
-      `the record has more than ${limits.record_bytes} bytes, the most a record may have`,
+      `the record has ${bytes} bytes; expected at most ${limits.record_bytes}. Nothing was kept`,
     );
   }
   try {

@@ -21,7 +21,7 @@ import {
   rejectOfValues,
   selectionOf,
 } from './reject-records.ts';
-import type { Delivery, Store } from './store.ts';
+import type { Delivery, Store, TextDelivery } from './store.ts';
 import type { Stream } from './stream.ts';
 import { countOfVerdict, noCounts, type Receipt, type Verdict, type VerdictCounts } from './verdicts.ts';
 
@@ -58,6 +58,21 @@ export interface RejectsLedger {
 interface Change {
   patch: string | undefined;
   mode: 'insert' | 'upsert' | undefined;
+}
+
+export interface ReplayGroup {
+  /** By position in the delivery. */
+  rejects: Reject[];
+  delivery: TextDelivery;
+}
+
+export interface ToReplay {
+  groups: ReplayGroup[];
+  /** Bytes that are no text, and cannot be sent again as they are. */
+  noTexts: Reject[];
+  notOpen: string[];
+  /** There are more than are sent at a time. */
+  more: boolean;
 }
 
 export class Rejects {
@@ -128,12 +143,28 @@ export class Rejects {
       const detail = 'patch is no JSON object; expected a JSON merge patch such as {"amount":"2.50"}';
       throw new TallybookError('bad_request', detail);
     }
-    const { rejects, notOpen, more } = await this.#choose(choice);
+    const { groups, noTexts, notOpen, more } = await this.toReplay(choice, { patch, mode });
     const result: Replay = { received: 0, ...noCounts(), verdicts: [], not_open: notOpen, more };
+    for (const reject of noTexts) addVerdict(result, reject, noText);
+    const replayGroup = async ({ rejects, delivery }: ReplayGroup): Promise<void> => {
+      const receipt = await this.#ledger.write(delivery);
+      for (const verdict of receipt.verdicts) addVerdict(result, rejects[verdict.index]!, verdict);
+    };
+    await Promise.all(groups.map(replayGroup));
+    return result;
+  }
+
+  /** What a replay sends: which rejects, in which order and deliveries. */
+  async toReplay(
+    choice: RejectChoice,
+    change: Change = { patch: undefined, mode: undefined },
+  ): Promise<ToReplay> {
+    const { rejects, notOpen, more } = await this.#choose(choice);
+    const noTexts: Reject[] = [];
     const groups = new Map<string, Reject[]>();
     for (const reject of rejects) {
-      if (reject.encoding === 'base64' && patch === undefined) {
-        addVerdict(result, reject, noText);
+      if (reject.encoding === 'base64' && change.patch === undefined) {
+        noTexts.push(reject);
         continue;
       }
       const key = JSON.stringify([reject.stream, reject.form, reject.mode, reject.source]);
@@ -141,8 +172,11 @@ export class Rejects {
       if (group) group.push(reject);
       else groups.set(key, [reject]);
     }
-    await Promise.all([...groups.values()].map((group) => this.#replayGroup(result, group, { patch, mode })));
-    return result;
+    const replayed = [...groups.values()].map((group) => ({
+      rejects: group,
+      delivery: this.#deliveryOf(group, change),
+    }));
+    return { groups: replayed, noTexts, notOpen, more };
   }
 
   /** Takes rejects off the list; the reason is kept. Returns how many went. */
@@ -160,10 +194,10 @@ export class Rejects {
   }
 
   /** Rejects of one stream, form, mode and source: the records keep the source that sent them. */
-  async #replayGroup(result: Replay, group: Reject[], { patch, mode }: Change): Promise<void> {
+  #deliveryOf(group: Reject[], { patch, mode }: Change): TextDelivery {
     const first = group[0]!;
     const stream = this.#ledger.stream(first.stream);
-    const receipt = await this.#ledger.write({
+    return {
       stream,
       form: first.form === null ? undefined : findForm(stream, first.form),
       mode: first.mode === 'retract' ? 'retract' : (mode ?? first.mode),
@@ -176,8 +210,7 @@ export class Rejects {
         replays: group.map((reject) => reject.id),
       },
       allVerdicts: true,
-    });
-    for (const verdict of receipt.verdicts) addVerdict(result, group[verdict.index]!, verdict);
+    };
   }
 
   /** The rejects that are meant, as many as one call takes, oldest first. */

@@ -26,14 +26,7 @@ export function readTexts(content: Texts, mode: Mode): Row[] {
 }
 
 export function readJson(text: string, mode: Mode, fallbackId: string): Row {
-  const unreadable: Row = {
-    original: text,
-    encoding: 'utf8',
-    members: undefined,
-    repeated: undefined,
-    fault: undefined,
-    fallbackId,
-  };
+  const unreadable = unread(text, fallbackId);
   // A character of a string is at most three bytes.
   if (3 * text.length > limits.record_bytes && Buffer.byteLength(text) > limits.record_bytes)
     return unreadable;
@@ -50,13 +43,18 @@ export function readJson(text: string, mode: Mode, fallbackId: string): Row {
   return unreadable;
 }
 
-export function undecodable(base64: string, fallbackId: string): Row {
+/** A row of which nothing is known but its text. */
+export function unread(original: string, fallbackId: string): Row {
   return {
-    original: base64,
-    encoding: 'base64',
+    original,
+    encoding: 'utf8',
     members: undefined,
     repeated: undefined,
     fault: undefined,
     fallbackId,
   };
+}
+
+export function undecodable(base64: string, fallbackId: string): Row {
+  return { ...unread(base64, fallbackId), encoding: 'base64' };
 }

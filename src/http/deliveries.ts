@@ -12,6 +12,7 @@ import { documentText, elementsOf, linesOf, oneText, type RecordTexts } from '..
 import type { FileFormat, Mode } from '../engine/store.ts';
 import type { Stream } from '../engine/stream.ts';
 import type { Tallybook } from '../engine/tallybook.ts';
+import { takeBounded } from '../engine/too-long.ts';
 import { arrayFileToLines } from './array-to-lines.ts';
 import { type Body, readBody } from './bodies.ts';
 
@@ -118,7 +119,7 @@ export function publishOne(
 
 async function publishMany(
   tallybook: Tallybook,
-  { texts, undecodable }: RecordTexts,
+  { texts, undecodable, long }: RecordTexts,
   request: RecordsRequest,
 ): Promise<Outcome> {
   const { stream, form, mode, source, idempotencyKey, allVerdicts } = request;
@@ -133,7 +134,7 @@ async function publishMany(
     content: { kind: 'texts' as const, texts, fallbackIds: ids, ...(undecodable && { undecodable }) },
     allVerdicts,
   };
-  return { taken: await tallybook.take(delivery, idempotencyKey), alone: false };
+  return { taken: await takeBounded(tallybook, delivery, long, idempotencyKey), alone: false };
 }
 
 /** A body that went to a file is published from there, and the file deleted. */

@@ -48,7 +48,7 @@ const cases: Case[] = [
   ['a gzip cut off', 'POST', records, packed.subarray(0, packed.length - 12), gzip, 400, 'unreadable_body', 'cannot be unpacked'],
   ['a corrupt gzip', 'POST', records, corrupt, gzip, 400, 'unreadable_body', 'cannot be unpacked'],
   ['a gzip of CSV cut off', 'POST', records, packed.subarray(0, packed.length - 12), { ...csv, 'content-encoding': 'gzip' }, 400, 'unreadable_body', 'cannot be unpacked'],
-  ['a record that is too large', 'POST', records, sale('a', { customer: 'x'.repeat(limits.record_bytes) }), {}, 413, 'too_large', 'the most a record may have'],
+  ['a record that is too large', 'POST', records, sale('a', { customer: 'x'.repeat(limits.record_bytes) }), {}, 413, 'too_large', 'expected at most 2097152'],
   ['a mode that is none', 'POST', `${records}?mode=replace`, sale('a'), {}, 400, 'bad_request', 'mode must be one of insert, upsert'],
   ['a parameter that is not known', 'POST', `${records}?modus=upsert`, sale('a'), {}, 400, 'bad_request', 'modus is not known here'],
   ['an idempotency key that is too long', 'POST', records, sale('a'), { 'idempotency-key': 'k'.repeat(256) }, 400, 'bad_request', 'Idempotency-Key'],
@@ -177,17 +177,39 @@ describe.each(storeKinds)('bad input, %s', (kind) => {
   test('a line that is too long is rejected with its beginning, its neighbours are taken', async () => {
     const { send } = await openApp(kind);
     const long = JSON.stringify(sale('long', { customer: 'é'.repeat(limits.record_bytes / 2) }));
-    const { json } = await send(
+    const { json: receipt } = await send(
       'POST',
       `${records}?verdicts=all`,
       `${lines([sale('a')])}\n${long}\n${lines([sale('b')])}`,
       ndjson,
     );
-    expect(json).toMatchObject({ accepted: 2, rejected: 1, verdicts: [{}, { code: 'unreadable' }, {}] });
+    const message = expect.stringContaining(
+      `has ${Buffer.byteLength(long)} bytes; expected at most ${limits.record_bytes}`,
+    );
+    const verdicts = [{ id: 'a' }, { index: 1, code: 'unreadable', message }, { index: 2, id: 'b' }];
+    expect(receipt).toMatchObject({ received: 3, accepted: 2, rejected: 1, verdicts });
     const [reject] = (await send('GET', '/v1/rejects')).json.rejects;
-    expect(reject.original.startsWith('{"id":"long"')).toBe(true);
-    expect(reject.original.length).toBeLessThan(2_000);
-    expect(reject.original).toContain(`a record has at most ${limits.record_bytes}`);
+    expect(reject).toMatchObject({ index: 1, message, encoding: 'utf8', stream: 'sales' });
+    expect(long.startsWith(reject.original)).toBe(true);
+    expect(reject.original.length).toBeGreaterThan(100_000);
+    const inArray = await send('POST', records, `[${long},${JSON.stringify(sale('c'))}]`, json);
+    expect(inArray.json).toMatchObject({ accepted: 1, rejected: 1, errors: [{ index: 0, message }] });
+    expect(await send('POST', records, long, json)).toMatchObject({ status: 413, json: { detail: message } });
+  });
+
+  test('a line that is too long in a body that goes to a file is told as such', async () => {
+    const { send } = await openApp(kind);
+    const long = JSON.stringify(sale('long', { customer: 'x'.repeat(limits.memory_body_bytes) }));
+    const { json: receipt } = await send(
+      'POST',
+      records,
+      `${lines([sale('a')])}\n${long}\n${lines([sale('b')])}`,
+      ndjson,
+    );
+    const message = `the row cannot be read: it is longer than ${limits.record_bytes} bytes`;
+    expect(receipt).toMatchObject({ accepted: 2, rejected: 1, errors: [{ index: 1, message }] });
+    const [reject] = (await send('GET', '/v1/rejects')).json.rejects;
+    expect(reject.original).toBe(long.slice(0, limits.record_bytes));
   });
 
   test('CSV with too few columns: that row is rejected', async () => {

@@ -9,8 +9,9 @@ import { arrayElements } from '../../engine/exact-json.ts';
 import { isLogged, type Taken } from '../../engine/front-log.ts';
 import { limits } from '../../engine/limits.ts';
 import { fallbackIds, idPrefix } from '../../engine/record-id.ts';
-import { boundedText, linesOf, type RecordTexts } from '../../engine/record-texts.ts';
+import { boundedTexts, linesOf, type RecordTexts } from '../../engine/record-texts.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import { takeBounded } from '../../engine/too-long.ts';
 import type { Route, RouteRequest } from '../system.ts';
 import { eventsStream } from './streams.ts';
 
@@ -19,8 +20,8 @@ const lineTypes = /^application\/(x-ndjson|ndjson|jsonl|x-jsonlines)\b/i;
 
 /** What came in one body. */
 interface Received extends RecordTexts {
-  /** One document that is no array: its one record tells whether it could be read. */
-  alone: boolean;
+  /** One document that is no array: its one record tells whether it could be read. Its text, where it is one. */
+  alone: { text: string | undefined } | undefined;
 }
 
 export const sendRoute: Route = {
@@ -62,7 +63,7 @@ async function take(request: RouteRequest, all: boolean) {
   const list = all || received.alone ? ('verdicts' as const) : ('errors' as const);
   const receipt = await publishEvents(request, received, list === 'verdicts');
   const unreadable = isLogged(receipt) || receipt.verdicts[0]?.code === 'unreadable';
-  if (received.alone && unreadable) refuseUnreadable(received);
+  if (received.alone && unreadable) refuseUnreadable(received.alone.text);
   return { status: 202, receipt, list };
 }
 
@@ -70,23 +71,27 @@ async function take(request: RouteRequest, all: boolean) {
 function receive(bytes: Buffer = Buffer.alloc(0), contentType: string): Received {
   if (lineTypes.test(contentType)) {
     const lines = linesOf(bytes);
-    if (lines.texts.length > 0) return { ...lines, alone: false };
+    if (lines.texts.length > 0) return { ...lines, alone: undefined };
   }
   if (!isUtf8(bytes)) {
     const kept = bytes.subarray(0, limits.record_bytes).toString('base64');
-    return { texts: [''], undecodable: new Map([[0, kept]]), alone: true };
+    return {
+      texts: [''],
+      undecodable: new Map([[0, kept]]),
+      long: undefined,
+      alone: { text: undefined },
+    };
   }
   const text = bytes.toString().replace(/^\uFEFF/, '');
   const elements = /^\s*\[/.test(text) ? arrayElements(text) : undefined;
-  if (elements && elements.length > 0)
-    return { texts: elements.map(boundedText), undecodable: undefined, alone: false };
-  return { texts: [boundedText(text)], undecodable: undefined, alone: true };
+  if (elements && elements.length > 0) return { ...boundedTexts(elements), alone: undefined };
+  return { ...boundedTexts([text]), alone: { text } };
 }
 
 /** Takes in events: the receipt comes after the commit, or what the log says when it has them. */
 export function publishEvents(
   { tallybook, source, idempotencyKey }: Pick<RouteRequest, 'tallybook' | 'source' | 'idempotencyKey'>,
-  { texts, undecodable }: RecordTexts,
+  { texts, undecodable, long }: RecordTexts,
   allVerdicts: boolean,
 ): Promise<Taken> {
   const stream = currentStream(tallybook);
@@ -104,7 +109,7 @@ export function publishEvents(
     },
     allVerdicts,
   };
-  return tallybook.take(delivery, idempotencyKey);
+  return takeBounded(tallybook, delivery, long, idempotencyKey);
 }
 
 /** As it is now: users may have added to it. */
@@ -113,8 +118,8 @@ export function currentStream(tallybook: Tallybook) {
 }
 
 /** Throws `unreadable_body` where a body is no JSON; a string or a number can be read, and is no event. */
-function refuseUnreadable({ texts, undecodable }: Received): void {
-  const why = undecodable ? 'it is no UTF-8' : whyNoJson(texts[0]!);
+function refuseUnreadable(text: string | undefined): void {
+  const why = text === undefined ? 'it is no UTF-8' : whyNoJson(text);
   if (why === undefined) return;
   const detail = `the body is no JSON document: ${why}. Send one event, an array, or one event a line as application/x-ndjson. It is kept: GET /theeye/errors`;
   throw new TallybookError('unreadable_body', detail);

@@ -2,16 +2,17 @@
  * What a schema would mean, before it is set: for a sample, for events that were seen lately, and for the rejects of the
  * type. What it foretells of the rejects is what their replay will do, verdict by verdict: so it looks at ids, too.
  */
-import { objectMembers } from '../../engine/exact-json.ts';
-import { checkValue } from '../../engine/field-types.ts';
 import { limits } from '../../engine/limits.ts';
-import type { Reject } from '../../engine/rejects.ts';
-import type { Stream } from '../../engine/stream.ts';
+import type { RecordCheck } from '../../engine/record-check.ts';
+import { readTexts } from '../../engine/rows.ts';
+import { meet, stageRows } from '../../engine/settling.ts';
+import type { Values } from '../../engine/stage-record.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import { countOfVerdict, noCounts } from '../../engine/verdicts.ts';
 import { currentStream } from './doors.ts';
 import type { DataSchema, Violation } from './schema.ts';
 import { eventsStream } from './streams.ts';
-import type { TypeMode } from './types.ts';
+import { type EventTypes, type TypeMode, typesOf } from './types.ts';
 
 /** Which rejects are those of a type: refused by its schema, or because there was none. */
 export function rejectsOfType(category: string, name: string) {
@@ -75,7 +76,7 @@ export interface Foretold {
   corrected: number;
   conflicts: number;
   rejected: number;
-  failures: (Violation & { reject: string })[];
+  failures: { reject: string; field: string | null; message: string }[];
   /** There are more than one replay takes. */
   more: boolean;
 }
@@ -87,80 +88,63 @@ export async function foretellReplay(
   category: string,
   name: string,
 ): Promise<Foretold> {
-  const stream = currentStream(tallybook);
-  const { rejects, more } = await rejectsToReplay(tallybook, category, name);
-  const records = rejects.map((reject) => ({ reject, values: canonicalValues(stream, reject) }));
-  const dataIndex = stream.fields.findIndex((field) => field.name === 'data');
-  const readable = records.flatMap(({ reject, values }) => (values ? [{ reject, values }] : []));
-  const violations =
-    mode === 'warn' ? [] : schema.violations(readable.map(({ values }) => values[dataIndex]!));
-  const failures = readable.flatMap(({ reject }, i) =>
-    violations[i] ? [{ reject: reject.id, ...violations[i] }] : [],
+  const filter = rejectsOfType(category, name);
+  const { groups, noTexts, more } = await tallybook.rejects.toReplay({ filter });
+  const check = supposing(typesOf(tallybook), schema, mode);
+  const bounds = tallybook.boundsOf(eventsStream.name);
+  // What every store does with a delivery, up to where it would write.
+  const staged = groups.map(({ rejects, delivery }) => {
+    const rows = readTexts(delivery.content, delivery.mode);
+    return { rejects, delivery, rows: stageRows({ ...delivery, check }, rows, bounds) };
+  });
+  const ids = staged.flatMap(({ rows }) =>
+    rows.flatMap(({ staged: { id, checked } }) => ('values' in checked ? [id!] : [])),
   );
-  const passing = readable.filter((_, i) => !violations[i]);
-  const foretold: Foretold = {
-    received: rejects.length,
-    accepted: 0,
-    duplicates: 0,
-    corrected: 0,
-    conflicts: 0,
-    rejected: rejects.length - passing.length,
-    failures: failures.slice(0, failuresShown),
-    more,
-  };
-  const idIndex = stream.fields.indexOf(stream.id!);
-  const standing = await standingById(
-    tallybook,
-    passing.map(({ values }) => values[idIndex]!),
-  );
-  for (const { reject, values } of passing) {
-    const id = values[idIndex]!;
-    const before = standing.get(id);
-    if (!before) {
-      foretold.accepted += 1;
-      standing.set(id, values);
-    } else if (before.every((value, i) => value === values[i])) foretold.duplicates += 1;
-    else if (reject.mode === 'upsert') {
-      foretold.corrected += 1;
-      standing.set(id, values);
-    } else foretold.conflicts += 1;
+  const standing = await standingById(tallybook, ids);
+  const received = groups.reduce((sum, { rejects }) => sum + rejects.length, noTexts.length);
+  const { retracted: _, ...counts } = noCounts();
+  const foretold: Foretold = { received, ...counts, rejected: noTexts.length, failures: [], more };
+  for (const { rejects, delivery, rows } of staged) {
+    for (const [index, row] of rows.entries()) {
+      const { id, checked } = row.staged;
+      if ('refusal' in checked) {
+        foretold.rejected += 1;
+        const { field, message } = checked.refusal;
+        if (foretold.failures.length < failuresShown)
+          foretold.failures.push({ reject: rejects[index]!.id, field: field ?? null, message });
+        continue;
+      }
+      const { stream, mode } = delivery;
+      const { verdict } = meet(stream, mode, checked.values, standing.get(id!), () => false);
+      foretold[countOfVerdict[verdict] as keyof typeof counts] += 1;
+      if (verdict === 'accepted' || verdict === 'corrected') standing.set(id!, checked.values);
+    }
   }
   return foretold;
 }
 
-async function rejectsToReplay(tallybook: Tallybook, category: string, name: string) {
-  const filter = rejectsOfType(category, name);
-  const rejects: Reject[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = { size: limits.page_rows, cursor, newestFirst: false };
-    const found = await tallybook.rejects.list(filter, page);
-    rejects.push(...found.rejects);
-    cursor = found.next;
-  } while (cursor !== undefined && rejects.length < limits.replay_rejects);
-  return { rejects: rejects.slice(0, limits.replay_rejects), more: cursor !== undefined };
+/** The check as it would be with this schema, of events of its type. */
+function supposing({ kind, fields, notes }: EventTypes, schema: DataSchema, mode: TypeMode): RecordCheck {
+  return {
+    kind,
+    fields,
+    notes,
+    concernedWith: () => (mode === 'warn' ? [] : undefined),
+    judge: (records) =>
+      schema
+        .violations(records.map(({ values }) => values[0]!))
+        .map((violation) => violation && { refused: { code: 'schema_violation', ...violation } }),
+  };
 }
 
-/** The values of a reject as they would be kept; undefined where the record is no event otherwise. */
-function canonicalValues(stream: Stream, { id, record_id, original }: Reject): (string | null)[] | undefined {
-  const members = objectMembers(original)?.members;
-  if (!members) return undefined;
-  const values: (string | null)[] = [];
-  for (const field of stream.fields) {
-    const raw = members.get(field.name);
-    const checked = checkValue(field, raw === undefined ? undefined : { kind: 'json', text: raw });
-    if ('code' in checked) return undefined;
-    values.push(checked.value ?? (field === stream.id ? (record_id ?? `replay:${id}`) : null));
-  }
-  return values;
-}
-
-async function standingById(tallybook: Tallybook, ids: string[]): Promise<Map<string, (string | null)[]>> {
-  const standing = new Map<string, (string | null)[]>();
+async function standingById(tallybook: Tallybook, ids: string[]): Promise<Map<string, Values>> {
+  const { fields } = currentStream(tallybook);
+  const standing = new Map<string, Values>();
   for (let at = 0; at < ids.length; at += limits.page_rows) {
     const where = { id: { in: ids.slice(at, at + limits.page_rows) } };
     const { records } = await tallybook.records(eventsStream.name, { where }, { size: limits.page_rows });
-    for (const { id, values } of records) standing.set(id, values);
+    for (const { id, values } of records)
+      standing.set(id, new Map(fields.map(({ name }, i) => [name, values[i] ?? null])));
   }
   return standing;
 }

@@ -2,7 +2,7 @@
 import { type TSchema, Type } from 'typebox';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
-
+import type { Page } from '../../engine/pages.ts';
 import type { Reject } from '../../engine/rejects.ts';
 import type { Route, RouteRequest } from '../system.ts';
 import { currentStream } from './doors.ts';
@@ -41,7 +41,15 @@ const byOffset = {
   ),
   end_date: Type.Optional(Type.String({ maxLength: 60, description: 'The last one; it is meant, too.' })),
   limit: Type.Optional(Type.String({ maxLength: 20, description: `At most ${limits.page_rows}.` })),
-  offset: Type.Optional(Type.String({ maxLength: 20, description: `At most ${limits.offset_rows}.` })),
+  offset: Type.Optional(
+    Type.String({
+      maxLength: 20,
+      description: `At most ${limits.offset_rows}; what lies behind is reached by following \`next\`.`,
+    }),
+  ),
+  cursor: Type.Optional(
+    Type.String({ maxLength: 200, description: 'Where the page begins, as `next` and `previous` give it.' }),
+  ),
 };
 const Listed = (results: TSchema) =>
   Type.Object({
@@ -69,11 +77,15 @@ export const theeyeEventsRoute: Route = {
     };
     const stream = currentStream(tallybook);
     const { rows } = await tallybook.ask(eventsStream.name, { ...asked, measures: ['count'] });
-    return paged(request, '/theeye/events/', Number(rows[0]![0]), async (size, cursor) => {
-      const page = { size, cursor, newestFirst: true };
-      const { records, next } = await tallybook.records(eventsStream.name, asked, page);
-      return { results: records.map((entry) => shownEvent(stream, entry)), next };
-    });
+    const elsewhere = 'GET /v1/events';
+    return paged(
+      request,
+      { path: '/theeye/events/', elsewhere, count: Number(rows[0]![0]) },
+      async (page) => {
+        const { records, next } = await tallybook.records(eventsStream.name, asked, page);
+        return { results: records.map((entry) => shownEvent(stream, entry)), next };
+      },
+    );
   },
 };
 
@@ -109,8 +121,9 @@ export const theeyeErrorsRoute: Route = {
       ...inclusive('start_date', query.start_date, 'end_date', query.end_date),
     };
     const count = await tallybook.rejects.count(filter);
-    return paged(request, '/theeye/errors/', count, async (size, cursor) => {
-      const { rejects, next } = await tallybook.rejects.list(filter, { size, cursor });
+    const elsewhere = 'GET /v1/rejects?stream=events';
+    return paged(request, { path: '/theeye/errors/', elsewhere, count }, async (page) => {
+      const { rejects, next } = await tallybook.rejects.list(filter, page);
       return { results: rejects.map(shownReject), next };
     });
   },
@@ -120,44 +133,67 @@ export function shownReject({ stream: _, source, ...reject }: Reject) {
   return { ...reject, application: source };
 }
 
-type Listing = (
-  size: number,
-  cursor: string | undefined,
-) => Promise<{ results: object[]; next: string | undefined }>;
+type Listing = (page: Page) => Promise<{ results: object[]; next: string | undefined }>;
 
-/** A page of a list that is kept in order of arrival: what lies before it is stepped over. */
-async function paged({ query }: RouteRequest, path: string, count: number, list: Listing) {
+interface ListToPage {
+  path: string;
+  /** What lists the same with a cursor from the start. */
+  elsewhere: string;
+  count: number;
+}
+
+/**
+ * A page of a list that is kept in order of arrival: what lies before it is stepped over. That is bounded; pages behind the
+ * bound are reached by links that have a cursor beside the offset.
+ */
+async function paged({ query }: RouteRequest, { path, elsewhere, count }: ListToPage, list: Listing) {
   const limit =
     query.limit === undefined ? limits.page_rows_default : whole('limit', query.limit, 1, limits.page_rows);
-  const offset = query.offset === undefined ? 0 : whole('offset', query.offset, 0, limits.offset_rows);
-  let cursor: string | undefined;
-  for (let left = offset; left > 0 && (cursor !== undefined || left === offset); ) {
-    const size = Math.min(left, limits.page_rows);
-    cursor = (await list(size, cursor)).next;
-    left -= size;
-  }
-  const results = offset >= count ? [] : (await list(limit, cursor)).results;
-  const at = (start: number): string => {
-    const parameters = new URLSearchParams(query as Record<string, string>);
+  const furthest = query.cursor === undefined ? limits.offset_rows : 999_999_999;
+  const hint = `; follow \`next\`, or ask ${elsewhere}, which reaches everything with a cursor`;
+  const offset = query.offset === undefined ? 0 : whole('offset', query.offset, 0, furthest, hint);
+  const cursor = query.cursor ?? (await stepOver(list, offset));
+  const isBehindAll = cursor === undefined && offset > 0;
+  const { results, next } = isBehindAll
+    ? { results: [], next: undefined }
+    : await list({ size: limit, cursor, newestFirst: true });
+  const at = (start: number, cursorThere: string | undefined): string | null => {
+    if (start > limits.offset_rows && cursorThere === undefined) return null;
+    const { cursor: _, ...rest } = query as Record<string, string>;
+    const parameters = new URLSearchParams(rest);
     parameters.set('limit', String(limit));
     parameters.set('offset', String(start));
+    if (start > limits.offset_rows) parameters.set('cursor', cursorThere!);
     return `${path}?${parameters}`;
   };
+  const before = Math.max(0, offset - limit);
+  const cursorBefore =
+    before > limits.offset_rows ? (await list({ size: limit, cursor, newestFirst: false })).next : undefined;
   return {
     body: {
       count,
-      next: offset + limit < count && offset + limit <= limits.offset_rows ? at(offset + limit) : null,
-      previous: offset > 0 ? at(Math.max(0, offset - limit)) : null,
+      next: next === undefined ? null : at(offset + limit, next),
+      previous: offset > 0 ? at(before, cursorBefore) : null,
       results,
     },
   };
 }
 
-function whole(name: string, given: string, least: number, most: number): number {
+/** The cursor behind so many rows; undefined where there are no more, or none are meant. */
+async function stepOver(list: Listing, rows: number): Promise<string | undefined> {
+  let cursor: string | undefined;
+  for (let left = rows; left > 0 && (cursor !== undefined || left === rows); ) {
+    const size = Math.min(left, limits.page_rows);
+    cursor = (await list({ size, cursor, newestFirst: true })).next;
+    left -= size;
+  }
+  return cursor;
+}
+
+function whole(name: string, given: string, least: number, most: number, hint = ''): number {
   if (/^[0-9]{1,9}$/.test(given) && Number(given) >= least && Number(given) <= most) return Number(given);
-  const beyond = name === 'offset' ? '; GET /v1/events reaches everything, with a cursor' : '';
   throw new TallybookError(
     'bad_request',
-    `${name} is ${given}; expected a whole number from ${least} to ${most}${beyond}`,
+    `${name} is ${given}; expected a whole number from ${least} to ${most}${hint}`,
   );
 }

@@ -8,7 +8,7 @@ import { nowMicros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { arrayElements, objectMembers } from '../../engine/exact-json.ts';
 import { limits } from '../../engine/limits.ts';
-import { boundedText } from '../../engine/record-texts.ts';
+import { boundedTexts } from '../../engine/record-texts.ts';
 import type { Route, RouteAnswer, RouteRequest } from '../system.ts';
 import { publishEvents } from './doors.ts';
 import { eventOfMessage, type MessageType, messageTypes } from './segment-message.ts';
@@ -56,7 +56,7 @@ async function take(request: RouteRequest, type: MessageType | undefined): Promi
       text === undefined
         ? new Map([[0, bytes.subarray(0, limits.record_bytes).toString('base64')]])
         : undefined;
-    await publishEvents(request, { texts: [boundedText(text ?? '')], undecodable }, false);
+    await publishEvents(request, boundedTexts([text ?? ''], undecodable), false);
     const expected =
       type === undefined ? 'a JSON object with "batch", an array' : 'a message as a JSON object';
     throw new TallybookError(
@@ -65,8 +65,8 @@ async function take(request: RouteRequest, type: MessageType | undefined): Promi
     );
   }
   if (messages.length > 0) {
-    const texts = messages.map((message) => boundedText(eventOfMessage(message, type, sending)));
-    await publishEvents(request, { texts, undecodable: undefined }, false);
+    const events = messages.map((message) => eventOfMessage(message, type, sending));
+    await publishEvents(request, boundedTexts(events, undefined, messages), false);
   }
   return { body: { success: true } };
 }

@@ -64,6 +64,8 @@ export const reportsDeclaration: StreamDeclaration = {
     finished_at: { type: 'timestamp' },
     rows: { type: 'integer' },
     rejected: { type: 'integer' },
+    /** Where the file has some, as blank-lines.ts has it; null where there are none. */
+    blank_lines: { type: 'json' },
     /** A list of texts. */
     warnings: { type: 'json' },
     /** A list of what happened: at, message. */

@@ -7,6 +7,7 @@ import { valuesByName } from '../../engine/own-books.ts';
 import type { AskedQuestion } from '../../engine/question.ts';
 import type { Delivery, Entry } from '../../engine/store.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import type { BlankLines } from './blank-lines.ts';
 import { currencyName, territoryName } from './codes.ts';
 import { type Policy, policies, type Status, statuses } from './declarations.ts';
 import { linesStream, reportsStream } from './streams.ts';
@@ -26,6 +27,7 @@ export interface Report {
   finished_at: string | null;
   rows: number | null;
   rejected: number | null;
+  blank_lines: BlankLines | null;
   warnings: string[];
   log: { at: string; message: string }[];
   error: string | null;
@@ -102,6 +104,7 @@ export function reportOf(tallybook: Tallybook, { values }: Entry): Report {
     rows: number(record.rows),
     rejected: number(record.rejected),
     supersedes: number(record.supersedes),
+    blank_lines: JSON.parse(record.blank_lines ?? 'null') as BlankLines | null,
     warnings: JSON.parse(record.warnings ?? '[]') as string[],
     log: JSON.parse(record.log ?? '[]') as Report['log'],
   };

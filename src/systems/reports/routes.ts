@@ -163,7 +163,7 @@ export const rejectedRoute: Route = {
     const report = await findReport(tallybook, params.id!);
     if (!report) return notFound;
     return {
-      text: rejectedLines(tallybook, report.id),
+      text: rejectedLines(tallybook, report),
       contentType: 'text/tab-separated-values; charset=utf-8',
       fileName: `rejected-${report.id}.tsv`,
     };

@@ -3,7 +3,9 @@
  * The report's record is written whenever the state of its import is, and that it is ingested in the same commit as its
  * lines: so the two never differ, and what fails has left nothing.
  */
+import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
 import { formatTimestamp, nowMicros } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { type Form, makeForm } from '../../engine/forms.ts';
@@ -11,6 +13,8 @@ import { contentHash } from '../../engine/import-content.ts';
 import { type ImportCounts, type ImportState, stateDelivery } from '../../engine/import-state.ts';
 import type { Compression, Delivery } from '../../engine/store.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import { unpacker } from '../../engine/unpack.ts';
+import { type BlankLines, BlankLinesFinder } from './blank-lines.ts';
 import type { Policy } from './declarations.ts';
 import { checkRate, convertPassedOver, Rates } from './euro.ts';
 import { nameInGzip } from './gzip-name.ts';
@@ -57,20 +61,15 @@ export async function takeIn(
   try {
     const { named, warnings } = await nameOf(file);
     const given = checkPolicy(file);
-    const checksum = await contentHash(
-      file.path,
-      file.compression,
-      new AbortController().signal,
-      () => undefined,
-    );
+    const content = await readContent(file);
     return await underwayOf(tallybook).turns.run(async () => {
-      const known = await withChecksum(tallybook, checksum);
+      const known = await withChecksum(tallybook, content.checksum);
       if (known) {
         await discard();
         return { report: known, known: true };
       }
       const replaced = await replacedBy(tallybook, file.supersede);
-      const report = await start(tallybook, file, { ...named, ...given, checksum, warnings }, replaced);
+      const report = await start(tallybook, file, { ...named, ...given, ...content, warnings }, replaced);
       return { report, known: false };
     });
   } catch (error) {
@@ -104,6 +103,29 @@ async function nameOf({
   return { named: readReportName(name, currency), warnings: [] };
 }
 
+async function readContent({
+  path,
+  compression,
+}: ReportFile): Promise<{ checksum: string; blank_lines: BlankLines | null }> {
+  const finder = new BlankLinesFinder();
+  const packed = compression === 'zstd';
+  const checksum = await contentHash(path, compression, new AbortController().signal, (_, piece) => {
+    if (!packed) finder.push(piece);
+  });
+  if (packed) {
+    try {
+      await pipeline(createReadStream(path), unpacker(compression), async (pieces: AsyncIterable<Buffer>) => {
+        for await (const piece of pieces) finder.push(piece);
+      });
+    } catch {
+      // What is wrong with the file is for its import to say.
+    }
+  }
+  finder.end();
+  const { found } = finder;
+  return { checksum, blank_lines: found.places.length > 0 ? found : null };
+}
+
 function disagreement(named: NamedReport, name: string | undefined): string[] {
   const sent = name?.replace(/^.*[/\\]/, '').replace(/\.gz$/i, '');
   if (sent === undefined || sent === named.path.replace(/\.gz$/i, '')) return [];
@@ -132,7 +154,7 @@ async function replacedBy(tallybook: Tallybook, supersede: string | undefined): 
   return replaced;
 }
 
-type Fresh = NamedReport & Pick<Report, 'policy' | 'fixed_rate' | 'checksum' | 'warnings'>;
+type Fresh = NamedReport & Pick<Report, 'policy' | 'fixed_rate' | 'checksum' | 'blank_lines' | 'warnings'>;
 
 async function start(
   tallybook: Tallybook,

@@ -1,6 +1,7 @@
 /** Asking for events, sessions and errors; the live tail; alerts on what is refused. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { storeKinds } from '../../http/open-app.ts';
+import { limits } from '../../../src/engine/limits.ts';
+import { lines, ndjson, storeKinds } from '../../http/open-app.ts';
 import { event, type OpenEvents, openEvents, session } from './sent.ts';
 
 const other = 'b0000000-0000-4000-8000-000000000002';
@@ -87,12 +88,48 @@ describe.each(storeKinds)('asking for events, %s', (kind) => {
     }
   });
 
+  test('what lies behind the last offset is reached by following the links, and none is told twice', async () => {
+    const { done } = await openEvents(kind);
+    const count = limits.offset_rows + 250;
+    const all = Array.from({ length: count }, (_, i) => event({ id: `${i}` }));
+    await done('POST', '/v1/events', lines(all), ndjson);
+    await done('POST', '/v1/events', 'null\n'.repeat(count), ndjson);
+    const byOffset: [path: string, placeOf: (one: { id: string; index: number }) => number][] = [
+      ['/theeye/events/', ({ id }) => Number(id)],
+      ['/theeye/errors/', ({ index }) => index],
+    ];
+    for (const [path, placeOf] of byOffset) {
+      const found: number[] = [];
+      const before: (string | null)[] = [];
+      let link: string | null = `${path}?limit=90&offset=${limits.offset_rows - 10}`;
+      while (link !== null) {
+        const page = await done('GET', link);
+        expect(page.count).toBe(count);
+        found.push(...page.results.map(placeOf));
+        before.push(page.previous);
+        link = page.next;
+      }
+      expect(found).toEqual(Array.from({ length: 260 }, (_, i) => 259 - i));
+      // The first page, and the ones by which it came here.
+      expect(before[1]).toBe(`${path}?limit=90&offset=${limits.offset_rows - 10}`);
+      const last = await done('GET', before[2]!);
+      expect(last.results.map(placeOf)).toEqual(found.slice(90, 180));
+      expect([last.previous, (await done('GET', last.next)).results.map(placeOf)]).toEqual([
+        before[1],
+        found.slice(180),
+      ]);
+    }
+  });
+
   // biome-ignore format: one line a case
   const refused: [url: string, detail: string][] = [
     ['/theeye/events?limit=0', 'limit is 0'],
     ['/theeye/events?limit=1001', 'limit is 1001'],
     ['/theeye/events?offset=-1', 'offset is -1'],
-    ['/theeye/events?offset=10001', 'with a cursor'],
+    ['/theeye/events?offset=10001', 'follow `next`, or ask GET /v1/events, which reaches everything with a cursor'],
+    ['/theeye/errors?offset=10001', 'GET /v1/rejects?stream=events'],
+    ['/theeye/events?offset=1000000000&cursor=MQ', 'offset is 1000000000'],
+    ['/theeye/events?offset=11000&cursor=x', 'the cursor x'],
     ['/theeye/events?start_date=yesterday', 'start_date is yesterday'],
     ['/theeye/errors?start_date=2026-03-10&end_date=2026-03-09', 'lies after'],
     ['/v1/events?where=path', 'is no condition'],

@@ -1,6 +1,7 @@
 /** What comes in at the doors for events, and what becomes of it: nothing that was sent disappears. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { limits } from '../../../src/engine/limits.ts';
 import { lines, ndjson, storeKinds } from '../../http/open-app.ts';
 import { at, event, json, openEvents, session } from './sent.ts';
 
@@ -188,6 +189,53 @@ describe.each(storeKinds)('doors for events, %s', (kind) => {
     await done('POST', '/v1/events', `\ufeff${text({ id: 'd' })}`, json);
     const { events } = await done('GET', '/v1/events?order=oldest');
     expect(events.map(({ id }: { id: string }) => id)).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  test('an event that is longer than a record may be is told as such, and the others of its body count', async () => {
+    const { send, done, tallybook } = await openEvents(kind);
+    const path = 'é'.repeat(limits.record_bytes / 2);
+    const long = text({ id: 'long', data: { path } });
+    const message = `the record has ${Buffer.byteLength(long)} bytes; expected at most ${limits.record_bytes}. Its beginning is kept; send it in parts`;
+    const refused = { id: null, verdict: 'rejected', code: 'unreadable', message };
+    expect(await done('POST', '/v1/events', long, json)).toMatchObject({
+      received: 1,
+      rejected: 1,
+      verdicts: [{ index: 0, ...refused }],
+    });
+    const [a, b] = [text({ id: 'a' }), text({ id: 'b', data: [] })];
+    const bodies: [body: string, headers: Record<string, string>][] = [
+      [`[${a},${long},${b}]`, json],
+      [`${a}\n\n${long}\n${b}\n`, ndjson],
+    ];
+    for (const [body, headers] of bodies) {
+      const receipt = await done('POST', '/v1/events?verdicts=all', body, headers);
+      expect(receipt).toMatchObject({ received: 3, accepted: headers === json ? 1 : 0, rejected: 2 });
+      expect(receipt.verdicts).toMatchObject([
+        { index: 0, id: 'a' },
+        { index: 1, ...refused },
+        { index: 2, id: 'b', field: 'data' },
+      ]);
+    }
+    const { results } = await done('GET', '/theeye/errors');
+    // biome-ignore lint/suspicious/noExplicitAny: what tests look into is any JSON
+    const kept = results.filter((one: any) => one.message === message);
+    expect(kept.map(({ index, application }: Record<string, unknown>) => [index, application])).toEqual([
+      [1, 'local'],
+      [1, 'local'],
+      [0, 'local'],
+    ]);
+    for (const { original } of kept) {
+      expect(long.startsWith(original)).toBe(true);
+      expect(Buffer.byteLength(original)).toBeGreaterThan(262_140);
+    }
+    const broken = await send('POST', '/v1/events', long.slice(0, -1), json);
+    expect(broken).toMatchObject({ status: 400, json: { code: 'unreadable_body' } });
+    expect((await done('GET', '/theeye/errors')).count).toBe(6);
+    const patch = event({ id: 'long', data: { path: '/' } });
+    expect(await done('POST', '/v1/rejects/replay', { ids: [kept[0].id], patch })).toMatchObject({
+      accepted: 1,
+    });
+    expect((await tallybook.verify()).filter(({ ok }) => !ok)).toEqual([]);
   });
 
   test('what is too large is refused before it is read', async () => {

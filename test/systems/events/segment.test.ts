@@ -1,6 +1,7 @@
 /** Segment's interface: its own client for Node, unmodified, with another host; and what the one for browsers sends. */
 import { Analytics } from '@segment/analytics-node';
 import { describe, expect, test } from 'vitest';
+import { limits } from '../../../src/engine/limits.ts';
 import { openEvents } from './sent.ts';
 
 const plain = { 'content-type': 'text/plain' };
@@ -260,6 +261,51 @@ describe('what the client in browsers sends', () => {
     ]);
     expect(kept.at(-1)!.original).toBe('"two"');
   });
+});
+
+test('a message that is refused is kept as the event that it makes, and is mended and replayed as one', async () => {
+  const { send, done, tallybook, key, events, errors } = await shop();
+  const message = { event: 'x', messageId: '1', properties: { total: 12.5 }, writeKey: key };
+  await send('POST', '/v1/t', JSON.stringify({ ...message, timestamp: '2026-03-09T18:04:59Z' }), plain);
+  const [refused] = await errors();
+  const made = {
+    id: '1',
+    category: 'track',
+    name: 'x',
+    data: { total: 12.5 },
+    timestamp: '2026-03-09T18:04:59Z',
+  };
+  expect([refused.field, JSON.parse(refused.original)]).toEqual(['session_id', made]);
+  const desk = await tallybook.sources.create('desk', {
+    scopes: ['admin', 'ingest', 'read'],
+    streams: undefined,
+    origins: undefined,
+    rateLimit: undefined,
+  });
+  const replay = { ids: [refused.id], patch: { session_id: 'a1' } };
+  const bearer = { authorization: `Bearer ${desk.key}` };
+  expect(await done('POST', '/v1/rejects/replay', replay, bearer)).toMatchObject({ accepted: 1 });
+  expect(await events()).toMatchObject([{ ...made, session_id: 'a1', timestamp: expect.any(String) }]);
+});
+
+test('a message that is longer than a record may be is kept as it began, and the others count', async () => {
+  const { send, key, events, errors } = await shop();
+  const basic = { ...plain, authorization: `Basic ${Buffer.from(`${key}:`).toString('base64')}` };
+  const message = { type: 'track', event: 'x', anonymousId: 'a', timestamp: '2026-03-09T18:04:59Z' };
+  const pad = 'x'.repeat(limits.record_bytes);
+  const long = { ...message, messageId: 'long', properties: { pad } };
+  // What is long beside the event does no harm.
+  const beside = { ...message, messageId: 'beside', context: { pad } };
+  const body = JSON.stringify({ batch: [{ ...message, messageId: '1' }, long, beside] });
+  expect((await send('POST', '/v1/batch', body, basic)).status).toBe(200);
+  expect((await send('POST', '/v1/track', JSON.stringify(long), basic)).status).toBe(200);
+  expect((await events()).map(({ id }: { id: string }) => id)).toEqual(['1', 'beside']);
+  const kept = (await errors()) as { original: string; message: string }[];
+  expect(kept).toHaveLength(2);
+  for (const { original, message } of kept) {
+    expect(message).toMatch(/^the record has 2\d{6} bytes; expected at most 2097152/);
+    expect(JSON.stringify(long).startsWith(original)).toBe(true);
+  }
 });
 
 describe('clocks', () => {

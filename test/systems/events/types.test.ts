@@ -1,5 +1,6 @@
 /** Event types: schemas that are enforced or only warn, tried before they are set, and replay after they were mended. */
 import { describe, expect, test } from 'vitest';
+import { eventsDeclaration } from '../../../src/systems/events/declarations.ts';
 import { EventTypes, typesOf } from '../../../src/systems/events/types.ts';
 import { csv, lines, ndjson, storeKinds } from '../../http/open-app.ts';
 import { event, json, type OpenEvents, openEvents } from './sent.ts';
@@ -41,6 +42,14 @@ const replay = async ({ done }: OpenEvents) => {
   const { failures: _, ...counts } = await done('POST', `${address}/replay`);
   return counts;
 };
+
+/** What a dry run says of a schema, which is then set, and what the replay gives. */
+async function foretoldAndReplayed(opened: OpenEvents, schema: object) {
+  const { rejects } = await opened.done('POST', `${address}/dry-run`, { schema });
+  await opened.done('PUT', address, { schema });
+  const { failures, ...foretold } = rejects;
+  return { failures, foretold, replayed: await replay(opened) };
+}
 
 describe.each(storeKinds)('event types, %s', (kind) => {
   test('under enforce a violation is a reject with its place in the data; other types are not concerned', async () => {
@@ -173,6 +182,43 @@ describe.each(storeKinds)('event types, %s', (kind) => {
     expect(await replay(opened)).toMatchObject({ received: 0, accepted: 0 });
   });
 
+  test('the dry run foretells what lies beyond retention by now', async () => {
+    const opened = await openEvents(kind);
+    const { done, tallybook } = opened;
+    await done('PUT', address, { schema: strict });
+    const ago = (days: number) => ({ timestamp: new Date(Date.now() - days * 86_400_000).toISOString() });
+    const sent = [1, 40, 100].map((days) => submit(`${days} days`, { form: {} }, ago(days)));
+    expect(await done('POST', '/v1/events', sent)).toMatchObject({ rejected: 3 });
+    const retain = (records: string) =>
+      done('PUT', '/v1/streams/events', { ...eventsDeclaration, retention: { records } });
+    await retain('30 days');
+    const tried = await done('POST', `${address}/dry-run`, { schema: relaxed });
+    expect(tried.rejects).toMatchObject({
+      accepted: 1,
+      rejected: 2,
+      failures: [{ field: 'timestamp', message: expect.stringContaining('lies before') }, {}],
+    });
+    // What was dropped once is not taken in again, also when more is kept from now on.
+    await tallybook.compact();
+    await retain('90 days');
+    const { foretold, replayed } = await foretoldAndReplayed(opened, relaxed);
+    expect(foretold).toMatchObject({ received: 3, accepted: 1, rejected: 2 });
+    expect(replayed).toEqual(foretold);
+  });
+
+  test('the dry run foretells the order of those that were to insert and to correct', async () => {
+    const opened = await openEvents(kind);
+    const { done } = opened;
+    await done('PUT', address, { schema: strict });
+    const path = '/v1/streams/events/records';
+    await done('POST', path, [submit('a', { form: { n: 1 } })]);
+    await done('POST', `${path}?mode=upsert`, [submit('a', { form: { n: 2 } })]);
+    await done('POST', path, [submit('a', { form: { n: 2 } })]);
+    const { foretold, replayed } = await foretoldAndReplayed(opened, relaxed);
+    expect(foretold).toMatchObject({ accepted: 1, corrected: 1, conflicts: 1, duplicates: 0 });
+    expect(replayed).toEqual(foretold);
+  });
+
   test('under warn an event is taken in, and the warning is counted once', async () => {
     const { done } = await openEvents(kind);
     await done('PUT', address, { schema: strict, mode: 'warn' });
@@ -298,6 +344,19 @@ test.each([
   expect(status).toBe(400);
   expect(problem.detail).toMatch(detail);
 });
+
+test('the dry run foretells as many as one replay takes, by their bytes', async () => {
+  const opened = await openEvents('memory');
+  await opened.done('PUT', address, { schema: strict });
+  const pad = 'x'.repeat(1_000_000);
+  for (let i = 0; i < 35; i += 7) {
+    const some = Array.from({ length: 7 }, (_, n) => submit(`${i + n}`, { form: { pad } }));
+    expect(await opened.done('POST', '/v1/events', some)).toMatchObject({ rejected: 7 });
+  }
+  const { foretold, replayed } = await foretoldAndReplayed(opened, relaxed);
+  expect(foretold).toMatchObject({ received: 33, accepted: 33, more: true });
+  expect(replayed).toEqual(foretold);
+}, 60_000);
 
 test('a pattern that would take for ever refuses the event that it meets, and no other', async () => {
   const { done } = await openEvents('duckdb');

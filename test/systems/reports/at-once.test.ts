@@ -1,33 +1,9 @@
 /** Reports while others are under way: rates that change meanwhile, replaced and deleted at the same time. */
 import { describe, expect, test } from 'vitest';
-import { replaceVerbs, type StoreKind, storeKinds } from '../../http/open-app.ts';
-import { line, openReports, tsv } from './sent.ts';
+import { storeKinds } from '../../http/open-app.ts';
+import { line, openHeld, tsv } from './sent.ts';
 
 const norway = 'Service_Product_NO_NOK_20200101-20200131.tsv';
-
-/** Reports whose files wait before they are published, from `hold` until `release`. */
-async function openHeld(kind: StoreKind) {
-  let gate = Promise.resolve();
-  let release = () => {};
-  const opened = await openReports(kind, {
-    wrapStore: (store) =>
-      replaceVerbs(store, {
-        async publish(deliveries) {
-          if (deliveries[0]!.stream.name === 'report_lines') await gate;
-          return store.publish(deliveries);
-        },
-      }),
-  });
-  return {
-    ...opened,
-    hold() {
-      gate = new Promise((resolve) => {
-        release = resolve;
-      });
-    },
-    release: () => release(),
-  };
-}
 
 describe.each(storeKinds)('reports at once, %s', (kind) => {
   test('rates that change while a report is taken in count for it', async () => {

@@ -1,6 +1,8 @@
 /** What reports add up to: in euro by every policy, the percentile to the last digit, deleted and superseded. */
 import { describe, expect, test } from 'vitest';
 import { fromScaled, toScaled } from '../../../src/engine/decimal.ts';
+import type { Entry } from '../../../src/engine/store.ts';
+import type { Tallybook } from '../../../src/engine/tallybook.ts';
 import { Random } from '../../contract/random-work.ts';
 import { storeKinds } from '../../http/open-app.ts';
 import { type Line, line, openReports, spain, tsv } from './sent.ts';
@@ -23,6 +25,29 @@ interface Resource {
 }
 const short = (resources: Resource[]) =>
   resources.map(({ dsp_id, revenue_exact, usages, dsrs }) => `${dsp_id} ${revenue_exact} ${usages} ${dsrs}`);
+
+/** The number of the last commit. */
+const lastBatch = async (tallybook: Tallybook): Promise<number> =>
+  (await tallybook.ask('report_lines', {})).as_of.batch;
+
+const entriesOf = async (tallybook: Tallybook, stream: string, imported?: number): Promise<Entry[]> => {
+  const { entries } = await tallybook.explain(stream, {}, { size: 1_000 });
+  return entries.filter((entry) => imported === undefined || entry.import === imported);
+};
+
+const valueIn = (tallybook: Tallybook, { values }: Entry, field: string) =>
+  values[tallybook.streams.get('reports').fields.findIndex(({ name }) => name === field)];
+
+/** What was taken back for good since a commit, and in which one. */
+async function takenBack(tallybook: Tallybook, since = 0): Promise<string[]> {
+  const told = async (stream: string) => {
+    const entries = await entriesOf(tallybook, stream);
+    const last = new Map(entries.map((entry) => [entry.id, entry]));
+    const gone = [...last.values()].filter(({ sign, batch }) => sign === -1 && batch > since);
+    return gone.map(({ batch }) => `${stream} in ${batch}`);
+  };
+  return [...(await told('report_lines')), ...(await told('reports'))];
+}
 
 describe.each(storeKinds)('figures of reports, %s', (kind) => {
   test('a rate by every policy is kept with the report', async () => {
@@ -197,6 +222,21 @@ describe.each(storeKinds)('figures of reports, %s', (kind) => {
       expect([url, (await send('GET', `/resources/percentile/${url}`)).status]).toEqual([url, status]);
   });
 
+  test('a report and its lines are deleted in one commit', async () => {
+    const { take, send, tallybook } = await openReports(kind);
+    const first = await take(spain, tsv([line('a', '1'), line('c', '2')]));
+    await take('S_P_ES_EUR_20200201-20200229.tsv', tsv([line('a', '5')]));
+    const before = await lastBatch(tallybook);
+    await send('DELETE', `/dsrs/${first.id}`);
+    expect(await lastBatch(tallybook)).toBe(before + 1);
+    const gone = await takenBack(tallybook);
+    expect(gone).toEqual([
+      `report_lines in ${before + 1}`,
+      `report_lines in ${before + 1}`,
+      `reports in ${before + 1}`,
+    ]);
+  });
+
   test('a report is deleted from every figure, and its content can come again', async () => {
     const { take, send, get, lines } = await openReports(kind);
     const first = await take(spain, tsv([line('a', '1'), line('b', 'x'), line('c', '2')]));
@@ -236,8 +276,19 @@ describe.each(storeKinds)('figures of reports, %s', (kind) => {
     const broken = await post(spain, 'dsp_id\n', { supersede: String(first.id) });
     expect(broken.status).toBe(400);
     expect(await lines()).toEqual([2, '3']);
+    const before = await lastBatch(tallybook);
     const second = await take(spain, tsv([line('a', '10')]), { supersede: String(first.id) });
     expect(second.supersedes).toBe(first.id);
+    const [came] = await entriesOf(tallybook, 'report_lines', second.id);
+    const commit = came!.batch;
+    const reports = await entriesOf(tallybook, 'reports');
+    const ingested = reports.findLast(({ id, sign }) => id === String(second.id) && sign === 1);
+    expect([ingested!.batch, valueIn(tallybook, ingested!, 'status')]).toEqual([commit, 'ingested']);
+    expect(await takenBack(tallybook, before)).toEqual([
+      `report_lines in ${commit}`,
+      `report_lines in ${commit}`,
+      `reports in ${commit}`,
+    ]);
     expect(await lines()).toEqual([1, '10']);
     expect((await send('GET', `/dsrs/${first.id}`)).status).toBe(404);
     expect(short(await get('/resources/percentile/100'))).toEqual([`a 10 1 ${second.id}`]);

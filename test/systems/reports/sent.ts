@@ -2,7 +2,13 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
 import { systems } from '../../../src/systems/systems.ts';
-import { type Answered, type OpenOptions, openApp, type StoreKind } from '../../http/open-app.ts';
+import {
+  type Answered,
+  type OpenOptions,
+  openApp,
+  replaceVerbs,
+  type StoreKind,
+} from '../../http/open-app.ts';
 
 export const header = ['dsp_id', 'title', 'artists', 'isrc', 'usages', 'revenue'];
 export type Line = [
@@ -31,6 +37,16 @@ export function gzipNamed(name: string, text: string): Buffer {
   const packed = gzipSync(text);
   packed[3] = 8;
   return Buffer.concat([packed.subarray(0, 10), Buffer.from(`${name}\0`, 'latin1'), packed.subarray(10)]);
+}
+
+/** A zstd with one block of at most 255 bytes, as they are. */
+export function zstdStored(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const block = (bytes.length << 3) | 1;
+  return Buffer.concat([
+    Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, bytes.length, block & 0xff, block >> 8, 0),
+    bytes,
+  ]);
 }
 
 export function multipart(
@@ -80,3 +96,27 @@ export async function openReports(kind: StoreKind, options: OpenOptions = {}) {
   };
 }
 export type OpenReports = Awaited<ReturnType<typeof openReports>>;
+
+/** Reports whose files wait before they are published, from `hold` until `release`. */
+export async function openHeld(kind: StoreKind) {
+  let gate = Promise.resolve();
+  let release = () => {};
+  const opened = await openReports(kind, {
+    wrapStore: (store) =>
+      replaceVerbs(store, {
+        async publish(deliveries) {
+          if (deliveries[0]!.stream.name === 'report_lines') await gate;
+          return store.publish(deliveries);
+        },
+      }),
+  });
+  return {
+    ...opened,
+    hold() {
+      gate = new Promise((resolve) => {
+        release = resolve;
+      });
+    },
+    release: () => release(),
+  };
+}
