@@ -3,8 +3,11 @@ import { gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect } from 'vitest';
 import type { File } from '../../src/engine/store.ts';
+import { defineStream } from '../../src/engine/stream.ts';
 import { fileContent, onFreshStore, rule, type StoreUnderTest, verdictsOf } from './harness.ts';
 import { cell, csv, header, json, keptRows, rows, stands, visitFiles, visits } from './visits.ts';
+
+const pages = defineStream('pages', { fields: { page: { type: 'text' } } });
 
 export function filesChapter(under: StoreUnderTest): void {
   const { path, take } = visitFiles();
@@ -259,6 +262,34 @@ export function filesChapter(under: StoreUnderTest): void {
           expect(receipt).toMatchObject({ received: behind + 2, accepted: behind + 1, rejected: 1 });
           expect(await trial.rejects()).toMatchObject([{ index: '1', original: open, encoding: 'utf8' }]);
           expect(await trial.rows(visits, {})).toEqual([[behind + 1]]);
+        }),
+      );
+    }
+
+    for (const format of ['csv', 'tsv'] as const) {
+      const separated = (line: string) => (format === 'csv' ? line : line.replaceAll(',', '\t'));
+
+      rule(under, `line ends of several kinds, and blank lines anywhere, are line ends: ${format}`, () =>
+        onFreshStore(under, [visits], async (trial) => {
+          const lines = ['', header, '', good('a'), '', good('b'), good('c'), ''];
+          const ends = ['\n', '\r\n'];
+          const content = lines.map((line, n) => separated(line) + ends[n % 2]).join('');
+          const receipt = await take(trial, content, { format });
+          expect(receipt).toMatchObject({ received: 3, accepted: 3, rejected: 0 });
+          for (const first of [0, 1]) {
+            const again = lines.slice(1).map((line, n) => separated(line) + ends[(n + first) % 2]);
+            const counts = { received: 3, duplicates: 3, rejected: 0 };
+            expect(await take(trial, again.join(''), { format })).toMatchObject(counts);
+          }
+        }),
+      );
+
+      rule(under, `a blank line of a file with one column is none of its rows: ${format}`, () =>
+        onFreshStore(under, [pages], async (trial) => {
+          const content = fileContent(path('page\na\n\nb\n', format), { import: 1, format });
+          const given = { stream: pages, mode: 'insert' as const, source: 'loader', reason: undefined };
+          const [receipt] = await trial.publish({ ...given, content, allVerdicts: true });
+          expect(receipt).toMatchObject({ received: 2, accepted: 2, rejected: 0 });
         }),
       );
     }

@@ -53,7 +53,7 @@ import { entriesOf, literal, quote, storedFields } from './names.ts';
 import { book, countsOf, PartWriter, replaceByExact, timeBounds, verdictOf } from './part.ts';
 import { type FileSource, fileSource } from './read-file.ts';
 import type { ReadGate } from './read-gate.ts';
-import { copiedRowBytes, copyReadable, mayHaveLongLines, type UnreadableRow } from './readable-copy.ts';
+import { copiedRowBytes, copyReadable, mayBeMistaken, type UnreadableRow } from './readable-copy.ts';
 import { type PartTables, resolvedColumns, resolvedSelect } from './resolve.ts';
 import {
   needsFallback,
@@ -214,7 +214,7 @@ class FileWork {
     if ((await stat(path)).size <= memoryFileBytes) this.#tables = this.#tablesIn('memory_staging');
     const { format } = file;
     if (format === 'parquet') await this.#stageRows(file, path, format);
-    else if ((await mayHaveLongLines(path)) || !(await this.#stageRows(file, path, format))) {
+    else if ((await mayBeMistaken(path, format)) || !(await this.#stageRows(file, path, format))) {
       const copy = await this.#copyReadable(file, path, format);
       if (!(await this.#stageRows(file, copy, format === 'tsv' ? 'csv' : format, copiedRowBytes)))
         throw new Error('a row of a readable copy cannot be read');
@@ -249,28 +249,39 @@ class FileWork {
     const { horizon, latest } = timeBounds(this.#stream, this.#context.state);
     const bounds = `${horizon}::bigint as horizon, ${latest}::bigint as latest`;
     let select = source.select;
-    const reading = format === 'parquet' ? readingParquet : <T>(work: () => Promise<T>) => work();
     const given = needsFallback(this.#stream) && !this.#newIds;
     if (given) {
       // Rows are numbered by the rowid of a table: `row_number() over ()` takes one thread and 6 s for 5 million.
-      await reading(() => this.#connection.execute(`create table ${this.#raw} as ${select}`));
-      if (await this.#hasPutAside(source)) return false;
+      if (!(await this.#read(source, `create table ${this.#raw} as ${select}`))) return false;
       this.#readable = await this.#count(`select count(*) from ${this.#raw}`);
       select = `select *, ${literal(file.idPrefix)} || ':' || (${this.#place('r.rowid')} + 1) as fallback, r.rowid as n, ${bounds} from ${this.#raw} r`;
     } else {
       select = `select *, null::varchar as fallback, 0 as n, ${bounds} from (${select})`;
     }
     const staging = stageFileSql(this.#form, stage, { kind: source.kind, select }, this.#isChecked);
-    await reading(() => this.#connection.execute(staging));
-    if (!given) {
-      if (await this.#hasPutAside(source)) return false;
-      this.#readable = await this.#count(`select count(*) from ${stage}`);
+    if (given) {
+      await this.#connection.execute(staging);
+      return true;
     }
+    if (!(await this.#read(source, staging))) return false;
+    this.#readable = await this.#count(`select count(*) from ${stage}`);
     return true;
   }
 
-  async #hasPutAside({ rejectsTable }: FileSource): Promise<boolean> {
-    return rejectsTable !== undefined && (await this.#count(`select count(*) from ${rejectsTable}`)) > 0;
+  /** Runs a statement that reads the file; false where DuckDB has put rows aside, or given up. */
+  async #read({ rejectsTable }: FileSource, sql: string): Promise<boolean> {
+    const work = () => this.#connection.execute(sql);
+    if (rejectsTable === undefined) {
+      await readingParquet(work);
+      return true;
+    }
+    try {
+      await work();
+    } catch (error) {
+      if (/^Invalid Input Error: .*\bCSV\b/.test((error as Error).message)) return false;
+      throw error;
+    }
+    return (await this.#count(`select count(*) from ${rejectsTable}`)) === 0;
   }
 
   /** The id of row `t`, from its place in the file. */

@@ -1,9 +1,9 @@
 /**
  * Files with rows that DuckDB cannot read. Of such a row it keeps the first 10,000 characters, with question marks for bytes
  * that are no UTF-8; behind a quote that is never closed it skips whatever follows, and steps over a line that exceeds its
- * buffers without a word. Not a byte may be lost without a word: so where it puts aside but one row, or a line may be too
- * long, the file is read by the readers of the other stores (engine/csv.ts). They write a copy of all rows that can be
- * read, and set the others aside as they came.
+ * buffers without a word. It wants the header in the first line, and line ends of one kind. Not a byte may be lost without a
+ * word: so where it puts aside but one row, gives up, or may be mistaken, the file is read by the readers of the other
+ * stores (engine/csv.ts). They write a copy of all rows that can be read, and set the others aside as they came.
  */
 import { isUtf8 } from 'node:buffer';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -25,6 +25,10 @@ export const noSeparator = 0x1f;
 /** A row of a copy at most: each of its quotes may be doubled, and each of its cells gets two. */
 export const copiedRowBytes = 2 * limits.record_bytes + 3 * limits.stream_fields_max;
 
+export type TextFormat = Exclude<FileFormat, 'parquet'>;
+
+const separators = { csv: ',', tsv: '\t' } as const;
+
 export interface UnreadableRow {
   /** Among all rows of the file, from 0. */
   place: number;
@@ -33,15 +37,23 @@ export interface UnreadableRow {
   reason: string;
 }
 
-/** A line longer than a megabyte covers one of the blocks into which the file is read: a look for one line end a block is enough. */
-export async function mayHaveLongLines(path: string): Promise<boolean> {
+/**
+ * Whether DuckDB may mistake rows of the file without a word. A line longer than a megabyte covers one of the blocks into
+ * which the file is read: a look for one line end a block is enough. A blank line is a row of a file with one column.
+ */
+export async function mayBeMistaken(path: string, format: TextFormat): Promise<boolean> {
   const file = await open(path);
   try {
     const block = Buffer.allocUnsafe(blockBytes);
-    for (;;) {
+    for (let first = true; ; first = false) {
       const { bytesRead } = await file.read(block, 0, blockBytes, null);
+      const end = block.subarray(0, bytesRead).indexOf(newLine);
+      if (first && format !== 'ndjson') {
+        const header = block.toString('latin1', 0, end < 0 ? bytesRead : end);
+        if (!header.includes(separators[format])) return true;
+      }
       if (bytesRead < blockBytes) return false;
-      if (block.indexOf(newLine) < 0) return true;
+      if (end < 0) return true;
     }
   } finally {
     await file.close();
@@ -55,11 +67,11 @@ export async function mayHaveLongLines(path: string): Promise<boolean> {
 export async function copyReadable(
   path: string,
   copyPath: string,
-  format: Exclude<FileFormat, 'parquet'>,
+  format: TextFormat,
   setAside: (rows: UnreadableRow[]) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const reader = format === 'ndjson' ? new LinesOfCopy() : new CellsOfCopy(format === 'csv' ? ',' : '\t');
+  const reader = format === 'ndjson' ? new LinesOfCopy() : new CellsOfCopy(separators[format]);
   async function* copied(): AsyncIterable<string | Buffer> {
     for await (const block of createReadStream(path, { highWaterMark: copiedBlockBytes })) {
       yield reader.push(block);
