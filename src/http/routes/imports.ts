@@ -220,7 +220,10 @@ async function endWithin(tallybook: Tallybook, id: number, seconds: number): Pro
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), seconds * 1000);
   });
-  const ended = await Promise.race([tallybook.imports.wait(id), late]);
-  clearTimeout(timer);
-  return ended ?? tallybook.imports.get(id);
+  try {
+    return (await Promise.race([tallybook.imports.wait(id), late])) ?? tallybook.imports.get(id);
+  } finally {
+    // Also when it fails: a timer would keep a process up that has nothing more to do.
+    clearTimeout(timer);
+  }
 }

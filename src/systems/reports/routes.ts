@@ -86,11 +86,15 @@ function checkWait(given: string | undefined): number {
 async function endWithin(tallybook: Tallybook, report: Report, seconds: number): Promise<Report> {
   if (report.status !== 'in_progress') return report;
   const timer = new AbortController();
-  await Promise.race([
-    underwayOf(tallybook).ends.get(report.id),
-    sleep(seconds * 1000, undefined, { signal: timer.signal }).catch(() => undefined),
-  ]);
-  timer.abort();
+  try {
+    await Promise.race([
+      underwayOf(tallybook).ends.get(report.id),
+      sleep(seconds * 1000, undefined, { signal: timer.signal }).catch(() => undefined),
+    ]);
+  } finally {
+    // Also when it fails: a timer would keep a process up that has nothing more to do.
+    timer.abort();
+  }
   return (await findReport(tallybook, String(report.id))) ?? report;
 }
 
