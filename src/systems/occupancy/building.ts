@@ -10,7 +10,14 @@ import { type Micros, parseTimestamp } from '../../engine/calendar.ts';
 import type { ReferenceRecord, ReferenceRecords } from '../../engine/reference-data.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import { SensorIndex } from './sensor-index.ts';
-import { assignmentsStream, resetRulesStream, resetsStream, spacesStream } from './streams.ts';
+import { sidesStanding } from './sides.ts';
+import {
+  assignmentsStream,
+  doorwaysStream,
+  resetRulesStream,
+  resetsStream,
+  spacesStream,
+} from './streams.ts';
 import type { Terms } from './totals.ts';
 
 export interface Space {
@@ -70,27 +77,29 @@ export interface Building {
 
 /** The building now, or as it was known at a time. */
 export async function buildingOf({ reference }: Tallybook, knownAt: Micros | undefined): Promise<Building> {
-  const [spaces, assignments, resets, rules] = await Promise.all(
-    [spacesStream, assignmentsStream, resetsStream, resetRulesStream].map(({ name }) =>
+  const [spaces, doorways, assignments, resets, rules] = await Promise.all(
+    [spacesStream, doorwaysStream, assignmentsStream, resetsStream, resetRulesStream].map(({ name }) =>
       reference.standing(name, knownAt),
     ),
   );
   return {
     spaces: spacesFrom(spaces!),
-    ...spansFrom(assignments!),
+    ...spansFrom(assignments!, doorways!),
     resets: resetsFrom(resets!),
     rules: rulesFrom(rules!),
   };
 }
 
 /** Does the work once for the same records. */
-function once<T>(work: (records: ReferenceRecords) => T): (records: ReferenceRecords) => T {
-  const done = new WeakMap<ReferenceRecords, T>();
-  return (records) => {
+function once<R extends ReferenceRecords[], T>(
+  work: (records: ReferenceRecords, ...others: R) => T,
+): (records: ReferenceRecords, ...others: R) => T {
+  const done = new WeakMap<ReferenceRecords, { others: R; result: T }>();
+  return (records, ...others) => {
     const before = done.get(records);
-    if (before !== undefined) return before;
-    const result = work(records);
-    done.set(records, result);
+    if (before?.others.every((other, index) => other === others[index])) return before.result;
+    const result = work(records, ...others);
+    done.set(records, { others, result });
     return result;
   };
 }
@@ -113,8 +122,12 @@ const resetsFrom = once((records) => {
 
 const rulesFrom = once((records) => grouped(records.values(), ({ space_id }) => space_id!, ruleOf));
 
-const spansFrom = once((records) => {
-  const assigned = grouped(records.values(), ({ dpu_id }) => dpu_id!, spanOf);
+const spansFrom = once((records, doorways: ReferenceRecords) => {
+  const assigned = grouped(
+    records.values(),
+    ({ dpu_id }) => dpu_id!,
+    (record) => spanOf(record, doorways),
+  );
   const spans = new Map<string, Span[]>();
   const spansOfSpace = new Map<string, Span[]>();
   for (const [dpu, given] of assigned) {
@@ -178,12 +191,14 @@ export function grouped<R, T>(
   return groups;
 }
 
-function spanOf({ dpu_id, doorway_id, faces, behind, from, to }: ReferenceRecord): Span {
+function spanOf(
+  { dpu_id, doorway_id, faces, behind, from, to }: ReferenceRecord,
+  doorways: ReferenceRecords,
+): Span {
   return {
     dpu: dpu_id!,
     doorway: doorway_id!,
-    faces: faces!,
-    behind: behind!,
+    ...sidesStanding({ doorway_id: doorway_id!, faces: faces!, behind: behind! }, doorways),
     from: instantOf(from!),
     to: instantOf(to!),
   };

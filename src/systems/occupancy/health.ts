@@ -1,4 +1,4 @@
-/** What is wrong with the sensors: those that are silent, and passages of those that hang nowhere. */
+/** What is wrong with the sensors: those that are silent or hang where they cannot, and passages of those that hang nowhere. */
 import { Type } from 'typebox';
 import { formatTimestamp, type Micros, nowMicros, parseTimestamp } from '../../engine/calendar.ts';
 import { limits } from '../../engine/limits.ts';
@@ -8,7 +8,8 @@ import type { Route } from '../system.ts';
 import { buildingOf, type Span } from './building.ts';
 import { TimeSchema, time } from './parameters.ts';
 import { SensorIndex } from './sensor-index.ts';
-import { assignmentsStream, passagesStream, sensorsStream } from './streams.ts';
+import { assignmentFaults, sidesStanding } from './sides.ts';
+import { assignmentsStream, doorwaysStream, passagesStream, sensorsStream, spacesStream } from './streams.ts';
 import { Totals } from './totals.ts';
 
 const orNull = <T extends ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer>>(schema: T) =>
@@ -72,10 +73,10 @@ export const healthRoute: Route = {
   method: 'GET',
   path: '/v1/sensors/health',
   scope: 'read',
-  streams: [sensorsStream, assignmentsStream, passagesStream],
+  streams: [sensorsStream, assignmentsStream, doorwaysStream, spacesStream, passagesStream],
   summary: 'Which sensors are silent',
   description:
-    'Every sensor that is known, hangs somewhere or has reported: when it was seen last, and whether that is longer ago than its `expected_seconds`.',
+    'Every sensor that is known, hangs somewhere or has reported: when it was seen last, and whether that is longer ago than its `expected_seconds`. `fault` says what cannot be of where its assignments hang it.',
   query: Type.Object({
     silent: Type.Optional(Type.Enum(['true', 'false'], { description: 'Only these.' })),
     silent_after: Type.Optional(
@@ -96,6 +97,9 @@ export const healthRoute: Route = {
       last_seen: Type.Union([TimeSchema, Type.Null()]),
       expected_seconds: Type.Integer(),
       silent: Type.Boolean(),
+      fault: Type.Optional(
+        Type.String({ description: 'What a plan with its assignments would be refused with.' }),
+      ),
     }),
   ),
   async answer({ tallybook, query, page }) {
@@ -104,6 +108,7 @@ export const healthRoute: Route = {
     const { spans } = await buildingOf(tallybook, undefined);
     const counts = await reported(tallybook);
     const seen = await lastSeen(tallybook, counts.keys(), at);
+    const faults = await faultsOfSensors(tallybook);
     const rows = inOrder(new Set([...sensors.keys(), ...spans.keys(), ...counts.keys()])).map((id) => {
       const { name = null, expected_seconds: expected } = sensors.get(id) ?? {};
       const span = spans.get(id)?.find(({ from, to }) => (from ?? at) <= at && (to === undefined || to > at));
@@ -117,6 +122,7 @@ export const healthRoute: Route = {
         last_seen: last ?? null,
         expected_seconds: expectedSeconds,
         silent: last === undefined || parseTimestamp(last)! < at - BigInt(expectedSeconds) * 1_000_000n,
+        fault: faults.get(id)?.join('; '), // no member where there is none
       };
     });
     const chosen =
@@ -124,6 +130,25 @@ export const healthRoute: Route = {
     return pageOf(chosen, page);
   },
 };
+
+/** By sensor, what is wrong with its assignments. */
+async function faultsOfSensors({ reference }: Tallybook): Promise<Map<string, string[]>> {
+  const [spaces, doorways, assignments] = await Promise.all(
+    [spacesStream, doorwaysStream, assignmentsStream].map(({ name }) => reference.standing(name)),
+  );
+  const known = new Set(spaces!.keys());
+  const faults = new Map<string, string[]>();
+  for (const [id, assignment] of assignments!) {
+    const { dpu_id: dpu, doorway_id, faces, behind } = assignment;
+    const sides = sidesStanding({ doorway_id: doorway_id!, faces: faces!, behind: behind! }, doorways!);
+    const found = assignmentFaults({ doorway_id, ...sides }, known, doorways!, 'the ledger');
+    if (found.length === 0) continue;
+    const told = faults.get(dpu!) ?? [];
+    told.push(...found.map((fault) => `the assignment ${id}: ${fault}`));
+    faults.set(dpu!, told);
+  }
+  return faults;
+}
 
 /** Stretches in which a sensor hangs nowhere. */
 function gapsOf(spans: readonly Span[]): { from: Micros | undefined; to: Micros | undefined }[] {

@@ -13,6 +13,7 @@ import type { Stream } from '../../engine/stream.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
 import { noCounts, type VerdictCounts } from '../../engine/verdicts.ts';
 import type { Route } from '../system.ts';
+import { across, assignmentFaults, spaceFault } from './sides.ts';
 import {
   assignmentsStream,
   doorwaysStream,
@@ -139,11 +140,9 @@ function withSides(assignment: Item, doorways: ReadonlyMap<string, Item>): Item 
   const doorway = doorways.get(String(assignment.doorway_id));
   const { faces, behind } = assignment;
   if (!doorway || (faces === undefined) === (behind === undefined)) return assignment;
-  const { one_side: one = null, other_side: other = null } = doorway;
-  const across = (side: unknown) => (side === one ? other : one);
   return behind === undefined
-    ? { ...assignment, behind: across(faces) }
-    : { ...assignment, faces: across(behind) };
+    ? { ...assignment, behind: across(doorway, faces) }
+    : { ...assignment, faces: across(doorway, behind) };
 }
 
 /** A date is midnight in UTC. */
@@ -193,8 +192,8 @@ async function relationFaults(
     for (const [index, item] of plan[part].entries())
       for (const fault of judge(item)) if (fault) faults.push(`${part} ${index + 1}: ${fault}`);
   };
-  const isSpace = (id: unknown, what: string) =>
-    typeof id === 'string' && !spaces.has(id) && `${what} ${id}, which is no space of the plan or the ledger`;
+  const known = 'the plan or the ledger';
+  const isSpace = (id: unknown, what: string) => spaceFault(id, what, spaces, known);
   const inOrder = ({ from, to }: Item) =>
     typeof from === 'string' &&
     typeof to === 'string' &&
@@ -207,28 +206,7 @@ async function relationFaults(
     isSpace(one, 'one_side is'),
     isSpace(other, 'other_side is'),
   ]);
-  check('assignments', (item) => [
-    isSpace(item.faces, 'it faces'),
-    isSpace(item.behind, 'behind it is'),
-    inOrder(item),
-    doorwayFault(item, doorways),
-  ]);
+  check('assignments', (item) => [...assignmentFaults(item, spaces, doorways, known), inOrder(item)]);
   check('reset_rules', (item) => [isSpace(item.space_id, 'it resets'), inOrder(item)]);
   return faults;
-}
-
-function doorwayFault(
-  { doorway_id: id, faces = null, behind = null }: Item,
-  doorways: ReadonlyMap<string, Item>,
-) {
-  if (id === undefined || id === null) return false;
-  const doorway = doorways.get(String(id));
-  if (!doorway) return `it hangs at ${id}, which is no doorway of the plan or the ledger`;
-  const { one_side: one = null, other_side: other = null } = doorway;
-  const fits = (one === faces && other === behind) || (one === behind && other === faces);
-  const named = (side: unknown) => side ?? 'the outside';
-  return (
-    !(fits || (one === null && other === null)) &&
-    `it stands between ${named(faces)} and ${named(behind)}, but the doorway ${id} joins ${named(one)} and ${named(other)}`
-  );
 }

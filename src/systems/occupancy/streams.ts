@@ -22,6 +22,7 @@ export const resetRulesStream = defineStream('reset_rules', resetRulesDeclaratio
 export const countedStreams = [
   passagesStream,
   spacesStream,
+  doorwaysStream,
   assignmentsStream,
   resetsStream,
   resetRulesStream,
