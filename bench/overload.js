@@ -1,7 +1,7 @@
 /**
  * Overload: ten times what the server can take, for a minute. What is accepted must be answered within a bounded time
  * and be there; the rest must be told to come again; and seconds later everything must be as it was before.
- * Tables for people, and one line of JSON for `results/overload.jsonl`. README.md says more.
+ * Tables for people, and one line of JSON for `results/overload.jsonl`. It ends with 1 where it is not so. README.md says more.
  */
 import { mkdirSync } from 'node:fs';
 import { capacityOf, declareLoad } from './capacity.js';
@@ -21,6 +21,7 @@ const said = {
     times: whole('10', 1, 'how many times the capacity is offered'),
     seconds: whole('60', 1, 'for how long'),
     records: whole('1000', 1, 'records in a request'),
+    back: whole('10', 1, 'seconds after the last answer in which it must be as quick as before'),
   },
 };
 /**
@@ -31,7 +32,7 @@ const AT_ONCE = 400;
 const CAPACITY_SECONDS = 10;
 const PROBES_PER_SECOND = 5;
 
-async function overload(dir, { times, seconds, records }) {
+async function overload(dir, { times, seconds, records, back: backWithin }) {
   const data = `${dir}/tallybook`;
   mkdirSync(data);
   const server = await tallybook.serve(data);
@@ -65,7 +66,7 @@ async function overload(dir, { times, seconds, records }) {
   const during = await probing;
   acknowledged += accepted.length;
   const end = performance.now();
-  const back = await untilNormal(port, before);
+  const back = await untilNormal(port, before, end + backWithin * 1000);
   const after = await probe(port, 'a', forSeconds(10));
 
   const held = Number(await tallybook.countOf(url, STREAM));
@@ -94,7 +95,8 @@ async function overload(dir, { times, seconds, records }) {
     refused_p50_ms: quantile(refused, 0.5),
     refused_max_ms: refused.at(-1),
     probes: { before, during, after },
-    normal_after_ms: Math.round(back.at - end),
+    // None when it was not back in time.
+    normal_after_ms: back.normal ? Math.round(back.at - end) : null,
     held,
     memory_peak_mb: Math.round((memory.stop() ?? 0) / 2 ** 20),
   };
@@ -130,11 +132,12 @@ const oneRecord = (id) => ({
   body: JSON.stringify({ id, at: new Date().toISOString(), customer: 1, amount: '1' }),
 });
 
-/** Until three in a row are answered as quickly as before. */
-async function untilNormal(port, before) {
+/** Until three in a row are answered as quickly as before; or until it is too late. */
+async function untilNormal(port, before, latest) {
   const limit = Math.max(2 * before.writes.p99_ms, 100);
   let written = 0;
-  for (let row = 0, n = 0; row < 3; n++) {
+  let row = 0;
+  for (let n = 0; row < 3 && performance.now() < latest; n++) {
     await offer({
       port,
       per_second: 1_000,
@@ -147,7 +150,21 @@ async function untilNormal(port, before) {
     });
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return { written, at: performance.now() };
+  return { written, normal: row === 3, at: performance.now() };
+}
+
+/** What is not as it must be; none when all is well. What the ledger holds was looked at before. */
+function faultsOf({ answers, without_retry_after, normal_after_ms, probes }, { back }) {
+  const faults = [];
+  const refusals = ['200', '429', '503', 'ECONNRESET', 'EPIPE'];
+  for (const [status, many] of Object.entries(answers))
+    if (!refusals.includes(status)) faults.push(`${many} requests were answered with ${status}`);
+  if (without_retry_after > 0)
+    faults.push(`${without_retry_after} refusals had no whole number in Retry-After`);
+  if (normal_after_ms === null) faults.push(`it was not as quick as before within ${back} s`);
+  for (const [status, many] of Object.entries(probes.after.statuses))
+    if (!/ 2\d\d$/.test(status)) faults.push(`afterwards ${many} of others: ${status}`);
+  return faults;
 }
 
 function once() {
@@ -172,4 +189,6 @@ await runToEnd(async () => {
   results.overload = await scratch.inNewDirectory((dir) => overload(dir, flags));
   console.log(JSON.stringify(results.overload, undefined, 2));
   keepResults('overload', results);
+  const faults = faultsOf(results.overload, flags);
+  if (faults.length > 0) throw new Error(faults.join('\n'));
 });

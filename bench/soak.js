@@ -2,7 +2,7 @@
  * Soak: for half an hour, half of what the server can take for long, with questions, corrections, files and retention beside
  * it, from when as much is dropped as comes. Memory, open files and latency must be in the last part what they were in the
  * first, and the size of the database must follow from what it holds. A table for people, and one line of JSON for
- * `results/soak.jsonl`. README.md says more.
+ * `results/soak.jsonl`. It ends with 1 where the last part is not like the first (soak-drift.js). README.md says more.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -17,6 +17,7 @@ import { residentBytes } from './memory.js';
 import { offer } from './offered.js';
 import { keepResults, runToEnd, startResults } from './run.js';
 import { makeScratch } from './scratch.js';
+import { faultsOf } from './soak-drift.js';
 
 const said = {
   bench: 'soak',
@@ -265,4 +266,6 @@ await runToEnd(async () => {
     })),
   );
   keepResults('soak', results);
+  const faults = faultsOf(results.soak);
+  if (faults.length > 0) throw new Error(`it did not stay as it was:\n  ${faults.join('\n  ')}`);
 });

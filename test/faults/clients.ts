@@ -89,6 +89,8 @@ export class Client {
   #lastRecorded = '';
   requests = 0;
   acknowledged = 0;
+  /** Requests that were refused as a whole, as they may be. */
+  refused = 0;
 
   constructor(
     { url, prefix, onlyNew }: { url: string; prefix: string; onlyNew: boolean },
@@ -163,6 +165,7 @@ export class Client {
     const { status, body } = answer;
     if (this.#allowed.statuses.includes(status)) {
       this.#expected.refused(records, before);
+      this.refused++;
       await new Promise((resolve) => setTimeout(resolve, 20));
       return true;
     }

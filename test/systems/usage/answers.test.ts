@@ -26,6 +26,8 @@ interface Case {
   exceeding: string[];
   /** `subscription type price used records`. */
   metrics: string[];
+  /** The same for some days, inclusive. */
+  dated?: [from: string, to: string, exceeding: string[], metrics: string[]][];
 }
 
 const cases: Case[] = [
@@ -86,6 +88,68 @@ const cases: Case[] = [
     ],
     exceeding: ['2 voice 10.01 0.01'],
     metrics: ['1 data 5.80 50 1', '1 voice 4.50 67 2', '2 data 9.99 1 1', '2 voice 10.01 600 1'],
+  },
+  {
+    title: 'a correction moves the day into another month',
+    requests: [...both, ['PUT', `${d}/d1`, data('d1', 1, '4.20', other, 100)]],
+    exceeding: ['2 voice 10.01 0.01', '1 data 10.00 0.00'],
+    metrics: ['1 data 10.00 150 2', '1 voice 0.30 60 1', '2 data 9.99 1 1', '2 voice 10.01 600 1'],
+    dated: [
+      [
+        '2026-10-01',
+        '2026-10-31',
+        ['2 voice 10.01 0.01'],
+        ['1 voice 0.30 60 1', '2 data 9.99 1 1', '2 voice 10.01 600 1'],
+      ],
+      ['2026-11-01', '2026-11-30', ['1 data 10.00 0.00'], ['1 data 10.00 150 2']],
+      [
+        '2026-10-05',
+        '2026-11-04',
+        ['2 voice 10.01 0.01'],
+        ['1 voice 0.30 60 1', '2 data 9.99 1 1', '2 voice 10.01 600 1'],
+      ],
+      ['2026-11-05', '2026-11-05', ['1 data 10.00 0.00'], ['1 data 10.00 150 2']],
+      ['2026-10-06', '2026-11-04', [], []],
+    ],
+  },
+  {
+    title:
+      'a correction moves the day within the month, to its first instant, with the price and the subscription',
+    requests: [...both, ['PUT', `${v}/v2`, voice('v2', 1, '10.02', '2026-10-06T00:00:00Z', 601)]],
+    exceeding: ['1 data 10.00 0.00', '1 voice 10.32 0.32'],
+    metrics: ['1 data 10.00 150 2', '1 voice 10.32 661 2', '2 data 9.99 1 1'],
+    dated: [
+      ['2026-10-05', '2026-10-05', [], ['1 data 4.20 100 1', '1 voice 0.30 60 1', '2 data 9.99 1 1']],
+      ['2026-10-06', '2026-10-06', ['1 voice 10.02 0.02'], ['1 voice 10.02 601 1']],
+      [
+        '2026-10-05',
+        '2026-10-06',
+        ['1 voice 10.32 0.32'],
+        ['1 data 4.20 100 1', '1 voice 10.32 661 2', '2 data 9.99 1 1'],
+      ],
+      [
+        '2026-10-01',
+        '2026-10-31',
+        ['1 voice 10.32 0.32'],
+        ['1 data 4.20 100 1', '1 voice 10.32 661 2', '2 data 9.99 1 1'],
+      ],
+    ],
+  },
+  {
+    title: 'a correction moves the day, is undone by another one, and the record is taken back',
+    requests: [
+      ...both,
+      ['PUT', `${d}/d1`, data('d1', 1, '4.20', other, 100)],
+      ['PUT', `${d}/d1`, data('d1', 1, '4.20', day, 100)],
+      ['PUT', `${v}/v2`, voice('v2', 2, '10.01', other, 600)],
+      ['DELETE', `${v}/v2`],
+    ],
+    exceeding: ['1 data 10.00 0.00'],
+    metrics: ['1 data 10.00 150 2', '1 voice 0.30 60 1', '2 data 9.99 1 1'],
+    dated: [
+      ['2026-10-01', '2026-10-31', [], ['1 data 4.20 100 1', '1 voice 0.30 60 1', '2 data 9.99 1 1']],
+      ['2026-11-05', '2026-11-05', [], ['1 data 5.80 50 1']],
+    ],
   },
   {
     title: 'a correction moves the day out of the month and back in',
@@ -193,7 +257,7 @@ async function establishedAgree(usage: OpenUsage, exceeding: string[], metrics: 
 }
 
 describe.each(storeKinds)('usage, %s', (kind) => {
-  test.each(cases)('$title', async ({ requests, exceeding, metrics }) => {
+  test.each(cases)('$title', async ({ requests, exceeding, metrics, dated = [] }) => {
     const usage = await openUsage(kind);
     for (const [method, url, body] of requests) {
       const headers = typeof body === 'string' ? { 'content-type': 'application/json' } : {};
@@ -204,6 +268,18 @@ describe.each(storeKinds)('usage, %s', (kind) => {
     expect(await metricsOf(usage)).toEqual(metrics);
     expect(await metricsOf(usage, 'page_size=1')).toEqual(metrics);
     await establishedAgree(usage, exceeding, metrics);
+    for (const [from, to, exceeding, metrics] of dated) {
+      const days = `from=${from}&to=${to}`;
+      expect(await exceedingOf(usage, `limit=10.00&${days}`), days).toEqual(exceeding);
+      expect(await metricsOf(usage, days), days).toEqual(metrics);
+      for (const line of metrics) {
+        const [id, type, price, used] = line.split(' ');
+        const path = `/api/usage/usage_metrics/${id}/?type_of_usage=${type}&usage_date__gte=${from}&usage_date__lte=${to}`;
+        expect((await usage.send('GET', path)).text).toBe(
+          `[{"subscription_id":${id},"total_price":"${price}","total_used":${used}}]`,
+        );
+      }
+    }
     expect((await usage.tallybook.verify()).filter(({ ok }) => !ok)).toEqual([]);
   });
 
@@ -242,6 +318,58 @@ describe.each(storeKinds)('usage, %s', (kind) => {
       await usage.done('POST', url, body, { ...headers, ...type });
       expect(await metricsOf(usage), door).toEqual(['1 data 10.00 150 2', '2 data 9.99 1 1']);
       expect(await exceedingOf(usage), door).toEqual(['1 data 10.00 0.00']);
+    }
+  });
+
+  test('corrections through every door move the sums alike', async () => {
+    // Another day, price and amount; another subscription; the same again; and one that was not there.
+    const records = [
+      data('d1', 1, '4.19', other, 99),
+      data('d2', 2, '5.80', other, 50),
+      data('d3', 2, '9.99', day),
+      data('d4', 2, '0.02', '2026-10-31T23:59:59.999999Z', 7),
+    ];
+    const rows = [
+      'id,subscription_id,price,usage_date,kilobytes_used',
+      ...records.map((record) => Object.values(record).join(',')),
+    ].join('\n');
+    const own = rows.replace('kilobytes_used', 'type,used').replaceAll(/,(\d+)$/gm, ',data,$1');
+    const packed = { 'content-type': 'application/octet-stream' };
+    const stream = '/v1/streams/usage/records?mode=upsert';
+    const imports = '/v1/imports?stream=usage&mode=upsert';
+    // biome-ignore format: one line a door
+    const doors: [door: string, url: string, body: unknown, headers: Record<string, string>][] = [
+      ['an array', `${d}?mode=upsert`, records, {}],
+      ['lines', `${d}?mode=upsert`, lines(records), ndjson],
+      ['rows', `${d}?mode=upsert`, rows, csv],
+      ['packed lines', `${d}?mode=upsert`, gzipSync(lines(records)), { ...ndjson, 'content-encoding': 'gzip' }],
+      ['rows of the stream itself', stream, own, csv],
+      ['a file', `${imports}&form=data`, rows, csv],
+      ['a file of lines', `${imports}&form=data`, lines(records), ndjson],
+      ['a packed file', `${imports}&form=data&name=d.csv.gz`, gzipSync(rows), packed],
+      ['a file of the stream itself', imports, own, csv],
+    ];
+    for (const [door, url, body, headers] of doors) {
+      const usage = await openUsage(kind);
+      for (const [method, url, body] of both) await usage.done(method, url, body);
+      const answer = await usage.done('POST', url, body, headers);
+      const { accepted, corrected, duplicates, conflicts, rejected } = answer.counts ?? answer;
+      expect([accepted, corrected, duplicates, conflicts, rejected], door).toEqual([1, 2, 1, 0, 0]);
+      const voices = ['1 voice 0.30 60 1', '2 voice 10.01 600 1'];
+      const of = async (query: string) =>
+        (await metricsOf(usage, query)).filter((line) => !voices.includes(line));
+      expect(await of(''), door).toEqual(['1 data 4.19 99 1', '2 data 15.81 58 3']);
+      expect(await of('from=2026-10-01&to=2026-10-31'), door).toEqual(['2 data 10.01 8 2']);
+      expect(await of('from=2026-10-05&to=2026-10-05'), door).toEqual(['2 data 9.99 1 1']);
+      expect(await of('from=2026-11-05&to=2026-11-05'), door).toEqual([
+        '1 data 4.19 99 1',
+        '2 data 5.80 50 1',
+      ]);
+      expect(await exceedingOf(usage, 'limit=10&type=data'), door).toEqual(['2 data 15.81 5.81']);
+      expect(
+        (await usage.tallybook.verify()).filter(({ ok }) => !ok),
+        door,
+      ).toEqual([]);
     }
   });
 
