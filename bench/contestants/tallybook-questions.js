@@ -8,7 +8,7 @@ import { Agent, get, request } from 'node:http';
 import { askInTurn, askWhile } from '../asking.js';
 import { inOwnProcess } from '../own-process.js';
 import { cents } from '../sums.js';
-import { countOf, declare, mustCount, queryPath, runImport, serve, version } from './tallybook.js';
+import { countOf, declare, mustCount, queryPath, run, runImport, serve, version } from './tallybook.js';
 
 const IMPORT_POLL_MS = 200;
 
@@ -18,6 +18,8 @@ export async function askQuestions({ file, other, rows, dir, questions }) {
   await declare(data, dir);
   const { counts } = await runImport(file, data);
   mustCount('the import before the questions', counts, 'accepted', rows);
+  // A server does it two seconds after it starts; PostgreSQL is vacuumed and analysed, too.
+  await run(['compact', '--data', data]);
   const server = await serve(data);
   const asker = askerOf(server.port);
   const idle = await askInTurn(asker, questions);
