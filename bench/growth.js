@@ -2,6 +2,7 @@
  * Cost as it grows: one ledger that is filled to 1, 10 and 100 million records, and at each size what the same work
  * costs. A table for people, a picture for the docs, and one line of JSON for `results/growth.jsonl`. README.md says more.
  */
+import { resolve } from 'node:path';
 import { mustBeBuilt } from './contestants/tallybook.js';
 import { readFlags, whole, wholes } from './flags.js';
 import { growthPhase } from './phases/growth.js';
@@ -20,7 +21,8 @@ const said = {
       takes: 'FILE',
       standard: '',
       about: 'where a picture of the costs is written to, as SVG',
-      read: (_flag, text) => text,
+      // npm runs it in this directory, wherever it was called.
+      read: (_flag, text) => text && resolve(process.env.INIT_CWD ?? '.', text),
     },
   },
 };
@@ -49,11 +51,11 @@ async function main() {
   const run = { flags, scratch: makeScratch(flags.dir), say: (line) => console.error(`  ${line}`) };
   results.sizes = await growthPhase(run);
   console.log(`\n${growthTable(results.sizes)}\n`);
+  keepResults('growth', results);
   if (picture !== '') {
     const { drawGrowth } = await import('./growth-picture.js');
     await drawGrowth(picture, costsOf(results.sizes));
   }
-  keepResults('growth', results);
 }
 
 function growthTable(sizes) {
