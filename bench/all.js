@@ -4,10 +4,12 @@
  * fair, is in README.md.
  */
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readFlags, some } from './flags.js';
 import { runToEnd, startResults } from './run.js';
+
+const pageUrl = new URL('./RESULTS.md', import.meta.url);
 
 const BENCHES = {
   ledger: {
@@ -37,21 +39,24 @@ const BENCHES = {
 const said = {
   bench: 'all',
   about: 'Every benchmark, smaller than by itself, and a page with what came out.',
+  // What is left out stays in the page as it was.
   flags: { only: some(Object.keys(BENCHES)) },
 };
 
 async function main() {
   const { only, dir } = readFlags(process.argv.slice(2), said);
   const { date, machine, versions, load_average: before } = startResults({ dir });
-  const sections = [];
+  const sections = sectionsBefore();
   for (const name of only) {
     const { question, flags } = BENCHES[name];
     const { output, failed } = await run(name, [...flags, '--dir', dir]);
-    sections.push(
+    sections.set(
+      name,
       [
-        `## ${name[0].toUpperCase()}${name.slice(1)}`,
+        `## ${titleOf(name)}`,
         question,
         `    npm --prefix bench run ${name} -- ${flags.join(' ')}`,
+        `On ${date.slice(0, 10)}, on a machine whose load was ${before.map((load) => load.toFixed(1)).join(', ')}.`,
         ...(failed === undefined
           ? []
           : [`**It ended with an error** (${failed}); what it printed until then:`]),
@@ -62,15 +67,30 @@ async function main() {
   const versionList = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   const page = `# Results
 
-Made by \`npm --prefix bench run all\` on ${date.slice(0, 10)}; not written by hand. A figure is the median of its rounds, with the least and the most behind it. Contestants run in turn on one machine; compare the ratios, not the times: machines differ, and so do their minutes. How each peer is set up is in [README.md](README.md) and in [contestants/](contestants/).
+Made by \`npm --prefix bench run all\`; not written by hand. A figure is the median of its rounds, with the least and the most behind it. Contestants run in turn on one machine; compare the ratios, not the times: machines differ, and so do their minutes. How each peer is set up is in [README.md](README.md) and in [contestants/](contestants/).
 
 - ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gib} GiB; ${machine.system}; Node.js ${machine.node}
 - ${versionList.join(', ')}
-- load of the machine before the run: ${before.map((load) => load.toFixed(1)).join(', ')}
 
-${sections.join('\n\n')}
+${Object.keys(BENCHES)
+  .flatMap((name) => sections.get(name) ?? [])
+  .join('\n\n')}
 `;
-  writeFileSync(new URL('./RESULTS.md', import.meta.url), page);
+  writeFileSync(pageUrl, page);
+}
+
+const titleOf = (name) => name[0].toUpperCase() + name.slice(1);
+
+/** The sections of the page as it is, by benchmark. */
+function sectionsBefore() {
+  const page = existsSync(pageUrl) ? readFileSync(pageUrl, 'utf8') : '';
+  const parts = page.split(/^(?=## )/m);
+  return new Map(
+    Object.keys(BENCHES).flatMap((name) => {
+      const part = parts.find((each) => each.startsWith(`## ${titleOf(name)}\n`));
+      return part ? [[name, part.trim()]] : [];
+    }),
+  );
 }
 
 /** Runs a benchmark, shows what it prints, and gives it back. */
