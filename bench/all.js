@@ -15,7 +15,7 @@ const BENCHES = {
   ledger: {
     question:
       'What does it cost to keep every record, compare its id, keep the sums right and have it all on disk before the answer?',
-    flags: ['--rounds', '2', '--seconds', '4', '--without', 'sqlite,postgres-first-load', '--askings', '50'],
+    flags: ['--rounds', '2', '--seconds', '4', '--without', 'postgres-first-load', '--askings', '50'],
   },
   usage: {
     question: 'What does it cost by record to keep the aggregate of usage right?',
