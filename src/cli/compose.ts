@@ -52,7 +52,7 @@ export async function openTallybook({
   const { lockDirectory } = await import('../stores/duckdb/directory-lock.ts');
   const systems = await systemsNamed(names, usage);
   // First of all: what is cleared away at a start is that of a process that has ended.
-  const lock = await lockDirectory(directory);
+  const lock = await lockDirectory(directory, lockName);
   let store: Store | undefined;
   try {
     store = await openStore({ directory, storeAddress, memoryLimit, threads });

@@ -10,6 +10,7 @@
 import { isUtf8 } from 'node:buffer';
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
+import { tooLongFault } from './rows.ts';
 
 export interface CsvRow {
   /** As it stands in the file, without its line end, and no more of it than a record may have; base64 where it is no UTF-8. */
@@ -21,7 +22,8 @@ export interface CsvRow {
   fault: string | undefined;
 }
 
-export type Separator = ',' | '\t';
+export const separators = { csv: ',', tsv: '\t' } as const;
+export type Separator = (typeof separators)[keyof typeof separators];
 
 const byteOrderMark = '\xef\xbb\xbf';
 const quoteNotClosed = 'a quote is not closed';
@@ -80,7 +82,7 @@ export class CsvReader {
         end = line < 0 ? text.length : line;
         fault = quoteNotClosed;
       }
-      if (end - at > limits.record_bytes) fault = `it is longer than ${limits.record_bytes} bytes`;
+      if (end - at > limits.record_bytes) fault = tooLongFault;
       const row = this.#rowOf(text.slice(at, end).replace(/\r$/, ''), cells, fault);
       if (row) rows.push(row);
       this.#line += lineEnds(text, at, end);

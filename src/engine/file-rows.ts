@@ -2,11 +2,12 @@
  * From a file to rows: the named values of each record, still as they were written (of texts: rows.ts). A row that cannot
  * be read has the position at which it stands in the file.
  */
-import { CsvReader, type CsvRow, type Separator } from './csv.ts';
+import { isUtf8 } from 'node:buffer';
+import { CsvReader, type CsvRow, type Separator, separators } from './csv.ts';
 import { TallybookError } from './errors.ts';
 import { writeObject } from './exact-json.ts';
 import { limits } from './limits.ts';
-import { type Row, readJson, undecodable, unread } from './rows.ts';
+import { type Row, readJson, tooLongFault, undecodable, unread } from './rows.ts';
 import type { File, Mode } from './store.ts';
 import type { Stream } from './stream.ts';
 
@@ -27,15 +28,14 @@ export function fileReader(stream: Stream, { format, idPrefix }: File, mode: Mod
   switch (format) {
     case 'ndjson':
       return new LinesReader((line) => {
-        if (line.length > limits.record_bytes) return tooLongLine(line, nextId());
-        const text = decode(line);
-        return text === undefined
-          ? undecodable(line.toString('base64'), nextId())
-          : readJson(text, mode, nextId());
+        const { original, encoding } = originalOf(line);
+        if (line.length > limits.record_bytes)
+          return { ...unread(original, nextId()), encoding, fault: tooLongFault };
+        return encoding === 'base64' ? undecodable(original, nextId()) : readJson(original, mode, nextId());
       });
     case 'csv':
     case 'tsv':
-      return new CellsReader(stream, format === 'csv' ? ',' : '\t', nextId);
+      return new CellsReader(stream, separators[format], nextId);
     case 'parquet':
       throw new TallybookError('unsupported_format', 'this store reads no Parquet files; send NDJSON or CSV');
   }
@@ -147,18 +147,10 @@ export class LinesReader<Line> {
   }
 }
 
-function tooLongLine(line: Buffer, fallbackId: string): Row {
+/** What is kept of a line, no more of it than a record may have; base64 where that is no UTF-8. */
+export function originalOf(line: Buffer): Pick<Row, 'original' | 'encoding'> {
   const kept = line.subarray(0, limits.record_bytes);
-  const text = decode(kept);
-  const row =
-    text === undefined ? undecodable(kept.toString('base64'), fallbackId) : unread(text, fallbackId);
-  return { ...row, fault: `it is longer than ${limits.record_bytes} bytes` };
-}
-
-function decode(bytes: Buffer): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
+  return isUtf8(kept)
+    ? { original: kept.toString(), encoding: 'utf8' }
+    : { original: kept.toString('base64'), encoding: 'base64' };
 }

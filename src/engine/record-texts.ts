@@ -6,7 +6,8 @@ import { isUtf8 } from 'node:buffer';
 import { TallybookError } from './errors.ts';
 import { arrayElements } from './exact-json.ts';
 import { limits } from './limits.ts';
-import { isTooLong, type TooLong, tooLong } from './too-long.ts';
+import { isTooLong } from './rows.ts';
+import { type TooLong, tooLong } from './too-long.ts';
 
 export interface RecordTexts {
   texts: string[];

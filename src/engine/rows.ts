@@ -17,6 +17,15 @@ export interface Row {
   fallbackId: string;
 }
 
+/** Whether a text is longer than a record may be. */
+export function isTooLong(text: string): boolean {
+  // A character of a string is at most three bytes.
+  return text.length * 3 > limits.record_bytes && Buffer.byteLength(text) > limits.record_bytes;
+}
+
+/** Why a row of a file that is longer cannot be read. */
+export const tooLongFault = `it is longer than ${limits.record_bytes} bytes`;
+
 export function readTexts(content: Texts, mode: Mode): Row[] {
   return content.texts.map((text, index) => {
     const bytes = content.undecodable?.get(index);
@@ -27,9 +36,7 @@ export function readTexts(content: Texts, mode: Mode): Row[] {
 
 export function readJson(text: string, mode: Mode, fallbackId: string): Row {
   const unreadable = unread(text, fallbackId);
-  // A character of a string is at most three bytes.
-  if (3 * text.length > limits.record_bytes && Buffer.byteLength(text) > limits.record_bytes)
-    return unreadable;
+  if (isTooLong(text)) return unreadable;
   const object = objectMembers(text);
   if (object) {
     const members = new Map<string, RawValue>();

@@ -21,11 +21,6 @@ export interface TooLong {
 /** The reject is a record, too: whatever stands in it as JSON, with six characters for one at worst, it must not be too long. */
 const keptBytes = 262_144;
 
-export function isTooLong(text: string): boolean {
-  // A character of a string is at most three bytes.
-  return text.length * 3 > limits.record_bytes && Buffer.byteLength(text) > limits.record_bytes;
-}
-
 export function tooLong(text: string, original: string): TooLong {
   const start = Buffer.from(original.slice(0, keptBytes)).subarray(0, keptBytes);
   // A character that was cut in two ends in a mark for one that is none.

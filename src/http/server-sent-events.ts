@@ -1,8 +1,8 @@
 /**
  * Server-sent events: an answer that goes on. Of what changes often only the latest is sent, a few times a second; where
- * each one counts, the next waits until the client has taken the one before; one that takes nothing for a minute
- * is let go. A comment now and then keeps the connection from being taken for dead. All end when the server stops, and each when
- * its key is revoked.
+ * each one counts, the next waits until the client has taken the one before; one that takes nothing for a minute is let
+ * go. A comment now and then keeps the connection from being taken for dead. All end when the server stops, and each
+ * when its key is revoked.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { jsonOf } from '../engine/exact-json.ts';

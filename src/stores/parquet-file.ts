@@ -8,8 +8,8 @@ import { checkRatio } from '../engine/unpack.ts';
 
 type Ask = (sql: string) => Promise<readonly (readonly unknown[])[]>;
 
-const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+export const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /**
  * The columns of a file by name, each as an expression that gives the text of its values, every digit of them. Times are

@@ -71,11 +71,11 @@ test('neither is it where only the ledger in it is held, as a copy does', async 
 test('a lock is let go of at the end, and one of which a start has left a part is made anew', async () => {
   const directory = makeDirectory();
   const path = join(directory, 'lock.duckdb');
-  (await lockDirectory(directory)).letGo();
+  (await lockDirectory(directory, 'lock.duckdb')).letGo();
   const { size } = statSync(path);
   for (const left of [0, size - 1, 5_000]) {
     truncateSync(path, left);
-    (await lockDirectory(directory)).letGo();
+    (await lockDirectory(directory, 'lock.duckdb')).letGo();
     expect(statSync(path).size, `${left}`).toBe(size);
   }
   const tallybook = await openTallybook({ directory });

@@ -107,7 +107,7 @@ async function copyIntoEmpty(
   signal: AbortSignal,
 ): Promise<void> {
   const { lockDirectory } = await import('../../stores/duckdb/directory-lock.ts');
-  const lock = await lockDirectory(data);
+  const lock = await lockDirectory(data, lockName);
   try {
     await checkTarget(data);
     await copyLedger(from, data, progress, signal);

@@ -11,6 +11,7 @@ import type { ImportState } from '../../engine/import-state.ts';
 import { limits } from '../../engine/limits.ts';
 import { type FileFormat, fileFormats } from '../../engine/store.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import { within } from '../../engine/within.ts';
 import { checkStreamAllowed } from '../auth.ts';
 import { linkNext, pageOf, pageParameters } from '../paging.ts';
 import { EventsSchema, ImportSchema, ImportsSchema, problems } from '../schemas.ts';
@@ -106,7 +107,8 @@ export function importRoutes(app: FastifyInstance, { tallybook }: { tallybook: T
         source: source.name,
         deleteFile: true,
       });
-      const state = await endWithin(tallybook, id, query.wait ?? limits.import_wait_default_seconds);
+      const wait = query.wait ?? limits.import_wait_default_seconds;
+      const state = (await within(tallybook.imports.wait(id), wait)) ?? (await tallybook.imports.get(id));
       reply.header('location', `/v1/imports/${id}`);
       if (state.status === 'failed')
         throw new TallybookError('import_failed', `import ${id}: ${state.error}`);
@@ -213,17 +215,4 @@ function formatOf(request: FastifyRequest, name: string): FileFormat {
     'unsupported_format',
     `neither the content-type (${type || 'missing'}) nor the name (${name.slice(0, 100)}) tells the format; add format=${fileFormats.join('|')}`,
   );
-}
-
-async function endWithin(tallybook: Tallybook, id: number, seconds: number): Promise<ImportState> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), seconds * 1000);
-  });
-  try {
-    return (await Promise.race([tallybook.imports.wait(id), late])) ?? tallybook.imports.get(id);
-  } finally {
-    // Also when it fails: a timer would keep a process up that has nothing more to do.
-    clearTimeout(timer);
-  }
 }

@@ -24,6 +24,7 @@ import {
 } from './names.ts';
 import type { PartTables } from './resolve.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
+import { inUnits, sumParts, wideLimit } from './signed-sums.ts';
 import { undecodableMark } from './stage.ts';
 
 const list = (fields: Field[], prefix = ''): string =>
@@ -257,35 +258,6 @@ export function rollupSums(
       select ${[...keys.map((key, i) => `${key} as _k${i}`), ...sums, `${signed ? 'sum(e._sign)' : 'count(*)'}::bigint as _n`].join(', ')}
       from ${from} e ${where} ${keys.length > 0 ? 'group by all' : ''})
     where _n is not null`;
-}
-
-/** Digits (in units of the last decimal) up to which 128-bit sums of many values cannot overflow. */
-const wideLimit = (field: Field): string =>
-  `cast('1e${28 - scaleOf(field)}' as decimal(38, ${scaleOf(field)}))`;
-export const inUnits = (value: string): string =>
-  `cast(replace(cast(${value} as varchar), '.', '') as bignum)`;
-
-/** A sum with sign over many entries: one part for narrow fields, two (ordinary and huge values) for wide ones. */
-function sumParts(field: Field, value: string, signed: boolean): string[] {
-  if (isNarrow(field)) {
-    if (!signed) return [`coalesce(sum(${value}), 0)`];
-    return [
-      `coalesce(sum(${value}) filter (where e._sign = 1), 0) - coalesce(sum(${value}) filter (where e._sign = -1), 0)`,
-    ];
-  }
-  const ordinary = `abs(${value}) < ${wideLimit(field)}`;
-  if (!signed) {
-    return [
-      `coalesce(sum(case when ${ordinary} then ${value} end), 0)`,
-      `sum(case when not ${ordinary} then ${inUnits(value)} end)`,
-    ];
-  }
-  const part = (sign: number, term: string, when: string) =>
-    `coalesce(sum(${term}) filter (where e._sign = ${sign} and ${when}), 0)`;
-  return [
-    `${part(1, value, ordinary)} - ${part(-1, value, ordinary)}`,
-    `sum(case when not ${ordinary} then case when e._sign = 1 then ${inUnits(value)} else -${inUnits(value)} end end)`,
-  ];
 }
 
 /** Whether the buckets of a rollup are shorter than a day: it may have nearly as many rows as the ledger. */

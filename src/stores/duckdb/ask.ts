@@ -8,7 +8,6 @@ import { originOf, type Piece, type Plan, sourcesOf } from '../../engine/plan.ts
 import { addable, type Condition, type Measure, type Question } from '../../engine/question.ts';
 import type { Answer, AsOf } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
-import { inUnits } from './append.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
 import {
   comparedType,
@@ -27,10 +26,20 @@ import { entriesWithin, rangesOf } from './lookup-filter.ts';
 import { fieldValue, quote, rollupOf, sqlType } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { askShare } from './share.ts';
+import { filter, inUnits, signedSum } from './signed-sums.ts';
 import { inSnapshot, knownCondition, touchedCondition } from './snapshot.ts';
 import { standingEntries } from './standing.ts';
 import { readWeighted, weightedOutput, weightedSum, weightsJoin } from './weighted.ts';
-import { type Asked, compared, comparesWide, isWide, readWide, widened, wideSum } from './wide.ts';
+import {
+  type Asked,
+  canBeWidened,
+  compared,
+  comparesWide,
+  isWide,
+  readWide,
+  widened,
+  wideSum,
+} from './wide.ts';
 
 export type BooksRead = Pick<StreamBooks, 'hasReversals' | 'lookups' | 'nextSeq'>;
 
@@ -50,13 +59,12 @@ export async function ask(
   lastCommit: LastCommit,
   [slices, ...more]: readonly number[] = slicesTried,
 ): Promise<Answer> {
-  const wide = widened(plan.question);
-  const askWide = () => ask(connection, { ...plan, question: wide! }, books, lastCommit);
-  if (wide && comparesWide(plan.question)) return askWide();
+  const askWide = () => ask(connection, { ...plan, question: widened(plan.question) }, books, lastCommit);
+  if (comparesWide(plan.question)) return askWide();
   try {
     return await answer(connection, plan, books, lastCommit, slices!);
   } catch (error) {
-    if (wide && isTooLong(error)) return askWide();
+    if (isTooLong(error) && canBeWidened(plan.question)) return askWide();
     const short = error instanceof TallybookError && error.code === 'out_of_memory';
     const canBeSliced = plan.question.share !== undefined && plan.question.by.length > 0;
     if (!short || !canBeSliced || more.length === 0) throw error;
@@ -277,7 +285,7 @@ function ledgerMeasure(
   }
   const sumOf = ({ field }: Measure, only: string[]): string =>
     question.wide
-      ? signedWideSum(field!, fieldValue(stream, field!), signed, only)
+      ? wideSum(field!, fieldValue(stream, field!), signed, only)
       : signedSum(fieldValue(stream, field!), signed, only);
   if (measure.name === 'weighted') {
     const kept = fieldValue(stream, measure.field!);
@@ -306,24 +314,6 @@ function ledgerMeasure(
     default:
       return `${measure.name}(${value})${filter(only)}`;
   }
-}
-
-function filter(conditions: string[]): string {
-  return conditions.length === 0 ? '' : ` filter (where ${conditions.join(' and ')})`;
-}
-
-/** The sum of nothing is 0. */
-function signedSum(value: string, signed: boolean, only: string[]): string {
-  if (!signed) return `coalesce(sum(${value})${filter(only)}, 0)`;
-  const part = (sign: number) => `coalesce(sum(${value})${filter([...only, `e._sign = ${sign}`])}, 0)`;
-  return `(${part(1)} - ${part(-1)})`;
-}
-
-/** The same in units, of any length. */
-function signedWideSum(field: Field, value: string, signed: boolean, only: string[]): string {
-  if (!signed) return wideSum(field, value, only);
-  const part = (sign: number) => wideSum(field, value, [...only, `e._sign = ${sign}`]);
-  return `(${part(1)} - ${part(-1)})`;
 }
 
 /** In units of the last decimal, rounded half away from zero, like engine/decimal.ts averageOf. */

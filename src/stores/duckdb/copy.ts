@@ -19,11 +19,12 @@ import { fromScaled, toScaled } from '../../engine/decimal.ts';
 import type { Field } from '../../engine/field-types.ts';
 import type { Mode } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
-import { inUnits, keptParts } from './append.ts';
+import { keptParts } from './append.ts';
 import { outputSql, trimDecimal } from './conditions.ts';
 import type { Connection, Row } from './connection.ts';
 import { duplicatesOf, entriesOf, fieldValue, quote, rollupOf, sqlType, storedFields } from './names.ts';
 import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
+import { inUnits } from './signed-sums.ts';
 import { lastSeqKey, setBook } from './tend.ts';
 
 type Read = <T>(work: (connection: Connection) => Promise<T>) => Promise<T>;

@@ -6,6 +6,7 @@
  */
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { separators } from '../../engine/csv.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Compression, FileFormat } from '../../engine/store.ts';
@@ -165,7 +166,7 @@ async function unpacked(file: ForeignFile): Promise<ForeignFile> {
 /** Nothing is guessed of a text: what the first row says are its columns, and a row of other cells is an error. */
 async function readerOf({ path, format }: ForeignFile): Promise<string> {
   if (format === 'parquet') return `read_parquet(${literal(path)})`;
-  const separator = format === 'csv' ? ',' : '\t';
+  const separator = separators[format];
   const header = await readHeader(path, separator, format === 'csv');
   const repeated = header.find((name, position) => header.indexOf(name) !== position);
   if (repeated !== undefined)

@@ -7,6 +7,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { open } from 'node:fs/promises';
+import { separators } from '../../engine/csv.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { FileFormat } from '../../engine/store.ts';
@@ -61,7 +62,7 @@ export async function fileSource(
       rejectsTable: undefined,
     };
   }
-  const separator = format === 'csv' ? ',' : '\t';
+  const separator = separators[format];
   const header = await readHeader(path, separator, format === 'csv');
   const positions = checkHeader(stream, header, 'the header');
   const columns = header.map((name) => `${literal(name)}: 'varchar'`).join(', ');

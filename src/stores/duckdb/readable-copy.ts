@@ -10,9 +10,10 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { CsvReader, type CsvRow } from '../../engine/csv.ts';
-import { LinesReader } from '../../engine/file-rows.ts';
+import { CsvReader, type CsvRow, type Separator, separators } from '../../engine/csv.ts';
+import { LinesReader, originalOf } from '../../engine/file-rows.ts';
 import { limits } from '../../engine/limits.ts';
+import { type Row, tooLongFault } from '../../engine/rows.ts';
 import type { FileFormat } from '../../engine/store.ts';
 import { undecodableMark } from './stage.ts';
 
@@ -26,8 +27,6 @@ export const noSeparator = 0x1f;
 export const copiedRowBytes = 2 * limits.record_bytes + 3 * limits.stream_fields_max;
 
 export type TextFormat = Exclude<FileFormat, 'parquet'>;
-
-const separators = { csv: ',', tsv: '\t' } as const;
 
 export interface UnreadableRow {
   /** Among all rows of the file, from 0. */
@@ -117,21 +116,22 @@ class LinesOfCopy extends Copy {
   #copy(lines: Buffer[]): Buffer {
     const end = Buffer.of(newLine);
     return Buffer.concat(
-      lines.flatMap((line) => (this.row(() => originalOf(line), faultOf(line)) ? [line, end] : [])),
+      lines.flatMap((line) =>
+        this.row(() => stagedOriginal(originalOf(line)), faultOf(line)) ? [line, end] : [],
+      ),
     );
   }
 }
 
 function faultOf(line: Buffer): string | undefined {
-  if (line.length > limits.record_bytes) return `it is longer than ${limits.record_bytes} bytes`;
+  if (line.length > limits.record_bytes) return tooLongFault;
   if (!isUtf8(line)) return 'it is no UTF-8';
   return line.includes(noSeparator) ? 'it holds the control character U+001F' : undefined;
 }
 
-function originalOf(line: Buffer): string {
-  const kept = line.subarray(0, limits.record_bytes);
-  return isUtf8(kept) ? kept.toString() : undecodableMark + kept.toString('base64');
-}
+/** An original as a stage has it. */
+const stagedOriginal = ({ original, encoding }: Pick<Row, 'original' | 'encoding'>): string =>
+  encoding === 'base64' ? undecodableMark + original : original;
 
 class CellsOfCopy extends Copy {
   readonly #reader: CsvReader;
@@ -139,7 +139,7 @@ class CellsOfCopy extends Copy {
   readonly #copies: boolean;
   #headed = false;
 
-  constructor(separator: ',' | '\t') {
+  constructor(separator: Separator) {
     super();
     this.#reader = new CsvReader(separator);
     this.#copies = separator === ',';
@@ -155,9 +155,7 @@ class CellsOfCopy extends Copy {
 
   #copy(rows: CsvRow[]): string {
     const written = rows
-      .filter(({ original, encoding, fault }) =>
-        this.row(() => (encoding === 'base64' ? undecodableMark + original : original), fault),
-      )
+      .filter((row) => this.row(() => stagedOriginal(row), row.fault))
       .map(({ original, cells }) =>
         this.#copies && !/["\r]/.test(original) ? `${original}\n` : rowOf(cells),
       );

@@ -8,8 +8,8 @@ import { fromScaled, toScaled } from '../../engine/decimal.ts';
 import type { Field } from '../../engine/field-types.ts';
 import type { Measure, Question } from '../../engine/question.ts';
 import { weightScale } from '../../engine/weights.ts';
-import { inUnits } from './append.ts';
 import { scaleOf } from './schema.ts';
+import { inUnits, sumParts } from './signed-sums.ts';
 
 /** A question whose sums may have any length. */
 export type Asked = Question & { wide?: boolean };
@@ -19,8 +19,9 @@ export function isWide({ name }: Measure, { wide }: Asked): boolean {
   return wide === true && (name === 'sum' || name === 'greatest' || name === 'weighted');
 }
 
-/** Whether a sum is compared with a number that is no decimal. */
-export function comparesWide({ having, after }: Question): boolean {
+/** Whether a sum is compared with a number that is no decimal, and is none itself yet. */
+export function comparesWide({ having, after, wide }: Asked): boolean {
+  if (wide) return false;
   const values = [...having.flatMap(({ values }) => values), ...(after ?? [])];
   return values.some(
     (value) => value !== null && /^-?[0-9]+([.][0-9]+)?$/.test(value) && digitsOf(value) > 38,
@@ -31,10 +32,13 @@ function digitsOf(value: string): number {
   return value.replace(/[-.]/g, '').length;
 }
 
-/** The question with sums of any length; undefined where that changes nothing. */
-export function widened(question: Asked): Asked | undefined {
-  const wide = { ...question, wide: true };
-  return !question.wide && question.measures.some((measure) => isWide(measure, wide)) ? wide : undefined;
+/** Whether there are sums in it that may get longer than decimals are. */
+export function canBeWidened(question: Asked): boolean {
+  return !question.wide && question.measures.some((measure) => isWide(measure, widened(question)));
+}
+
+export function widened(question: Question): Asked {
+  return { ...question, wide: true };
 }
 
 /** Digits after the point of a measure's units. */
@@ -43,12 +47,10 @@ function scaleOfUnits({ name, field }: Measure): number {
 }
 
 /** The sum of a field over rows that meet conditions, in units. Most values are far from the bound, and added up as they are. */
-export function wideSum(field: Field, value: string, conditions: string[]): string {
-  const only = conditions.length === 0 ? '' : ` filter (where ${conditions.join(' and ')})`;
-  const ordinary = `abs(${value}) < cast('1e${28 - scaleOf(field)}' as decimal(38, ${scaleOf(field)}))`;
-  const few = `coalesce(sum(case when ${ordinary} then ${value} end)${only}, 0)`;
-  const huge = `sum(case when not ${ordinary} then ${inUnits(value)} end)${only}`;
-  return `(${inUnits(few)} + coalesce(${huge}, cast(0 as bignum)))`;
+export function wideSum(field: Field, value: string, signed: boolean, only: string[]): string {
+  const [ordinary, huge] = sumParts(field, value, signed, only);
+  if (huge === undefined) return inUnits(ordinary);
+  return `(${inUnits(ordinary)} + coalesce(${huge}, cast(0 as bignum)))`;
 }
 
 const limbDigits = 18;

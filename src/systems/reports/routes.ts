@@ -1,9 +1,9 @@
 /** Reports over HTTP: taken in, listed, read, converted, deleted. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Type } from 'typebox';
 import { TallybookError } from '../../engine/errors.ts';
 import { limits } from '../../engine/limits.ts';
 import type { Tallybook } from '../../engine/tallybook.ts';
+import { within } from '../../engine/within.ts';
 import type { Route, RouteAnswer } from '../system.ts';
 import { type Policy, policies } from './declarations.ts';
 import { checkRate, Rates } from './euro.ts';
@@ -85,16 +85,7 @@ function checkWait(given: string | undefined): number {
 
 async function endWithin(tallybook: Tallybook, report: Report, seconds: number): Promise<Report> {
   if (report.status !== 'in_progress') return report;
-  const timer = new AbortController();
-  try {
-    await Promise.race([
-      underwayOf(tallybook).ends.get(report.id),
-      sleep(seconds * 1000, undefined, { signal: timer.signal }).catch(() => undefined),
-    ]);
-  } finally {
-    // Also when it fails: a timer would keep a process up that has nothing more to do.
-    timer.abort();
-  }
+  await within(Promise.resolve(underwayOf(tallybook).ends.get(report.id)), seconds);
   return (await findReport(tallybook, String(report.id))) ?? report;
 }
 
