@@ -44,6 +44,8 @@ const stretch = (from?: string, to?: string, keys?: string[]): AskedStretch => (
   to: to === undefined ? undefined : instant(to),
   ...(keys ? { keys } : {}),
 });
+/** More than stores compare one by one, and far from each other. */
+const scattered = ['-9223372036854775807', ...Array.from({ length: 150 }, (_, n) => String(n * 3))];
 /** Whole days, whole hours, neither, nothing, everything; keys that are neighbours, and such as are not. */
 const standard = [
   stretch(),
@@ -54,6 +56,8 @@ const standard = [
   stretch(undefined, '2026-10-02T17:31:00Z', ['3', '1']),
   stretch('2026-10-01T03:20:34.567890Z', '2026-10-02T17:31:00Z', ['-9223372036854775807']),
   stretch('2030-01-01T00:00:00Z'),
+  stretch('2026-10-01T03:20:34.567890Z', '2026-10-02T17:31:00Z', scattered),
+  stretch(undefined, undefined, scattered),
 ];
 
 /** So many, of few keys each, that a store may put them together: from and to edges of days and hours, and between. */

@@ -1,11 +1,11 @@
 /** Answering a planned question, from the ledger or from a rollup: one statement, in one snapshot. */
 import { answerColumns } from '../../engine/answer-columns.ts';
-import { formatBucket, type Micros } from '../../engine/calendar.ts';
+import { formatBucket } from '../../engine/calendar.ts';
 import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
-import { originOf, type Piece, type Plan, sourcesOf } from '../../engine/plan.ts';
-import { addable, type Condition, type Measure, type Question } from '../../engine/question.ts';
+import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
+import { addable, type Measure, type Question } from '../../engine/question.ts';
 import type { Answer, AsOf } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
 import { bucketExpression, coarserBucket } from './buckets.ts';
@@ -128,58 +128,6 @@ async function rowsOf(
   });
 }
 
-/**
- * The groups of a plan with one measure, count or a narrow sum, and no buckets as a statement: the columns d0 … and m0.
- * Pieces stand below each other as they are, so a group may come several times: to add them up here would be to group
- * 100,000 of them again.
- * @param keyCount of how many keys groups are asked for
- * @param compared what rows are compared with instead of the conditions of the question: more groups may come
- */
-export async function piecesSql(
-  connection: Connection,
-  plan: Plan,
-  known: string,
-  books: BooksRead,
-  parameters: Parameters,
-  keyCount: number,
-  compared: Condition[],
-): Promise<string> {
-  const { stream, question } = plan;
-  const selects: string[] = [];
-  for (const { rollup: of, from, to } of sourcesOf(plan)) {
-    const asked = { ...question, from, to };
-    const grouping = await sourceGrouping(connection, stream, of, asked, known, books, parameters, compared);
-    const few =
-      of?.by.length === 1 && keyCount <= keysUngrouped && keyCount * bucketsOf(of, from, to) <= rowsUngrouped;
-    selects.push(few ? rowByRow(grouping, question.measures[0]!) : grouped(grouping).join(' '));
-  }
-  return selects.join(' union all ');
-}
-
-/**
- * So many rows of a rollup are not grouped, of so few keys: it takes longer than to read them, 0.7 of 4.1 ms of a count
- * among 100 million passages. Until they are compacted there are more, one of each batch.
- */
-const rowsUngrouped = 50_000;
-const keysUngrouped = 100;
-const daySeconds = 86_400;
-
-/** How many buckets a rollup may have between two times. What has no beginning or no end is taken for ten years. */
-function bucketsOf({ every }: Rollup, from: Micros | undefined, to: Micros | undefined): number {
-  if (every === 'all') return 1;
-  const bounded = from !== undefined && to !== undefined;
-  const seconds = bounded ? Number(to - from) / 1e6 : 3_653 * daySeconds;
-  return Math.ceil(seconds / ({ minute: 60, hour: 3_600 }[every as string] ?? daySeconds));
-}
-
-/** The rows of a rollup as groups of their own. */
-function rowByRow({ dimensions, conditions, from }: Grouping, { field }: Measure): string {
-  const value = field ? `e.${sumColumn(field)} + coalesce(e.${overflowColumn(field)}, 0)` : 'e._count';
-  const keys = dimensions.map((dimension, i) => `${dimension} as d${i}`);
-  const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
-  return `select ${[...keys, `${value} as m0`].join(', ')} from ${from} ${where}`;
-}
-
 /** Rows of a rollup, or of the ledger. */
 export async function sourceGrouping(
   connection: Connection,
@@ -201,7 +149,7 @@ export async function sourceGrouping(
 }
 
 /** The parts of the statement: where rows come from, and what is grouped and measured. */
-interface Grouping {
+export interface Grouping {
   from: string;
   conditions: string[];
   bucket: string | undefined;
@@ -209,6 +157,8 @@ interface Grouping {
   measures: string[];
   /** Number of standing records in a group. */
   records: string;
+  /** What a row adds to the first measure, where that is a count or a sum, and rows are added as they are. */
+  ofRow?: string | undefined;
 }
 
 /**
@@ -269,7 +219,14 @@ function ledgerGrouping(
       ledgerMeasure(stream, question, measure, signed, parameters),
     ),
     records: signed ? 'sum(e._sign)' : 'count(*)',
+    ofRow: signed || standing ? undefined : ledgerValue(stream, question.measures[0]!),
   };
+}
+
+function ledgerValue(stream: Stream, { name, field, only }: Measure): string | undefined {
+  if (only) return undefined;
+  if (name === 'sum') return fieldValue(stream, field!);
+  return name === 'count' ? '1' : undefined;
 }
 
 function ledgerMeasure(
@@ -322,9 +279,12 @@ function average(sum: string, count: string): string {
   return `case when ${count} = 0 then null else sign(${sum})::integer * ((2 * ${units} * ${10 ** averageExtraScale} + ${count}) // (2 * ${count})) end`;
 }
 
+/** Rows of so few keys are read with the columns for sums beyond 64 bits: to look whether there are any costs more. */
+export const keysFew = 100;
+
 /**
  * Whether a rollup holds sums beyond 64 bits of what is asked: nearly never, and adding up the columns for them takes a
- * third of a question's time. The zone maps tell: 2 ms for 60 million rows. A question about few rows is not worth it.
+ * third of a question's time. The zone maps tell: 0.6 ms for 54 million rows.
  */
 async function holdsOverflows(
   connection: Connection,
@@ -332,16 +292,14 @@ async function holdsOverflows(
   rollup: Rollup,
   { measures, where, share }: Question,
 ): Promise<boolean> {
-  const few = where.some(({ operator }) => operator === 'eq' || operator === 'in');
-  if (few && !share) return true;
+  const areFew = where.some(
+    ({ operator, values }) => operator === 'eq' || (operator === 'in' && values.length <= keysFew),
+  );
+  if (areFew && !share) return true;
   const asked = measures.flatMap((measure) => [measure, ...measure.parts]).map(({ field }) => field);
   const looks = [...new Set(asked)]
     .filter((field) => field !== undefined)
-    .flatMap((field) =>
-      isNarrow(field)
-        ? ['>', '<'].map((sign) => `${overflowColumn(field)} ${sign} 0`)
-        : [`${overflowColumn(field)} is not null`],
-    )
+    .map((field) => `${overflowColumn(field)} ${isNarrow(field) ? '<> 0' : 'is not null'}`)
     .map((condition) => `(select 1 from ${rollupOf(stream, rollup)} where ${condition} limit 1)`);
   if (looks.length === 0) return true;
   return (await connection.askOnce(looks.join(' union all '))).length > 0;
@@ -388,6 +346,11 @@ function rollupGrouping(
     if (isNarrow(field)) return `(${kept} + coalesce(${over}, 0))`;
     return `(${kept} + case when ${over} is null then 0 else ${decimalOfUnits(field, over)} end)`;
   };
+  const rowValue = ({ name, field, only }: Measure): string | undefined => {
+    if (only) return undefined;
+    if (name === 'sum') return keptValue(field!);
+    return name === 'count' ? 'e._count' : undefined;
+  };
   /** The same in units, of any length. */
   const keptUnits = (field: Field): string => {
     const [kept, over] = [`e.${sumColumn(field)}`, `e.${overflowColumn(field)}`];
@@ -427,6 +390,7 @@ function rollupGrouping(
         : average(keptSum(measure.field!, conditionsOf(measure)), count);
     }),
     records: 'sum(e._count)',
+    ofRow: rowValue(question.measures[0]!),
   };
 }
 
@@ -444,7 +408,7 @@ function decimalOfUnits(field: Field, value: string): string {
  * A grouping as the two halves of a statement, between which further columns can stand: the bucket b, the dimensions
  * d0 …, the measures m0 …; and from where.
  */
-function grouped({ bucket, dimensions, measures, conditions, from }: Grouping, having: string[] = []) {
+export function grouped({ bucket, dimensions, measures, conditions, from }: Grouping, having: string[] = []) {
   const keys = [
     ...(bucket ? [`${bucket} as b`] : []),
     ...dimensions.map((dimension, i) => `${dimension} as d${i}`),
