@@ -1,5 +1,5 @@
 -- The tables of a ledger that holds the stream of docs/examples/usage.json, as the DuckDB store makes them.
--- Schema version 1. Written by test/tidy/schema.test.ts, which keeps it true.
+-- Schema version 2. Written by test/tidy/schema.test.ts, which keeps it true.
 
 create table if not exists book (key varchar, value varchar);
 -- what was published: one row for each part of a batch (what shares stream, form, mode, source, import and reason)
@@ -31,5 +31,6 @@ create table "stream_usage"."rollup_daily" (
   "_sum_price" decimal(18, 2), "_over_price" decimal(38, 2),
   "_sum_used" bigint, "_over_used" hugeint,
   _count bigint,
-  _dropped boolean
+  _dropped boolean,
+  _merged boolean default false
 );

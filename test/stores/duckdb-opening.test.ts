@@ -10,6 +10,7 @@ import { builtInStreams } from '../../src/engine/built-in-streams.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import { lockDirectory } from '../../src/stores/duckdb/directory-lock.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
+import { schemaVersion } from '../../src/stores/duckdb/schema.ts';
 import { delivery } from '../contract/harness.ts';
 import { makeDirectory } from '../http/open-app.ts';
 
@@ -88,7 +89,7 @@ test('a first start that was cut off before the version was written is finished 
   await onClosed(directory, 'create table book (key varchar, value varchar)');
   const version = "select value from book where key = 'schema_version'";
   await (await openDuckDBStore({ directory })).close();
-  expect(await onClosed(directory, version)).toEqual([['1']]);
+  expect(await onClosed(directory, version)).toEqual([[String(schemaVersion)]]);
 });
 
 test('a migration that was cut off is done again, and is done when all of it is', async () => {
@@ -125,13 +126,57 @@ test('a migration that was cut off is done again, and is done when all of it is'
   expect(await onClosed(directory, marked)).toEqual([mark]);
 });
 
+test('a ledger of version 1 is brought to this one, once, and merges its rollups as a new one does', async () => {
+  const directory = makeDirectory();
+  const fields = { id: { type: 'text', required: true }, key: { type: 'integer', required: true } } as const;
+  const [a, b] = ['a', 'b'].map((name) =>
+    defineStream(name, { id: 'id', fields, rollups: { keys: { every: 'all', by: ['key'], sum: ['key'] } } }),
+  ) as [ReturnType<typeof defineStream>, ReturnType<typeof defineStream>];
+  const open = async () => {
+    const store = await openDuckDBStore({ directory, memoryLimit: '512MB', threads: 1 });
+    await store.prepare([...builtInStreams, a, b]);
+    return store;
+  };
+  const publish = async (id: string) => {
+    const store = await open();
+    await store.publish([a, b].map((stream) => delivery(stream, 'insert', [{ id, key: 7 }])));
+    return store;
+  };
+  await (await publish('1')).close();
+  const back = [a, b]
+    .map(({ name }) => `alter table stream_${name}.rollup_keys drop column _merged;`)
+    .join(' ');
+  await onClosed(directory, `${back} update book set value = '1' where key = 'schema_version'`);
+  // Cut off between the tables: nothing of it is done.
+  await onClosed(directory, 'alter table stream_b.rollup_keys add column _merged integer');
+  await expect(open()).rejects.toThrow('_merged');
+  const version = "select value from book where key = 'schema_version'";
+  expect(await onClosed(directory, version)).toEqual([['1']]);
+  await onClosed(directory, 'alter table stream_b.rollup_keys drop column _merged');
+  await (await publish('2')).close();
+  expect(await onClosed(directory, version)).toEqual([[String(schemaVersion)]]);
+  const rows = 'select key, _sum_key, _merged from stream_b.rollup_keys';
+  expect(await onClosed(directory, rows)).toEqual([
+    [7n, 7n, false],
+    [7n, 7n, false],
+  ]);
+  const again = await open();
+  await again.tend({ drop: [], compact: true });
+  expect((await again.verify()).filter(({ ok }) => !ok)).toEqual([]);
+  await again.close();
+  expect(await onClosed(directory, rows)).toEqual([[7n, 14n, true]]);
+});
+
 test.each(['', 'pragma disable_checkpoint_on_shutdown;'])(
   'a ledger of a newer version is refused before anything is changed %s',
   async (leaveLog) => {
     const directory = makeDirectory();
     const tallybook = await openTallybook({ directory, systems: ['none'] });
     await tallybook.close();
-    await onClosed(directory, `${leaveLog} update book set value = '2' where key = 'schema_version'`);
+    await onClosed(
+      directory,
+      `${leaveLog} update book set value = '${schemaVersion + 1}' where key = 'schema_version'`,
+    );
     for (const name of ['spool', 'tmp']) writeFileSync(join(directory, name, 'kept'), 'x');
     const found = () =>
       readdirSync(directory, { recursive: true, withFileTypes: true })

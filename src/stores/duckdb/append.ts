@@ -23,7 +23,7 @@ import {
   storedFields,
 } from './names.ts';
 import type { PartTables } from './resolve.ts';
-import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
+import { bucketType, intoRollup, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { inUnits, sumParts, wideLimit } from './signed-sums.ts';
 import { undecodableMark } from './stage.ts';
 
@@ -185,7 +185,7 @@ export function appendRejects(stream: Stream, { stage, n, resolved }: PartTables
  * took 8.1 and 8.6 s, not 6.3 and 7.4.
  */
 export function appendRollupOfNew(stream: Stream, rollup: Rollup, { stage }: PartTables): string {
-  return `insert into ${rollupOf(stream, rollup)} ${rollupSums(stream, rollup, stage, 'where e._bad is null', 'false', false)}`;
+  return `${intoRollup(stream, rollup)} ${rollupSums(stream, rollup, stage, 'where e._bad is null', 'false', false)}`;
 }
 
 /**
@@ -228,7 +228,7 @@ export function appendRollup(
   where: string,
   dropped: string,
 ): string {
-  return `insert into ${rollupOf(stream, rollup)} ${rollupSums(stream, rollup, from, where, dropped)}`;
+  return `${intoRollup(stream, rollup)} ${rollupSums(stream, rollup, from, where, dropped)}`;
 }
 
 /**
@@ -266,7 +266,7 @@ export const isFine = ({ every }: Rollup): boolean => every === 'hour' || every 
 /** The day in which a short bucket begins. */
 export const bucketDay = 'cast(_bucket as date)';
 
-/** A rollup's rows put together, a row for each key: what compaction writes. */
+/** A rollup's rows put together, a row for each key, with all columns: what compaction writes. */
 export function mergedRollup(stream: Stream, rollup: Rollup, where = ''): string {
   const bucket = bucketType(rollup) ? ['_bucket'] : [];
   const keys = [...bucket, ...rollup.by.map((field) => quote(field.name))];
@@ -281,7 +281,8 @@ export function mergedRollup(stream: Stream, rollup: Rollup, where = ''): string
   // first, so that a question about a few hours of all keys does.
   const days = isFine(rollup) ? [bucketDay] : [];
   const order = [...days, ...rollup.by.map((field) => quote(field.name)), ...bucket];
-  return `select ${[...keys, ...kept, '_n', '_dropped'].join(', ')} from (
+  // What was dropped is a row of its own beside that of the same key.
+  return `select ${[...keys, ...kept, '_n', '_dropped', 'not _dropped'].join(', ')} from (
       select ${[...keys, '_dropped', ...sums, 'sum(_count)::bigint as _n'].join(', ')}
       from ${rollupOf(stream, rollup)} ${where} group by ${[...keys, '_dropped'].join(', ')})
     where _n <> 0 or ${rollup.sum.map((_, i) => `_s${i}_0 <> 0`).join(' or ') || 'false'}

@@ -23,7 +23,7 @@ import { keptParts } from './append.ts';
 import { outputSql, trimDecimal } from './conditions.ts';
 import type { Connection, Row } from './connection.ts';
 import { duplicatesOf, entriesOf, fieldValue, quote, rollupOf, sqlType, storedFields } from './names.ts';
-import { bucketType, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
+import { bucketType, intoRollup, isNarrow, overflowColumn, scaleOf, sumColumn } from './schema.ts';
 import { inUnits } from './signed-sums.ts';
 import { lastSeqKey, setBook } from './tend.ts';
 
@@ -385,8 +385,7 @@ async function addDroppedSums(
     }),
     String(count),
   ]);
-  await connection.askOnce(
-    `insert into ${rollupOf(stream, rollup)} select ${columns.join(', ')} from ${cells}`,
-    [JSON.stringify(texts)],
-  );
+  await connection.askOnce(`${intoRollup(stream, rollup)} select ${columns.join(', ')} from ${cells}`, [
+    JSON.stringify(texts),
+  ]);
 }

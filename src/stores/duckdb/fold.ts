@@ -15,8 +15,9 @@ import type { Connection, Parameter } from './connection.ts';
 import type { JournaledBatch, SettledRecord } from './journaled-batch.ts';
 import type { BatchStamp, LedgerState } from './ledger-state.ts';
 import { listOfNumbers, rowsOfList } from './lists.ts';
-import { duplicatesOf, entriesOf, entryColumns, quote, rollupOf, sqlType, storedFields } from './names.ts';
+import { duplicatesOf, entriesOf, entryColumns, quote, sqlType, storedFields } from './names.ts';
 import { book, type PartLine } from './part.ts';
+import { intoRollup } from './schema.ts';
 import { seqsPerRow } from './stage.ts';
 
 /** A record and the part that it belongs to. */
@@ -117,7 +118,7 @@ export class FoldWriter {
       );
       for (const rollup of stream.rollups) {
         const sums = rollupSums(stream, rollup, table, '', 'false', hasReversals);
-        await this.#connection.run(`insert into ${rollupOf(stream, rollup)} ${sums}`);
+        await this.#connection.run(`${intoRollup(stream, rollup)} ${sums}`);
       }
       // In this transaction: see PartWriter.
       await this.#connection.run(`delete from ${table}`);

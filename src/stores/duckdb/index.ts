@@ -61,7 +61,7 @@ import { publishFile } from './publish-file.ts';
 import { ReadGate } from './read-gate.ts';
 import { ReadPool } from './read-pool.ts';
 import { isTight, roomFor } from './room.ts';
-import { bookTables, rollupTable, schemaVersion, streamTables } from './schema.ts';
+import { bookTables, mergedColumn, rollupTable, schemaVersion, streamTables } from './schema.ts';
 import { asOf } from './snapshot.ts';
 import { seqsPerRow } from './stage.ts';
 import { standingRecords } from './standing-records.ts';
@@ -70,6 +70,7 @@ import { askSums } from './sums.ts';
 import {
   backUp,
   compactDays,
+  compactedPrefix,
   compactRollup,
   droppedBeforeKey,
   dropRecords,
@@ -230,7 +231,7 @@ async function checkVersion(connection: Connection, directory: string): Promise<
       `${directory} was written by a newer Tallybook (schema ${version}, this one knows ${schemaVersion}); use that version or a newer one`,
     );
   }
-  if (!book.has('schema_version')) await setBook(connection, 'schema_version', String(version));
+  if (version < 2) await markMerged(connection);
   // The hash function belongs to DuckDB; should a new version change it, the hashes are computed anew. That it is done is
   // written down last: cut off before, all of it is done again.
   const hash = await hashOfTallybook(connection);
@@ -243,6 +244,21 @@ async function checkVersion(connection: Connection, directory: string): Promise<
     await connection.execute("delete from book where starts_with(key, 'ids ')");
     await setBook(connection, 'hash_of_tallybook', hash);
   }
+}
+
+/** From version 1 to 2: which rows a compaction has merged. None is known to be, so all are merged once more, soon. */
+async function markMerged(connection: Connection): Promise<void> {
+  await connection.transaction(async () => {
+    const tables = await connection.rows(
+      "select schema_name, table_name from duckdb_tables() where starts_with(schema_name, 'stream_') and starts_with(table_name, 'rollup_')",
+    );
+    for (const [schema, table] of tables)
+      await connection.execute(
+        `alter table ${quote(schema as string)}.${quote(table as string)} add column ${mergedColumn}`,
+      );
+    await connection.execute(`delete from book where starts_with(key, ${literal(compactedPrefix)})`);
+    await setBook(connection, 'schema_version', '2');
+  });
 }
 
 async function hashOfTallybook(connection: Connection): Promise<string> {

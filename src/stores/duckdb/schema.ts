@@ -9,7 +9,7 @@ import type { Rollup, Stream } from '../../engine/stream.ts';
 import { duplicatesOf, entriesOf, quote, rollupOf, schemaOf, sqlType, storedFields } from './names.ts';
 
 /** Raised with every change of the tables that older code must not touch. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 export const bookTables = `
   create table if not exists book (key varchar, value varchar);
@@ -69,11 +69,26 @@ function sumColumns(field: Field): string {
   return `${sumColumn(field)} decimal(38, ${scale}), ${overflowColumn(field)} bignum`;
 }
 
+/** The beginning of a statement that adds partial sums to a rollup. */
+export function intoRollup(stream: Stream, rollup: Rollup): string {
+  const columns = [
+    ...(bucketType(rollup) ? ['_bucket'] : []),
+    ...rollup.by.map(({ name }) => quote(name)),
+    ...rollup.sum.flatMap((field) => [sumColumn(field), overflowColumn(field)]),
+    '_count',
+    '_dropped',
+  ];
+  return `insert into ${rollupOf(stream, rollup)} (${columns.join(', ')})`;
+}
+
 /** The type of a rollup's bucket: the local date on which it starts, or for hours and minutes the instant. */
 export function bucketType(rollup: Rollup): 'date' | 'timestamp' | undefined {
   if (rollup.every === 'all') return undefined;
   return rollup.every === 'hour' || rollup.every === 'minute' ? 'timestamp' : 'date';
 }
+
+/** Since version 2. Rows without it are none that were merged. */
+export const mergedColumn = '_merged boolean default false';
 
 export function rollupTable(stream: Stream, rollup: Rollup): string {
   const bucket = bucketType(rollup);
@@ -84,6 +99,8 @@ export function rollupTable(stream: Stream, rollup: Rollup): string {
     '_count bigint',
     // true: the share of records that retention has dropped; the ledger no longer proves it
     '_dropped boolean',
+    // true: a compaction has put all into it that there was of its key: no other such row has that key
+    mergedColumn,
   ];
   return `create table ${rollupOf(stream, rollup)} (\n    ${columns.join(',\n    ')}\n  )`;
 }

@@ -79,7 +79,7 @@ async function stretchSql(
     const asked = { ...question, from, to };
     const grouping = await sourceGrouping(connection, stream, of, asked, known, books, parameters, compared);
     const hasFew = areFew && of?.by.length === 1 && wanted.length * bucketsOf(of, from, to) <= rowsUngrouped;
-    const isGrouped = grouping.ofRow === undefined || (areFew && !hasFew);
+    const isGrouped = grouping.ofRow?.[0] === undefined || (areFew && !hasFew);
     const summed = () => `select d0::bigint as d0, m0::bigint as m0 from (${grouped(grouping).join(' ')})`;
     selects.push(isGrouped ? summed() : rowByRow(grouping));
     areGrouped &&= hasFew || isGrouped;
@@ -111,7 +111,7 @@ function bucketsOf({ every }: Rollup, from: Micros | undefined, to: Micros | und
 /** The rows of a source, each with its key and what it adds. */
 function rowByRow({ dimensions, conditions, from, ofRow }: Grouping): string {
   const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
-  return `select ${dimensions[0]}::bigint as d0, (${ofRow})::bigint as m0 from ${from} ${where}`;
+  return `select ${dimensions[0]}::bigint as d0, (${ofRow![0]})::bigint as m0 from ${from} ${where}`;
 }
 
 /**

@@ -134,7 +134,8 @@ async function mergeRows(
 const rowsAtOnce = 1_000_000;
 
 /** In the book: the rows of a rollup after they were put together last. */
-const compactedKey = (stream: Stream, rollup: Rollup) => `compacted ${stream.name} ${rollup.name}`;
+const compactedKey = (stream: Stream, rollup: Rollup) => `${compactedPrefix}${stream.name} ${rollup.name}`;
+export const compactedPrefix = 'compacted ';
 
 /** In the book: the seq before which the days of all entries were done. */
 const compactedDaysKey = (stream: Stream, rollup: Rollup) => `compacted_days ${stream.name} ${rollup.name}`;
