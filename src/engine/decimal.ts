@@ -41,14 +41,18 @@ export function fromScaled(scaled: bigint, scale: number): string {
 /** Decimals added to a field's own scale in an average. */
 export const averageExtraScale = 6;
 
-/** sum / count, rounded half away from zero to the given number of decimals; the sum is scaled by `scale`. */
+/** sum / count, rounded half away from zero to that many decimals more than `scale`, by which the sum is scaled. */
 export function averageOf(sum: bigint, scale: number, count: bigint): string {
-  const outScale = scale + averageExtraScale;
+  return fromScaled(averageUnits(sum, count), scale + averageExtraScale);
+}
+
+/** The same, scaled. */
+export function averageUnits(sum: bigint, count: bigint): bigint {
   const numerator = sum * 10n ** BigInt(averageExtraScale);
   const negative = numerator < 0n;
   const magnitude = negative ? -numerator : numerator;
   const rounded = (2n * magnitude + count) / (2n * count);
-  return fromScaled(negative ? -rounded : rounded, outScale);
+  return negative ? -rounded : rounded;
 }
 
 /** -1, 0 or 1: how two plain numbers compare by value. */

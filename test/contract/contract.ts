@@ -7,6 +7,7 @@ import { bucketsChapter } from './buckets.ts';
 import { checksChapter } from './checks.ts';
 import { correctionsChapter } from './corrections.ts';
 import { durabilityChapter } from './durability.ts';
+import { fewKeysChapter } from './few-keys.ts';
 import { fieldNamesChapter } from './field-names.ts';
 import { filesChapter } from './files.ts';
 import { formsChapter } from './forms.ts';
@@ -34,6 +35,7 @@ export function storeContract(under: StoreUnderTest): void {
     verdictsChapter(under);
     correctionsChapter(under);
     questionsChapter(under);
+    fewKeysChapter(under);
     bucketsChapter(under);
     touchedChapter(under);
     rejectsChapter(under);

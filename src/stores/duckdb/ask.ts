@@ -8,7 +8,7 @@ import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
 import { addable, type Condition, type Measure, type Question } from '../../engine/question.ts';
 import type { Answer, AsOf } from '../../engine/store.ts';
 import type { Rollup, Stream } from '../../engine/stream.ts';
-import { bucketExpression, coarserBucket } from './buckets.ts';
+import { bucketExpression, bucketOutput, coarserBucket } from './buckets.ts';
 import {
   comparedType,
   comparison,
@@ -20,6 +20,8 @@ import {
   trimDecimal,
 } from './conditions.ts';
 import type { Connection, Row } from './connection.ts';
+import { addFewRows, canBeFewRows } from './few-rows.ts';
+import { type Grouping, grouped } from './grouping.ts';
 import type { SeqRange } from './id-filter.ts';
 import type { StreamBooks } from './ledger-state.ts';
 import { entriesWithin, rangesOf } from './lookup-filter.ts';
@@ -115,6 +117,8 @@ async function rowsOf(connection: Connection, plan: Plan, books: BooksRead, slic
     sourceGrouping(connection, stream, of, asked, known, books, parameters);
   const grouping =
     pieces.length > 0 ? await piecesGrouping(question, pieces, source) : await source(rollup, question);
+  const few = canBeFewRows(plan) && (await addFewRows(connection, question, grouping, parameters.values));
+  if (few) return few;
   if (!question.share)
     return connection.askOnce(
       statement(question, grouping, parameters, await areMostlyGroups(connection, plan, grouping, books)),
@@ -145,19 +149,6 @@ export async function sourceGrouping(
   }
   const ranges = await rangesOf(connection, lookups, asked.where);
   return ledgerGrouping(stream, question, known, hasReversals, ranges, parameters);
-}
-
-/** The parts of the statement: where rows come from, and what is grouped and measured. */
-export interface Grouping {
-  from: string;
-  conditions: string[];
-  bucket: string | undefined;
-  dimensions: string[];
-  measures: string[];
-  /** Number of standing records in a group. */
-  records: string;
-  /** The measures of one row by itself; undefined for what it cannot tell. */
-  ofRow?: (string | undefined)[];
 }
 
 /**
@@ -404,25 +395,6 @@ function decimalOfUnits(field: Field, value: string): string {
   return `cast(${whole} as ${sqlType(field).replace(/\(\d+/, '(38')})`;
 }
 
-/**
- * A grouping as the two halves of a statement, between which further columns can stand: the bucket b, the dimensions
- * d0 …, the measures m0 …; and from where.
- */
-export function grouped({ bucket, dimensions, measures, conditions, from }: Grouping, having: string[] = []) {
-  const keys = [
-    ...(bucket ? [`${bucket} as b`] : []),
-    ...dimensions.map((dimension, i) => `${dimension} as d${i}`),
-  ];
-  const columns = [...keys, ...measures.map((measure, i) => `${measure} as m${i}`)];
-  return [
-    `select ${columns.join(', ')}`,
-    `from ${from}
-      ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-      ${keys.length > 0 ? `group by ${keys.map((_, i) => i + 1).join(', ')}` : ''}
-      ${having.length > 0 ? `having ${having.join(' and ')}` : ''}`,
-  ] as const;
-}
-
 /** The groups of a question. */
 function groupsSql(question: Asked, grouping: Grouping, parameters: Parameters): string {
   const { bucket, dimensions, measures, records } = grouping;
@@ -512,12 +484,9 @@ function slicesSql(question: Asked, grouping: Grouping, parameters: Parameters, 
 
 /** What an answer shows of the columns of its groups. */
 function outputOf(question: Asked, bucket: string | undefined): string[] {
-  const bucketOut =
-    bucket &&
-    (question.every === 'hour' || question.every === 'minute' ? 'epoch_us(b)' : 'cast(b as varchar)');
   return [
     ...question.by.map((d, i) => outputSql(`d${i}`, d.path.length > 0 ? 'text' : d.field.type)),
-    ...(bucketOut ? [bucketOut] : []),
+    ...(bucket ? [bucketOutput('b', question.every)] : []),
     ...question.measures.map((m, i) => measureOutput(question, m, `m${i}`)),
   ];
 }

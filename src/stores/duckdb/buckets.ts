@@ -27,3 +27,8 @@ export function coarserBucket(bucket: string, from: Every, to: Every, zone: stri
   if (from === 'hour' || from === 'minute') return bucketExpression(bucket, to, zone);
   return `cast(date_trunc('${to}', ${bucket}) as date)`;
 }
+
+/** A bucket as it is read: microseconds of hours and minutes, else the text of its date. */
+export function bucketOutput(bucket: string, every: Every): string {
+  return every === 'hour' || every === 'minute' ? `epoch_us(${bucket})` : `cast(${bucket} as varchar)`;
+}

@@ -4,17 +4,10 @@ import { originOf, type Plan, sourcesOf } from '../../engine/plan.ts';
 import type { Condition } from '../../engine/question.ts';
 import type { Rollup } from '../../engine/stream.ts';
 import { type KeySums, originsTogether, type Sums } from '../../engine/sums.ts';
-import {
-  type BooksRead,
-  type Grouping,
-  grouped,
-  isShort,
-  keysFew,
-  type LastCommit,
-  sourceGrouping,
-} from './ask.ts';
+import { type BooksRead, isShort, keysFew, type LastCommit, sourceGrouping } from './ask.ts';
 import { Parameters } from './conditions.ts';
 import type { Connection } from './connection.ts';
+import { type Grouping, grouped } from './grouping.ts';
 import { askJoined, isQuickerJoined } from './joined-sums.ts';
 import { inSnapshot, knownCondition } from './snapshot.ts';
 

@@ -7,6 +7,7 @@
  */
 import { answerColumns, measureColumn } from '../../engine/answer-columns.ts';
 import { bucketStart, formatBucket, type Micros } from '../../engine/calendar.ts';
+import { compareValues } from '../../engine/compare-values.ts';
 import { toScaled } from '../../engine/decimal.ts';
 import { originOf, type Piece, type Plan, sourcesOf } from '../../engine/plan.ts';
 import type { Having, Measure, Question } from '../../engine/question.ts';
@@ -14,7 +15,7 @@ import { type Share, unitsNeeded } from '../../engine/share.ts';
 import { timeOf, type Values } from '../../engine/stage-record.ts';
 import type { Answer } from '../../engine/store.ts';
 import type { Stream } from '../../engine/stream.ts';
-import { compareValues, dimensionType, dimensionValue, fits, selects } from './compare.ts';
+import { dimensionType, dimensionValue, fits, selects } from './compare.ts';
 import { asOf, type Ledger, type Line, standingLines, streamLedger } from './ledger.ts';
 import { measureOf } from './measure.ts';
 

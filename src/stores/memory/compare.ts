@@ -1,20 +1,11 @@
-/**
- * How values compare, and which records a selection takes. The order of every store: numbers by value, text
- * by its bytes in UTF-8 (which for dates, timestamps and uuids is their own order), false before true.
- */
-import { compareNumbers } from '../../engine/decimal.ts';
+/** Which records a selection takes. */
+import { compareValues } from '../../engine/compare-values.ts';
 import { arrayElements, objectMembers } from '../../engine/exact-json.ts';
 import type { FieldType } from '../../engine/field-types.ts';
 import type { Condition, Dimension, Operator, Selection } from '../../engine/question.ts';
 import { timeOf, type Values } from '../../engine/stage-record.ts';
 import type { Stream } from '../../engine/stream.ts';
 import { type Line, valueIn } from './ledger.ts';
-
-/** Negative, 0 or positive. Null is not a value: where it comes is up to the caller. */
-export function compareValues(type: FieldType | 'count', a: string, b: string): number {
-  if (type === 'integer' || type === 'decimal' || type === 'count') return compareNumbers(a, b);
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
 
 /** Whether a value fits a comparison. Only `ne` ("is not that value") and `is_null` take null. */
 export function fits(

@@ -1,11 +1,12 @@
 /** The measures of a question over the records of one group, each recounted from the values themselves. */
+import { compareValues } from '../../engine/compare-values.ts';
 import { averageExtraScale, averageOf, compareNumbers, fromScaled, toScaled } from '../../engine/decimal.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
 import type { Condition, Measure } from '../../engine/question.ts';
 import type { Values } from '../../engine/stage-record.ts';
 import { weigh } from '../../engine/weights.ts';
-import { compareValues, dimensionType, dimensionValue, fits } from './compare.ts';
+import { dimensionType, dimensionValue, fits } from './compare.ts';
 import { valueIn } from './ledger.ts';
 
 /** What is averaged has a sum of at most 38 digits; a larger one is an error, never a rounded figure. */
