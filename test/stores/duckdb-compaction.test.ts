@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { builtInStreams } from '../../src/engine/built-in-streams.ts';
 import { planQuestion } from '../../src/engine/plan.ts';
 import { checkQuestion } from '../../src/engine/question.ts';
+import type { Store } from '../../src/engine/store.ts';
 import { defineStream } from '../../src/engine/stream.ts';
 import { openDuckDBStore } from '../../src/stores/duckdb/index.ts';
 import { fileContent } from '../contract/harness.ts';
@@ -109,6 +110,35 @@ function scratch(): string {
   return directory;
 }
 
+/** A file of a record for each of so many meters. */
+async function publishMeters(store: Store, file: string, count: number): Promise<void> {
+  const path = join(scratch(), 'totals.csv');
+  const lines = Array.from({ length: count }, (_, n) => `${file}${n},${(n * 7_919) % count},1\n`);
+  writeFileSync(path, `id,meter,used\n${lines.join('')}`);
+  const content = fileContent(path, { format: 'csv' });
+  const delivery = { stream: totals, mode: 'insert', source: 'test', reason: undefined, content } as const;
+  await store.publish([{ ...delivery, allVerdicts: false }]);
+}
+
+test('a file that finds too little memory beside a compaction is published after it', async () => {
+  const store = await openDuckDBStore({ directory: scratch(), memoryLimit: '60MB', threads: 2 });
+  onTestFinished(() => store.close());
+  const states = await store.prepare([...builtInStreams, totals]);
+  const many = 600_000;
+  for (const file of ['a', 'b', 'c']) await publishMeters(store, file, many);
+  // It may find too little itself, beside the files: then its rows stay as they are.
+  const compacting = store.tend({ drop: [], compact: true }).catch((error: unknown) => error);
+  for (const file of ['d', 'e']) await publishMeters(store, file, many);
+  const found = await compacting;
+  if (found instanceof Error) expect(found).toMatchObject({ code: 'out_of_memory' });
+  const plan = planQuestion(
+    totals,
+    checkQuestion(totals, { measures: ['sum(used)'] }),
+    states.get('totals')!,
+  );
+  expect((await store.ask(plan)).rows).toEqual([[String(5 * many)]]);
+}, 120_000);
+
 for (const when of ['a moment later', 'at the next start'])
   test(`what files have brought into a rollup is put together ${when}`, async () => {
     const directory = scratch();
@@ -119,20 +149,7 @@ for (const when of ['a moment later', 'at the next start'])
     };
     let store = await open();
     onTestFinished(() => store.close());
-    for (const file of ['a', 'b']) {
-      const path = join(scratch(), 'totals.csv');
-      const lines = Array.from({ length: meters }, (_, n) => `${file}${n},${(n * 7_919) % meters},1\n`);
-      writeFileSync(path, `id,meter,used\n${lines.join('')}`);
-      const content = fileContent(path, { format: 'csv' });
-      const delivery = {
-        stream: totals,
-        mode: 'insert',
-        source: 'test',
-        reason: undefined,
-        content,
-      } as const;
-      await store.publish([{ ...delivery, allVerdicts: false }]);
-    }
+    for (const file of ['a', 'b']) await publishMeters(store, file, meters);
     if (when === 'at the next start') await store.close();
     expect(await rowsOfMeters(directory)).toBe(2 * meters);
     if (when === 'at the next start') store = await open();

@@ -295,6 +295,8 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
   readonly #intake: Intake;
   readonly #tending = new Lock();
   readonly #files = new Set<Promise<unknown>>();
+  #filesBegun = 0;
+  readonly #filesAgain = new Lock();
   #fileNumber = 0;
   #coverTimer: NodeJS.Timeout | undefined;
   #compactTimer: NodeJS.Timeout | undefined;
@@ -417,7 +419,30 @@ class DuckDBStore implements Store, BacksUp, MayFail, CopiesLedger {
     if (await isLogLong(staging)) await this.#lock.run(() => checkpoint(this.#writer, staging, 'staging'));
   }
 
+  /**
+   * A file that found too little memory while rollups were merged, or other files published, is published again when they
+   * are done: a rollup of 50 million rows leaves little beside it.
+   */
   async #publishFile(delivery: FileDelivery): Promise<Receipt> {
+    const begun = ++this.#filesBegun;
+    const wasBeside = this.#tending.isHeld || this.#files.size > 0;
+    try {
+      return await this.#tryFile(delivery);
+    } catch (error) {
+      const isBeside = this.#tending.isHeld || this.#filesBegun > begun;
+      const isShort = error instanceof TallybookError && error.code === 'out_of_memory';
+      if (!isShort || !(wasBeside || isBeside)) throw error;
+    }
+    return this.#filesAgain.run(async () => {
+      await this.#tending.run(async () => undefined);
+      await Promise.all(this.#files);
+      this.#checkOpen();
+      delivery.content.signal?.throwIfAborted();
+      return this.#tryFile(delivery);
+    });
+  }
+
+  async #tryFile(delivery: FileDelivery): Promise<Receipt> {
     // Started under the lock, so that it never starts while tables are changed.
     const { working } = await this.#lock.run(async () => {
       const publishing = publishFile(
