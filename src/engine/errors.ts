@@ -52,7 +52,7 @@ export const errorRegister = {
   storage_full: { kind: 'storage_full', title: 'There is no room left on the disk' },
   out_of_memory: { kind: 'overloaded', title: 'The database may not use as much memory as this needs' },
   store_failed: { kind: 'overloaded', title: 'The database has given up' },
-  directory_in_use: { kind: 'conflict', title: 'Another process uses the data directory' },
+  directory_in_use: { kind: 'conflict', title: 'The data directory is in use' },
   directory_unusable: { kind: 'invalid', title: 'The data directory cannot be used' },
   newer_database: { kind: 'conflict', title: 'The database was written by a newer Tallybook' },
   superseded: { kind: 'conflict', title: 'Another process has done this already' },

@@ -1,7 +1,16 @@
 /** Opening: who has the directory, and what a start before this one has left half done. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, onTestFinished, test } from 'vitest';
@@ -67,6 +76,26 @@ test('neither is it where only the ledger in it is held, as a copy does', async 
   expect(readdirSync(join(directory, 'tmp'))).toEqual(['in-use']);
   // What could not be opened is let go of.
   await heldByAnother(join(directory, 'lock.duckdb'));
+});
+
+test('a directory that this process has open is not opened twice, by whatever path', async () => {
+  const directory = makeDirectory();
+  const first = await openTallybook({ directory, systems: ['none'] });
+  symlinkSync(directory, `${directory}-link`);
+  onTestFinished(() => rmSync(`${directory}-link`));
+  for (const path of [directory, `${directory}/.`, `${directory}-link`]) {
+    const second = openTallybook({ directory: path, systems: ['none'] });
+    await expect(second).rejects.toMatchObject({
+      code: 'directory_in_use',
+      message: expect.stringContaining('open in this process already'),
+    });
+  }
+  await first.close();
+  // One that could not be opened does not stay locked.
+  await onClosed(directory, "update book set value = '1000' where key = 'schema_version'");
+  await expect(openTallybook({ directory })).rejects.toMatchObject({ code: 'newer_database' });
+  await onClosed(directory, `update book set value = '${schemaVersion}' where key = 'schema_version'`);
+  await (await openTallybook({ directory, systems: ['none'] })).close();
 });
 
 test('a lock is let go of at the end, and one of which a start has left a part is made anew', async () => {
