@@ -116,17 +116,16 @@ function rowOf({ measures }: Question, { keys, sums, count }: Group, fields: rea
 /** By the columns of the order; nulls come last in both directions. */
 function ordered(question: Question, keyCount: number, rows: Row[]): Row[] {
   const { by, every, measures } = question;
-  const bucketAt = every === 'all' ? -1 : by.length;
   const order = question.order.map(({ column, descending }) => {
-    const dimension = by.findIndex(({ text }) => text === column);
-    if (dimension >= 0) return { at: dimension, type: by[dimension]!.field.type, descending };
     // Hours and minutes are whole numbers here, and dates sort as texts, too.
-    if (column === every)
+    if (every !== 'all' && column === every)
       return {
-        at: bucketAt,
+        at: by.length,
         type: every === 'hour' || every === 'minute' ? ('integer' as const) : ('date' as const),
         descending,
       };
+    const dimension = by.findIndex(({ text }) => text === column);
+    if (dimension >= 0) return { at: dimension, type: by[dimension]!.field.type, descending };
     const measure = measures.findIndex(({ text }) => text === column);
     return { at: keyCount + measure, type: 'decimal' as const, descending };
   });
