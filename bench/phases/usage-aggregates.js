@@ -103,6 +103,31 @@ export async function measureAggregates({ dir, subscriptions, askings }) {
         return answer.from;
       };
     });
+    // As GET /v1/usage/exceeding asks: a row for each subscription, by the greater of its two sums.
+    const kinds = ['data', 'voice'].map((type) => `sum(price) if type=${type}`);
+    const worst = `greatest(${kinds.join(', ')})`;
+    const expectedOfAny = await rowsOf(
+      `select subscription_id::varchar, max(price)::varchar from (${sums}) group by 1, subscription_id
+       having max(price) >= ${limit} order by max(price) desc, subscription_id limit 100`,
+    );
+    questions[`exceeding on any type, ${title}`] = await askedOften(askings, async () => {
+      const answer = await tallybook.ask('usage', {
+        measures: [...kinds, worst],
+        by: ['subscription_id'],
+        having: { [worst]: { gte: limit } },
+        order: [`-${worst}`],
+        limit: 100,
+        ...range,
+      });
+      return () => {
+        mustEqual(
+          `exceeding on any type, ${title}`,
+          JSON.stringify(answer.rows.map((row) => [row[0], plain(row.at(-1))])),
+          JSON.stringify(expectedOfAny.map(([subscription, price]) => [subscription, plain(price)])),
+        );
+        return answer.from;
+      };
+    });
     const asked = Array.from({ length: askings }, (_, n) => 1 + ((77 + n * 4_999) % subscriptions));
     const perSubscription = await rowsOf(
       `select subscription_id::varchar, type, price::varchar, used::varchar, records::varchar

@@ -101,8 +101,16 @@ async function answer(
 /** Whether it is about some keys of a rollup, but for the ends of its time. */
 export function isShort({ question, rollup, pieces }: Plan): boolean {
   const ofRollup = rollup !== undefined || pieces.some((piece) => piece.rollup);
-  const ofKeys = question.where.some(({ operator }) => operator === 'eq' || operator === 'in');
-  return ofRollup && ofKeys && question.touchedAfter === undefined;
+  return ofRollup && namesFewKeys(question.where) && question.touchedAfter === undefined;
+}
+
+/** Rows of so few keys are read with the columns for sums beyond 64 bits: to look whether there are any costs more. */
+export const keysFew = 100;
+
+function namesFewKeys(where: readonly Condition[]): boolean {
+  return where.some(
+    ({ operator, values }) => operator === 'eq' || (operator === 'in' && values.length <= keysFew),
+  );
 }
 
 /** The rows of an answer, and one more where there are more. */
@@ -269,12 +277,10 @@ function average(sum: string, count: string): string {
   return `case when ${count} = 0 then null else sign(${sum})::integer * ((2 * ${units} * ${10 ** averageExtraScale} + ${count}) // (2 * ${count})) end`;
 }
 
-/** Rows of so few keys are read with the columns for sums beyond 64 bits: to look whether there are any costs more. */
-export const keysFew = 100;
-
 /**
  * Whether a rollup holds sums beyond 64 bits of what is asked: nearly never, and adding up the columns for them takes a
- * third of a question's time. The zone maps tell: 0.6 ms for 54 million rows.
+ * third of a question's time. The zone maps tell: 0.6 ms for 54 million rows. What is asked next must see the same rows: a
+ * compaction may make one large sum of two.
  */
 async function holdsOverflows(
   connection: Connection,
@@ -282,10 +288,7 @@ async function holdsOverflows(
   rollup: Rollup,
   { measures, where, share }: Question,
 ): Promise<boolean> {
-  const areFew = where.some(
-    ({ operator, values }) => operator === 'eq' || (operator === 'in' && values.length <= keysFew),
-  );
-  if (areFew && !share) return true;
+  if (namesFewKeys(where) && !share) return true;
   const asked = measures.flatMap((measure) => [measure, ...measure.parts]).map(({ field }) => field);
   const looks = [...new Set(asked)]
     .filter((field) => field !== undefined)
