@@ -100,8 +100,9 @@ async function answer(
 
 /** Whether it is about some keys of a rollup, but for the ends of its time. */
 export function isShort({ question, rollup, pieces }: Plan): boolean {
+  const { where, share, touchedAfter } = question;
   const ofRollup = rollup !== undefined || pieces.some((piece) => piece.rollup);
-  return ofRollup && namesFewKeys(question.where) && question.touchedAfter === undefined;
+  return ofRollup && namesFewKeys(where) && share === undefined && touchedAfter === undefined;
 }
 
 /** Rows of so few keys are read with the columns for sums beyond 64 bits: to look whether there are any costs more. */
