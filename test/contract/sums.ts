@@ -140,6 +140,26 @@ export function sumsChapter(under: StoreUnderTest): void {
         await expect(trial.store.sums(plans)).rejects.toMatchObject({ code: 'sum_out_of_range' });
       }),
     );
+    rule(under, 'few keys may have more records within an hour than are read one by one', () =>
+      onFreshStore(under, [steps], async (trial) => {
+        const hour = instant('2026-10-01T10:00:00Z');
+        const records = Array.from({ length: 60_000 }, (_, n) => ({
+          id: `m${n}`,
+          at: formatTimestamp(hour + BigInt(n) * 59_000n),
+          sensor: n % 2,
+          people: n % 3,
+        }));
+        await trial.insert(steps, ...records);
+        const within = (from: bigint, to: bigint) => ({ from, to, keys: ['0', '1'] });
+        const stretches = [
+          within(hour + 1n, hour + 3_540_000_000n),
+          within(hour + 1n, hour + 59_000n + 1n),
+          within(hour + 600_000_000n, hour + 3_000_000_000n),
+        ];
+        await agree(trial, 'sum(people)', undefined, stretches);
+        await agree(trial, 'count', undefined, stretches);
+      }),
+    );
     rule(under, 'many stretches without times equal the question in rows, with a rollup and without', () =>
       onFreshStore(under, [tallies], async (trial) => {
         const records = Array.from({ length: 50 }, (_, n) => ({

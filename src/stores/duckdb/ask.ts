@@ -218,14 +218,17 @@ function ledgerGrouping(
       ledgerMeasure(stream, question, measure, signed, parameters),
     ),
     records: signed ? 'sum(e._sign)' : 'count(*)',
-    ofRow: signed || standing ? [] : question.measures.map((measure) => entryValue(stream, measure)),
+    ofRow: standing ? [] : question.measures.map((measure) => entryValue(stream, measure, signed)),
   };
 }
 
-function entryValue(stream: Stream, { name, field, only }: Measure): string | undefined {
+/** What one entry adds to a sum or a count; of a sum with signs, where that is a whole number. */
+function entryValue(stream: Stream, { name, field, only }: Measure, signed: boolean): string | undefined {
   if (only) return undefined;
-  if (name === 'sum') return fieldValue(stream, field!);
-  return name === 'count' ? '1' : undefined;
+  if (name === 'count') return signed ? 'e._sign' : '1';
+  if (name !== 'sum' || (signed && field!.type !== 'integer')) return undefined;
+  const value = fieldValue(stream, field!);
+  return signed ? `(${value}::hugeint * e._sign)` : value;
 }
 
 function ledgerMeasure(

@@ -1,14 +1,16 @@
-/** Sums of keys over stretches of time (engine/sums.ts), all in one snapshot: a statement for each, or many joined. */
-import type { Micros } from '../../engine/calendar.ts';
+/**
+ * Sums of keys over stretches of time (engine/sums.ts), all in one snapshot: those of few keys in one statement, as rows or,
+ * where they are many, joined; each of the others in a statement of its own.
+ */
 import { originOf, type Plan, sourcesOf } from '../../engine/plan.ts';
-import type { Condition } from '../../engine/question.ts';
-import type { Rollup } from '../../engine/stream.ts';
 import { type KeySums, originsTogether, type Sums } from '../../engine/sums.ts';
 import { type BooksRead, isShort, keysFew, type LastCommit, sourceGrouping } from './ask.ts';
 import { Parameters } from './conditions.ts';
 import type { Connection } from './connection.ts';
-import { type Grouping, grouped } from './grouping.ts';
+import { readFewStretches } from './few-stretches.ts';
+import { grouped } from './grouping.ts';
 import { askJoined, isQuickerJoined } from './joined-sums.ts';
+import { areClose, between, rowByRow } from './key-rows.ts';
 import { inSnapshot, knownCondition } from './snapshot.ts';
 
 export async function askSums(
@@ -19,17 +21,23 @@ export async function askSums(
 ): Promise<Sums> {
   const { knownAt } = plans[0]!.question;
   const named = plans.filter(({ question }) => question.where.length > 0);
-  const joined = isQuickerJoined(named.length, books) ? named : [];
-  const areShort = joined.length === 0 && plans.every(isShort);
+  const areJoined = isQuickerJoined(named.length, books);
+  const areShort = !areJoined && plans.every(isShort);
   const { found, as_of } = await inSnapshot(connection, areShort, lastCommit, knownAt, async () => {
     const known = await knownCondition(connection, knownAt);
-    const together = joined.length > 0 ? await askJoined(connection, joined, known, books) : [];
-    const stretches = new Map(joined.map((plan, i) => [plan, together[i]!]));
+    const together = areJoined ? named : named.filter(namesFew);
+    const read = areJoined ? askJoined : readFewStretches;
+    const sums = together.length > 0 ? await read(connection, together, known, books) : undefined;
+    const stretches = new Map(sums?.map((of, i) => [together[i]!, of]));
     for (const plan of plans)
       if (!stretches.has(plan)) stretches.set(plan, await askStretch(connection, plan, known, books));
     return plans.map((plan) => stretches.get(plan)!);
   });
   return { stretches: found, from: originsTogether(plans.map(originOf)), as_of };
+}
+
+function namesFew({ question }: Plan): boolean {
+  return question.where[0]!.values.length <= keysFew;
 }
 
 async function askStretch(
@@ -50,8 +58,7 @@ async function askStretch(
 
 /**
  * Rows of all sources stand below each other as they are, and are grouped once. To group those of each source first took
- * 124 ms of a count of all spaces among 100 million passages, not 94, and gave twice as many rows to read. Few rows are
- * not grouped at all.
+ * 124 ms of a count of all spaces among 100 million passages, not 94, and gave twice as many rows to read.
  */
 async function stretchSql(
   connection: Connection,
@@ -63,75 +70,19 @@ async function stretchSql(
 ): Promise<string> {
   const { stream, question } = plan;
   const [condition] = question.where;
-  const areFew = wanted !== undefined && wanted.length <= keysFew;
-  // A list is looked up once, in the rows of all sources; where those lie only its bounds are compared.
-  const compared = wanted && (areClose(wanted) || !areFew) ? between(condition!, wanted) : question.where;
+  // A long list is looked up once, in the rows of all sources; where those lie only its bounds are compared.
+  const isLong = wanted !== undefined && wanted.length > keysFew && !areClose(wanted);
+  const compared = wanted && (isLong || areClose(wanted)) ? between(condition!, wanted) : question.where;
   const selects: string[] = [];
-  let areGrouped = areFew;
   for (const { rollup: of, from, to } of sourcesOf(plan)) {
     const asked = { ...question, from, to };
     const grouping = await sourceGrouping(connection, stream, of, asked, known, books, parameters, compared);
-    const hasFew = areFew && of?.by.length === 1 && wanted.length * bucketsOf(of, from, to) <= rowsUngrouped;
-    const isGrouped = grouping.ofRow?.[0] === undefined || (areFew && !hasFew);
     const summed = () => `select d0::bigint as d0, m0::bigint as m0 from (${grouped(grouping).join(' ')})`;
-    selects.push(isGrouped ? summed() : rowByRow(grouping));
-    areGrouped &&= hasFew || isGrouped;
+    selects.push(grouping.ofRow?.[0] === undefined ? summed() : rowByRow(grouping));
   }
   const rows = selects.join(' union all ');
-  if (areGrouped) return rows;
-  const listed =
-    wanted && !areClose(wanted)
-      ? `where d0 in (select ${parameters.addRows(wanted.map(String))}::bigint)`
-      : '';
+  const listed = isLong ? `where d0 in (select ${parameters.addRows(wanted.map(String))}::bigint)` : '';
   return `select d0, sum(m0)::bigint from (${rows}) ${listed} group by d0`;
-}
-
-/**
- * So many rows of a rollup are not grouped, of so few keys: it takes longer than to read them, 0.7 of 4.1 ms of a count
- * among 100 million passages. Until they are compacted there are more, one of each batch.
- */
-const rowsUngrouped = 50_000;
-const daySeconds = 86_400;
-
-/** How many buckets a rollup may have between two times. What has no beginning or no end is taken for ten years. */
-function bucketsOf({ every }: Rollup, from: Micros | undefined, to: Micros | undefined): number {
-  if (every === 'all') return 1;
-  const bounded = from !== undefined && to !== undefined;
-  const seconds = bounded ? Number(to - from) / 1e6 : 3_653 * daySeconds;
-  return Math.ceil(seconds / ({ minute: 60, hour: 3_600 }[every as string] ?? daySeconds));
-}
-
-/** The rows of a source, each with its key and what it adds. */
-function rowByRow({ dimensions, conditions, from, ofRow }: Grouping): string {
-  const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
-  return `select ${dimensions[0]}::bigint as d0, (${ofRow![0]})::bigint as m0 from ${from} ${where}`;
-}
-
-/**
- * Whether keys lie so close together that the rows between the least and the largest are found where the column lies, and
- * those of other keys dropped afterwards. To look each row up in a list took 1.2 of 5.4 ms of a count among 100 million
- * passages.
- */
-function areClose(keys: readonly bigint[]): boolean {
-  const [least, most] = boundsOf(keys);
-  return keys.length > 0 && most - least < 2n * BigInt(keys.length);
-}
-
-function boundsOf(keys: readonly bigint[]): [bigint, bigint] {
-  let [least, most] = [keys[0]!, keys[0]!];
-  for (const key of keys) {
-    if (key < least) least = key;
-    if (key > most) most = key;
-  }
-  return [least, most];
-}
-
-function between({ dimension }: Condition, keys: readonly bigint[]): Condition[] {
-  const [least, most] = boundsOf(keys);
-  return [
-    { dimension, operator: 'gte', values: [String(least)] },
-    { dimension, operator: 'lte', values: [String(most)] },
-  ];
 }
 
 function onlyOf(wanted: ReadonlySet<bigint>, keys: BigInt64Array, sums: BigInt64Array): KeySums {
