@@ -40,6 +40,7 @@ await runToEnd(async () => {
     const found = await phase('occupancy-tallybook', 'measureOccupancy');
     results.tallybook = found;
     console.log(`Tallybook, ${found.passages} passages`);
+    console.log(`  one space, first askings         ${times(found.count_first)}`);
     console.log(`  one space at a time              ${times(found.count)}`);
     console.log(`  all spaces at a time             ${times(found.all)}`);
     console.log(`  a passage, its commit            ${times(found.live.commit)}`);
