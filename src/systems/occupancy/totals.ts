@@ -3,7 +3,7 @@
  * last reset, up to an instant. Most of them begin and end alike, so they are asked together, all of one snapshot; the
  * planner takes whole days and hours from rollups, and the records of the rest.
  *
- * A stretch of few sensors is asked by their names. Those of many, such as since ever and since last night, overlap: so
+ * A stretch of few sensors is asked by their names, but for what is asked of all anyway. Those of many, such as since ever and since last night, overlap: so
  * time is cut where they begin and end, every slice is asked once, of all sensors, and a stretch is the sum of its slices.
  */
 import { firstInstant, lastInstant, type Micros } from '../../engine/calendar.ts';
@@ -92,24 +92,37 @@ export class Totals {
     const stretches = [...this.#stretches.values()].flatMap((starting) => [...starting.values()]);
     if (stretches.length === 0) return undefined;
     const ofMany = stretches.filter(({ size }) => size > sensorsNamed);
-    const ofFew = stretches.filter(({ size }) => size <= sensorsNamed);
     const slices = slicesOf(ofMany);
-    const named = ofFew.map((stretch) => ({ ...timesOf(stretch), keys: this.#idsOf(stretch) }));
+    const ofFew = stretches
+      .filter(({ size }) => size <= sensorsNamed)
+      .map((stretch) => ({ stretch, ...withoutSlices(stretch, slices) }));
+    const asked = ofFew.filter(({ left }) => left !== undefined);
     const answer = await tallybook.sums(passagesStream.name, {
       measure,
       by: 'dpu_id',
       knownAt,
-      stretches: [...slices.map(timesOf), ...named],
+      stretches: [
+        ...slices.map(timesOf),
+        ...asked.map(({ stretch, left }) => ({ ...timesOf(left!), keys: this.#idsOf(stretch) })),
+      ],
     });
-    if (ofMany.length > 0) this.#addSlices(slices, answer.stretches.slice(0, slices.length), ofMany, totals);
-    this.#addNamed(ofFew, answer.stretches.slice(slices.length), totals);
+    const levels = this.#levelsOf(slices, answer.stretches);
+    const addBetween = (stretch: Stretch, { from, to }: Slice) => {
+      const [before, after] = [levels.get(from)!, levels.get(to)!];
+      addWeighed(stretch, (slot) => after[slot]! - before[slot]!, totals);
+    };
+    for (const stretch of ofMany) addBetween(stretch, stretch);
+    for (const { stretch, covered } of ofFew) if (covered) addBetween(stretch, covered);
+    for (const [index, { stretch }] of asked.entries())
+      this.#addNamed(stretch, answer.stretches[slices.length + index]!, totals);
     return { from: answer.from, as_of: answer.as_of };
   }
 
-  #addSlices(slices: Slice[], sums: KeySums[], stretches: Stretch[], totals: number[]): void {
-    // Up to each cut, by slot; a stretch is the difference of two.
+  /** Sums of all sensors up to each cut, by slot; between two cuts lies the difference. */
+  #levelsOf(slices: readonly Slice[], sums: readonly KeySums[]): Map<Micros, Float64Array> {
+    if (slices.length === 0) return new Map();
     let level = new Float64Array(this.#sensors.ids.length);
-    const levels = new Map(slices.slice(0, 1).map(({ from }) => [from, level]));
+    const levels = new Map([[slices[0]!.from, level]]);
     for (const [index, { to }] of slices.entries()) {
       level = level.slice();
       this.#eachSum(sums[index]!, (slot, sum) => {
@@ -117,22 +130,17 @@ export class Totals {
       });
       levels.set(to, level);
     }
-    for (const stretch of stretches) {
-      const [before, after] = [levels.get(stretch.from)!, levels.get(stretch.to)!];
-      addWeighed(stretch, (slot) => after[slot]! - before[slot]!, totals);
-    }
+    return levels;
   }
 
   /**
    * The sensors of a stretch are few. An array with room for all of them would be garbage of 0.8 MB a question with 100,000
    * sensors, outside of the heap: enough of it to have the whole heap collected again and again.
    */
-  #addNamed(stretches: Stretch[], sums: KeySums[], totals: number[]): void {
-    for (const [index, stretch] of stretches.entries()) {
-      const values = new Map<number, number>();
-      this.#eachSum(sums[index]!, (slot, sum) => values.set(slot, (values.get(slot) ?? 0) + sum));
-      addWeighed(stretch, (slot) => values.get(slot) ?? 0, totals);
-    }
+  #addNamed(stretch: Stretch, sums: KeySums, totals: number[]): void {
+    const values = new Map<number, number>();
+    this.#eachSum(sums, (slot, sum) => values.set(slot, (values.get(slot) ?? 0) + sum));
+    addWeighed(stretch, (slot) => values.get(slot) ?? 0, totals);
   }
 
   /** Sums by slot. Counts of passages are far within what a number holds exactly. */
@@ -158,6 +166,22 @@ type Slice = Pick<Stretch, 'from' | 'to'>;
 function slicesOf(stretches: readonly Slice[]): Slice[] {
   const cuts = [...new Set(stretches.flatMap(({ from, to }) => [from, to]))].sort((a, b) => (a < b ? -1 : 1));
   return cuts.slice(1).map((to, index) => ({ from: cuts[index]!, to }));
+}
+
+/**
+ * A stretch of few sensors beside slices that are asked of all: what these cover at its beginning, or at its end, need not
+ * be asked again by name. Since a sensor was moved, and last night: what came since last night is there.
+ */
+function withoutSlices(
+  { from, to }: Slice,
+  slices: readonly Slice[],
+): { left: Slice | undefined; covered: Slice | undefined } {
+  const within = slices.filter((slice) => slice.from >= from && slice.to <= to);
+  const [first, last] = [within[0]?.from, within.at(-1)?.to];
+  if (first === from)
+    return { left: last === to ? undefined : { from: last!, to }, covered: { from, to: last! } };
+  if (last === to) return { left: { from, to: first! }, covered: { from: first!, to } };
+  return { left: { from, to }, covered: undefined };
 }
 
 function addWeighed({ terms, totals: of }: Stretch, sumOf: (slot: number) => number, totals: number[]): void {

@@ -3,12 +3,14 @@
  * once, of all sensors. Counts must be those of a naive walk over the few passages there are.
  */
 import { describe, expect, test, vi } from 'vitest';
+import { parseTimestamp } from '../../../src/engine/calendar.ts';
 import { lines, ndjson, storeKinds } from '../../http/open-app.ts';
 import { openOccupancy, passage } from './opened.ts';
 
-const sensors = 5_200;
+const sensors = 10_400;
 const moved = '2026-10-03T00:00:00Z';
 const resetAt = '2026-10-05T06:00:00Z';
+const instant = (text: string) => parseTimestamp(text)!;
 const at = (day: number, time = '10:00:00') => `2026-10-0${day}T${time}Z`;
 /** All face A, every second one has B behind it, the others the outside. From the 3rd on every tenth one faces C. */
 const behindOf = (dpu: number) => (dpu % 2 === 0 ? 'B' : null);
@@ -67,6 +69,14 @@ describe.each(storeKinds)(`counts by ${sensors} sensors, %s`, (kind) => {
     const slices = stretches.filter((stretch) => !('keys' in stretch) || stretch.keys === undefined);
     expect(slices.length).toBeGreaterThan(0);
     expect(slices.slice(1).map(({ from }) => from)).toEqual(slices.slice(0, -1).map(({ to }) => to));
+    // What those that were moved saw since the reset is among the slices: only what was before is asked by their names.
+    const [, calibrated] = sums.mock.calls.at(-4)!;
+    const named = calibrated.stretches.filter(({ keys }) => keys !== undefined);
+    const afterReset = instant(resetAt) + 1n;
+    expect(named.map(({ from, to }) => [from, to])).toEqual([
+      [undefined, instant(moved)],
+      [instant(moved), afterReset],
+    ]);
     expect(recounted(at(6), true)).toEqual({ A: 6, B: 48, C: 2 });
   });
 });
