@@ -9,28 +9,27 @@
  */
 import { bucketStart, instantOfLocal, isTimeZone, type Micros, offsetAt } from '../../engine/calendar.ts';
 import { TallybookError } from '../../engine/errors.ts';
-import type { Building, Reset, ResetRule, Space } from './building.ts';
+import type { Reset, ResetRule, Space } from './building.ts';
 
 const day: Micros = 86_400_000_000n;
 
 /** The last reset of a space at or before an instant. */
-export function lastReset({ resets, rules }: Building, space: Space, at: Micros): Reset | undefined {
+export function lastReset(space: Space, at: Micros): Reset | undefined {
   let last: Reset | undefined;
-  for (const rule of rules.get(space.id) ?? []) {
+  for (const rule of space.rules) {
     const found = lastOfRule(rule, zoneOf(space), at);
     if (found && (!last || found.at >= last.at)) last = found;
   }
-  const made = resets.get(space.id)?.findLast((reset) => reset.at <= at);
+  const made = space.resets.findLast((reset) => reset.at <= at);
   return made && (!last || made.at >= last.at) ? made : last;
 }
 
 /** The resets of a space from one instant (inclusive) to another (exclusive), ascending, at most one at an instant. */
-export function resetsBetween({ resets, rules }: Building, space: Space, from: Micros, to: Micros): Reset[] {
+export function resetsBetween(space: Space, from: Micros, to: Micros): Reset[] {
   const byInstant = new Map<Micros, Reset>();
-  for (const rule of rules.get(space.id) ?? [])
+  for (const rule of space.rules)
     for (const reset of ofRuleBetween(rule, zoneOf(space), from, to)) byInstant.set(reset.at, reset);
-  for (const reset of resets.get(space.id) ?? [])
-    if (reset.at >= from && reset.at < to) byInstant.set(reset.at, reset);
+  for (const reset of space.resets) if (reset.at >= from && reset.at < to) byInstant.set(reset.at, reset);
   return [...byInstant.values()].sort((a, b) => (a.at < b.at ? -1 : 1));
 }
 

@@ -25,7 +25,7 @@ export async function countAt(
   options: CountOptions,
 ): Promise<{ count: number; origin: Origin | undefined }> {
   const totals = new Totals(building.sensors);
-  const counts = [open(totals, 0, building, space, at, options)];
+  const counts = [open(totals, 0, space, at, options)];
   const origin = await totals.addUp(tallybook, 'sum(direction)', options.knownAt, counts);
   return { count: counts[0]!, origin };
 }
@@ -49,7 +49,7 @@ export async function countsAt(
   const faults = new Map<Space, string>();
   const sums = spaces.map((space, index) => {
     try {
-      return open(totals, index, building, space, at, options);
+      return open(totals, index, space, at, options);
     } catch (error) {
       faults.set(space, (error as Error).message);
       return 0;
@@ -64,19 +64,12 @@ export async function countsAt(
 }
 
 /** Notes what is to be added up for a space, and returns what it is added to. */
-function open(
-  totals: Totals,
-  index: number,
-  building: Building,
-  space: Space,
-  at: Micros,
-  { calibrated }: CountOptions,
-): number {
+function open(totals: Totals, index: number, space: Space, at: Micros, { calibrated }: CountOptions): number {
   zoneOf(space);
-  const reset = calibrated ? lastReset(building, space, at) : undefined;
+  const reset = calibrated ? lastReset(space, at) : undefined;
   const since = reset && reset.at + 1n;
   const end = at + 1n;
-  for (const around of building.around.get(space.id) ?? []) {
+  for (const around of space.around) {
     const to = around.to !== undefined && around.to < end ? around.to : end;
     totals.add(index, around, later(around.from, since), to);
   }

@@ -68,7 +68,7 @@ export async function seriesOf(
   const [from] = intervals[0]!;
   const [, to] = intervals.at(-1)!;
   const { count, origin } = await countAt(tallybook, building, space, from - 1n, options);
-  const resets = options.calibrated ? resetsBetween(building, space, from, to) : [];
+  const resets = options.calibrated ? resetsBetween(space, from, to) : [];
   const walker = new Walker(intervals, resets, count);
   for await (const steps of stepsBetween(tallybook, building, space, from, to, options.knownAt))
     walker.take(steps.at, steps.entrances, steps.exits);
