@@ -409,10 +409,9 @@ function decimalOfUnits(field: Field, value: string): string {
 /** The groups of a question. */
 function groupsSql(question: Asked, grouping: Grouping, parameters: Parameters): string {
   const { bucket, dimensions, measures, records } = grouping;
-  const having = [
-    ...(bucket || dimensions.length > 0 ? [`${records} <> 0`] : []),
-    ...havingSql(question, measures, parameters),
-  ];
+  // Of a group without records a share shows nothing: its sum is 0.
+  const needsRecords = (bucket || dimensions.length > 0) && !question.share;
+  const having = [...(needsRecords ? [`${records} <> 0`] : []), ...havingSql(question, measures, parameters)];
   return grouped(grouping, having).join(' ');
 }
 
