@@ -190,6 +190,28 @@ export function sharesChapter(under: StoreUnderTest): void {
       }),
     );
 
+    rule(under, 'what is spread over weights counts like what has one', () =>
+      onFreshStore(under, [sold], async (trial) => {
+        const records = [
+          line('1', 'a', 1, '100'),
+          line('2', 'b', 1, '20'),
+          line('3', 'b', 2, '10'),
+          line('4', 'b', 3, '5'),
+          line('5', 'c', 1, '50'),
+          line('6', 'd', 9, '1000000'),
+        ];
+        await trial.insert(sold, ...records);
+        const weights = { 1: '1', 2: '2', 3: '4', 9: '0' };
+        for (const percent of [1, 47, 48, 60, 76, 77, 100])
+          await agree(
+            trial,
+            { ...weighted(weights), ...share(percent) },
+            recount(records, weights, percent),
+            `${percent} per cent`,
+          );
+      }),
+    );
+
     for (const [count, seed, most] of [
       [1, 11, 14],
       [3, 12, 14],
