@@ -65,7 +65,7 @@ export async function pageOfEntries(
   page: Page,
 ): Promise<{ entries: Entry[]; next: string | undefined }> {
   const size = pageSize(page);
-  const found = await store.entries({ ...request, after: seqOfCursor(page.cursor), limit: size + 1 });
+  const found = await store.entries({ after: seqOfCursor(page.cursor), limit: size + 1, ...request });
   const entries = found.slice(0, size);
   return { entries, next: found.length > size ? cursorOf(entries.at(-1)!) : undefined };
 }

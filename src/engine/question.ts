@@ -199,7 +199,7 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
   for (const column of columns) {
     if (!order.some((o) => o.column === column)) order.push({ column, descending: false });
   }
-  const selection = checkSelection(stream, { ...asked, tz });
+  const selection = checkSelection(stream, asked);
   const fill = asked.fill === 'zero';
   if (fill && (every === 'all' || selection.from === undefined || selection.to === undefined)) {
     throw bad('fill=zero needs every, from and to');
@@ -209,7 +209,6 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
   const after = asked.after && checkAfter(order, by, measures, asked.after);
   if ((fill || after) && weights) throw bad('weights cannot be asked for together with fill or after');
   const question = {
-    ...selection,
     measures,
     by,
     every,
@@ -219,11 +218,12 @@ export function checkQuestion(stream: Stream, asked: AskedQuestion): Question {
     after,
     limit: asked.limit ?? limits.answer_rows_default,
     fill,
+    ...selection,
   };
   if (!asked.share) return question;
   const share = checkShare(asked.share, question, asked.order !== undefined);
   order.unshift({ column: measures[share.measure]!.text, descending: true });
-  return { ...question, share };
+  return { share, ...question };
 }
 
 function checkZone(tz = 'UTC'): string {

@@ -41,7 +41,14 @@ export function readJson(text: string, mode: Mode, fallbackId: string): Row {
   if (object) {
     const members = new Map<string, RawValue>();
     for (const [name, raw] of object.members) members.set(name, { kind: 'json', text: raw });
-    return { ...unreadable, members, repeated: object.repeated };
+    return {
+      original: text,
+      encoding: 'utf8',
+      members,
+      repeated: object.repeated,
+      fault: undefined,
+      fallbackId,
+    };
   }
   const scalar = parseStrictJson(text)?.value;
   if (mode === 'retract' && (typeof scalar === 'string' || typeof scalar === 'number')) {

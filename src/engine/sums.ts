@@ -7,7 +7,7 @@ import { formatTimestamp, type Micros } from './calendar.ts';
 import { TallybookError } from './errors.ts';
 import { limits } from './limits.ts';
 import { type Plan, planQuestion } from './plan.ts';
-import { type AskedQuestion, checkQuestion } from './question.ts';
+import { type AskedQuestion, checkQuestion, checkSelection, type Measure } from './question.ts';
 import type { Answer, AsOf, StreamState } from './store.ts';
 import type { Stream } from './stream.ts';
 
@@ -52,28 +52,22 @@ export function planSums(
   { measure, by, stretches, knownAt }: AskedSums,
   state: StreamState,
 ): Plan[] {
-  const asked = (more: AskedQuestion) =>
-    checkQuestion(stream, { measures: [measure], by: [by], limit: limits.answer_rows, ...more });
-  const { measures, by: dimensions } = asked({});
-  const [{ name, field }] = measures as [(typeof measures)[0]];
+  const whole = checkQuestion(stream, { measures: [measure], by: [by], limit: limits.answer_rows });
+  const [{ name, field }] = whole.measures as [Measure];
   const plain = (of: typeof field) => of?.type === 'integer' && of.required === true;
-  if (!plain(dimensions[0]!.field) || (name !== 'count' && !(name === 'sum' && plain(field))))
+  if (!plain(whole.by[0]!.field) || (name !== 'count' && !(name === 'sum' && plain(field))))
     throw new TallybookError(
       'bad_question',
       `${measure} by ${by}: expected count or the sum of a required integer, by a required integer`,
     );
-  return stretches.map(({ from, to, keys }) =>
-    planQuestion(
-      stream,
-      asked({
-        ...(keys ? { where: { [by]: [...keys] } } : {}),
-        ...(from === undefined ? {} : { from: formatTimestamp(from) }),
-        ...(to === undefined ? {} : { to: formatTimestamp(to) }),
-        ...(knownAt === undefined ? {} : { known_at: formatTimestamp(knownAt) }),
-      }),
-      state,
-    ),
-  );
+  return stretches.map(({ from, to, keys }) => {
+    const selection: AskedQuestion = {};
+    if (keys) selection.where = { [by]: [...keys] };
+    if (from !== undefined) selection.from = formatTimestamp(from);
+    if (to !== undefined) selection.to = formatTimestamp(to);
+    if (knownAt !== undefined) selection.known_at = formatTimestamp(knownAt);
+    return planQuestion(stream, { ...whole, ...checkSelection(stream, selection) }, state);
+  });
 }
 
 /** Where several answers come from, each told once. */

@@ -363,7 +363,7 @@ export class Tallybook {
   #entries(stream: Stream, asked: AskedEntries, page: Page, standing: boolean) {
     const newestFirst = page.newestFirst ?? false;
     const { source } = asked;
-    const request = { ...checkSelection(stream, asked), stream, standing, newestFirst, source };
+    const request = { stream, standing, newestFirst, source, ...checkSelection(stream, asked) };
     return pageOfEntries(this.#store, request, page);
   }
 }

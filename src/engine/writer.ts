@@ -238,7 +238,7 @@ export class Writer {
 
   #withCheck(delivery: Delivery): Delivery {
     const check = this.#checkOf(delivery.stream.name);
-    return check ? { ...delivery, check } : delivery;
+    return check ? { check, ...delivery } : delivery;
   }
 
   #leave({ deliveries, records, bytes }: Waiting): void {

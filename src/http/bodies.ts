@@ -107,7 +107,7 @@ export function readIntoMemory(
   options: { spoolPath: () => string; most: number },
   done: (error: Error | null, bytes?: Buffer) => void,
 ): void {
-  readBody(request, payload, { ...options, toFile: false, memory: options.most }, (error, body) => {
+  readBody(request, payload, { toFile: false, memory: options.most, ...options }, (error, body) => {
     if (error) done(error);
     else if (body!.kind === 'memory') done(null, body!.bytes);
     else {

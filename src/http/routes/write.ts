@@ -104,12 +104,12 @@ export function writeRoutes(
     async (request, reply) => {
       const { mode, verdicts, reason } = request.query;
       const outcome = await publishBody(tallybook, request.body as RecordsBody | undefined, {
-        ...shapeOf(request),
         mode: mode ?? address.mode,
         source: request.source.name,
         reason,
         idempotencyKey: idempotencyKeyOf(request),
         allVerdicts: verdicts === 'all',
+        ...shapeOf(request),
       });
       return outcome.alone
         ? sendOneReceipt(reply, outcome.taken)

@@ -133,13 +133,11 @@ export class Intake {
         recordedAt: state.nextInstant(),
         // What was asked of them has been found: a check must say the same only as long as nobody changes it.
         deliveries: deliveries.flatMap((delivery, i) => {
-          const found = {
-            check: undefined,
-            mustBeNew: false,
-            allVerdicts: false,
-            settled: settled.records[i]!,
-          };
-          return found.settled.length > 0 ? [{ ...delivery, ...found }] : [];
+          const { stream, form, mode, source, reason, content } = delivery;
+          const found = settled.records[i]!;
+          return found.length > 0
+            ? [{ stream, form, mode, source, reason, content, allVerdicts: false, settled: found }]
+            : [];
         }),
       };
       const run = this.#open ?? newRun(batch.batch);
@@ -241,8 +239,8 @@ export class Intake {
         batch,
         recordedAt: BigInt(recordedAt),
         deliveries: deliveries.map((delivery, i) => ({
-          ...delivery,
           settled: isAsTold ? settled!.records[i] : undefined,
+          ...delivery,
         })),
       };
     });
@@ -449,7 +447,8 @@ function frameOf({ batch, recordedAt, deliveries }: JournaledBatch, run: number)
   const named = groupsOf(deliveries).map((group) => {
     const verdicts = group.flatMap(({ settled }) => settled!.map(({ verdict }) => verdict));
     const areNew = verdicts.every((verdict) => verdict === 'accepted');
-    return { ...namedDelivery(group), ...(areNew ? {} : { verdicts }) };
+    const delivery = namedDelivery(group);
+    return areNew ? delivery : { verdicts, ...delivery };
   });
   return { run, batch, recordedAt: String(recordedAt), deliveries: named };
 }

@@ -195,10 +195,10 @@ export class PartWriter {
       ? deliveries.flatMap((delivery) => delivery.content.fallbackIds)
       : [];
     const content = {
-      ...common,
       positions,
       texts: texts.join(recordSeparator),
       fallbacks: JSON.stringify(fallbackIds),
+      ...common,
     };
     const rows = await StagedRows.read(
       await this.#connection.result(stageTextsSql(form, tables.stage, 'first'), stagedParameters(content)),

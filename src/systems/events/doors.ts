@@ -71,7 +71,7 @@ async function take(request: RouteRequest, all: boolean) {
 function receive(bytes: Buffer = Buffer.alloc(0), contentType: string): Received {
   if (lineTypes.test(contentType)) {
     const lines = linesOf(bytes);
-    if (lines.texts.length > 0) return { ...lines, alone: undefined };
+    if (lines.texts.length > 0) return { alone: undefined, ...lines };
   }
   if (!isUtf8(bytes)) {
     const kept = bytes.subarray(0, limits.record_bytes).toString('base64');
@@ -84,8 +84,8 @@ function receive(bytes: Buffer = Buffer.alloc(0), contentType: string): Received
   }
   const text = bytes.toString().replace(/^\uFEFF/, '');
   const elements = /^\s*\[/.test(text) ? arrayElements(text) : undefined;
-  if (elements && elements.length > 0) return { ...boundedTexts(elements), alone: undefined };
-  return { ...boundedTexts([text]), alone: { text } };
+  if (elements && elements.length > 0) return { alone: undefined, ...boundedTexts(elements) };
+  return { alone: { text }, ...boundedTexts([text]) };
 }
 
 /** Takes in events: the receipt comes after the commit, or what the log says when it has them. */

@@ -27,7 +27,11 @@ export const listRoute: Route = {
   async answer({ tallybook, query, page }) {
     const newestFirst = query.order !== 'oldest';
     const asked = selectionOf(query);
-    const { records, next } = await tallybook.records(eventsStream.name, asked, { ...page, newestFirst });
+    const { records, next } = await tallybook.records(eventsStream.name, asked, {
+      size: page.size,
+      cursor: page.cursor,
+      newestFirst,
+    });
     const stream = currentStream(tallybook);
     return { body: { events: records.map((entry) => shownEvent(stream, entry)), next }, next };
   },

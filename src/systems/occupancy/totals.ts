@@ -3,8 +3,9 @@
  * last reset, up to an instant. Most of them begin and end alike, so they are asked together, all of one snapshot; the
  * planner takes whole days and hours from rollups, and the records of the rest.
  *
- * A stretch of few sensors is asked by their names, but for what is asked of all anyway. Those of many, such as since ever and since last night, overlap: so
- * time is cut where they begin and end, every slice is asked once, of all sensors, and a stretch is the sum of its slices.
+ * A stretch of few sensors is asked by their names, but for what is asked of all anyway. Those of many, such as since
+ * ever and since last night, overlap: so time is cut where they begin and end, every slice is asked once, of all sensors,
+ * and a stretch is the sum of its slices.
  */
 import { firstInstant, lastInstant, type Micros } from '../../engine/calendar.ts';
 import type { AsOf } from '../../engine/store.ts';
@@ -103,7 +104,7 @@ export class Totals {
       knownAt,
       stretches: [
         ...slices.map(timesOf),
-        ...asked.map(({ stretch, left }) => ({ ...timesOf(left!), keys: this.#idsOf(stretch) })),
+        ...asked.map(({ stretch, left }) => ({ keys: this.#idsOf(stretch), ...timesOf(left!) })),
       ],
     });
     const levels = this.#levelsOf(slices, answer.stretches);

@@ -52,8 +52,8 @@ export const priceLimitRoute: Route = {
       query.subscription === undefined ? undefined : subscriptionId('subscription', query.subscription);
     const { types, question } = overLimit(query.type_of_usage, subscription, { gt: twoDecimals(limit) });
     const { rows, more, from, as_of } = await ask(usageStream.name, {
-      ...question,
       limit: limits.unpaged_rows,
+      ...question,
     });
     if (more) {
       throw new TallybookError(
@@ -101,10 +101,10 @@ export const usageMetricsRoute: Route = {
   async answer({ ask, params, query }) {
     const subscription = subscriptionId('subscription_id', params.subscription_id!);
     const { rows, from, as_of } = await ask(usageStream.name, {
-      ...which(query.type_of_usage, subscription),
-      ...days('usage_date__gte', query.usage_date__gte, 'usage_date__lte', query.usage_date__lte),
       by: ['subscription_id'],
       measures: ['sum(price)', 'sum(used)'],
+      ...which(query.type_of_usage, subscription),
+      ...days('usage_date__gte', query.usage_date__gte, 'usage_date__lte', query.usage_date__lte),
     });
     const body = rows.map(([id, price, used]) => ({
       subscription_id: BigInt(id as string),

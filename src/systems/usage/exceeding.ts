@@ -35,10 +35,10 @@ export function overLimit(
   const sums = types.map((one) => `sum(price) if type=${one}`);
   const worst = `greatest(${sums.join(', ')})`;
   const question = {
-    ...which(type, subscription),
     by: ['subscription_id'],
     measures: [...sums, worst],
     having: { [worst]: limit },
+    ...which(type, subscription),
   };
   return { types, worst, question };
 }
@@ -78,10 +78,10 @@ export const exceedingRoute: Route = {
         : subscriptionId('subscription_id', query.subscription_id);
     const { types, question, worst } = overLimit(query.type, subscription, { gte: twoDecimals(limit) });
     const { rows, more, from, as_of } = await ask(usageStream.name, {
-      ...question,
-      ...days('from', query.from, 'to', query.to),
       order: [`-${worst}`],
       limit: pageSize(page),
+      ...question,
+      ...days('from', query.from, 'to', query.to),
       ...(page.cursor === undefined ? {} : { after: valuesOfCursor(page.cursor, 2) }),
     });
     const body = rows.map(([id, ...totals]) => ({

@@ -60,19 +60,19 @@ export const metricsRoute: Route = {
     const ids =
       asked === undefined
         ? await ask(usageStream.name, {
-            ...selected(behind),
             by: ['subscription_id'],
             limit: pageSize(page),
+            ...selected(behind),
           })
         : undefined;
     if (ids?.rows.length === 0) return { body: [], origin: ids };
     const [first] = ids?.rows[0] ?? [];
     const [end] = ids?.rows.at(-1) ?? [];
     const sums = await ask(usageStream.name, {
-      ...selected({ ...behind, ...(ids ? { gte: first, lte: end } : {}) }),
       by: ['subscription_id', 'type'],
       measures: ['sum(price)', 'sum(used)', 'count'],
       limit: limits.answer_rows,
+      ...selected({ ...behind, ...(ids ? { gte: first, lte: end } : {}) }),
     });
     const bySubscription = new Map<unknown, object[]>();
     for (const [id, type, price, used, records] of sums.rows) {
