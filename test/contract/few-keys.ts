@@ -100,6 +100,55 @@ export function fewKeysChapter(under: StoreUnderTest): void {
         await agree('compacted');
       }),
     );
+    rule(under, 'what was taken back is no group, whatever bound it is held against', () =>
+      onFreshStore(under, [used], async (trial) => {
+        const sums: Record<string, number[]> = { none: [], zero: [5, -5], less: [-3], more: [2, 1] };
+        const ofMeter = ([meter, amounts]: [string, number[]]) =>
+          [...amounts, ...(meter === 'none' ? [7, 8] : [])].map((amount, i) => ({
+            ...record(i),
+            id: `${meter}${i}`,
+            meter,
+            amount: `${amount}.00`,
+          }));
+        await trial.insert(used, ...Object.entries(sums).flatMap(ofMeter));
+        await trial.retract(used, 'none0', 'none1');
+        const holds: Record<string, (value: number, bounds: number[]) => boolean> = {
+          gt: (value, [bound]) => value > bound!,
+          gte: (value, [bound]) => value >= bound!,
+          lt: (value, [bound]) => value < bound!,
+          lte: (value, [bound]) => value <= bound!,
+          eq: (value, [bound]) => value === bound,
+          ne: (value, [bound]) => value !== bound,
+          in: (value, bounds) => bounds.includes(value),
+        };
+        const totalOf: Record<string, (amounts: number[]) => number> = {
+          count: (amounts) => amounts.length,
+          'sum(amount)': (amounts) => amounts.reduce((sum, amount) => sum + amount, 0),
+          'greatest(sum(amount))': (amounts) => amounts.reduce((sum, amount) => sum + amount, 0),
+        };
+        const boundsOf = (operator: string) =>
+          operator === 'in' ? [[-3, 3], [0, 3], [0]] : [[-5], [-1], [0], [1], [3], [5]];
+        const right = (measure: string, holdsFor: (value: number) => boolean) =>
+          Object.keys(sums)
+            .filter((meter) => sums[meter]!.length > 0 && holdsFor(totalOf[measure]!(sums[meter]!)))
+            .sort();
+        for (const measure of Object.keys(totalOf))
+          for (const [operator, holdsFor] of Object.entries(holds))
+            for (const bounds of boundsOf(operator))
+              for (const of of ['planned', 'ledger'] as const) {
+                const bound = operator === 'in' ? bounds : bounds[0]!;
+                const asked = {
+                  measures: [measure],
+                  by: ['meter'],
+                  having: { [measure]: { [operator]: bound } },
+                };
+                const found = (await trial.rows(used, asked, of)).map(([meter]) => meter);
+                expect
+                  .soft(found, `${of}: ${JSON.stringify(asked)}`)
+                  .toEqual(right(measure, (value) => holdsFor(value, bounds)));
+              }
+      }),
+    );
     rule(under, 'many rows of one key are grouped as well', () =>
       onFreshStore(under, [used], async (trial) => {
         const minutes = Array.from({ length: 2_500 }, (_, n) => ({

@@ -15,6 +15,7 @@ import {
 } from '../../engine/calendar.ts';
 import { averageExtraScale, fromScaled, toScaled } from '../../engine/decimal.ts';
 import type { Field } from '../../engine/field-types.ts';
+import { leavesOutNoRecords } from '../../engine/having.ts';
 import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
 import { addable, type Having, type Measure, type Question } from '../../engine/question.ts';
 import { unitsNeeded } from '../../engine/share.ts';
@@ -303,8 +304,9 @@ function grouped({ bucket, dimensions, measures, conditions, from }: Grouping, h
 /** The groups of a question. */
 function groupsSql(question: Question, grouping: Grouping, parameters: Parameters): string {
   const { bucket, dimensions, records } = grouping;
+  const needsRecords = (bucket || dimensions.length > 0) && !leavesOutNoRecords(question);
   const having = [
-    ...(bucket || dimensions.length > 0 ? [`${records} != 0`] : []),
+    ...(needsRecords ? [`${records} != 0`] : []),
     ...question.having.map((one) => havingSql(question.measures[one.measure]!, one, parameters)),
   ];
   return grouped(grouping, having).join(' ');

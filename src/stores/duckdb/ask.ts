@@ -4,6 +4,7 @@ import { formatBucket, nextBucket } from '../../engine/calendar.ts';
 import { averageExtraScale, fromScaled } from '../../engine/decimal.ts';
 import { TallybookError } from '../../engine/errors.ts';
 import type { Field } from '../../engine/field-types.ts';
+import { leavesOutNoRecords } from '../../engine/having.ts';
 import { originOf, type Piece, type Plan } from '../../engine/plan.ts';
 import { addable, type Condition, type Having, type Measure, type Question } from '../../engine/question.ts';
 import type { Answer, AsOf } from '../../engine/store.ts';
@@ -410,7 +411,7 @@ function decimalOfUnits(field: Field, value: string): string {
 function groupsSql(question: Asked, grouping: Grouping, parameters: Parameters): string {
   const { bucket, dimensions, measures, records } = grouping;
   // Of a group without records a share shows nothing: its sum is 0.
-  const needsRecords = (bucket || dimensions.length > 0) && !question.share;
+  const needsRecords = (bucket || dimensions.length > 0) && !question.share && !leavesOutNoRecords(question);
   const having = [...(needsRecords ? [`${records} <> 0`] : []), ...havingSql(question, measures, parameters)];
   return grouped(grouping, having).join(' ');
 }
