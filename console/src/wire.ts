@@ -367,6 +367,8 @@ export interface SensorHealth {
   last_seen: string | null;
   expected_seconds: number;
   silent: boolean;
+  /** What cannot be of where its assignments hang it. */
+  fault?: string;
 }
 export interface Unassigned {
   dpu_id: string;

@@ -148,12 +148,13 @@ test('a report is dropped and followed; the top of the catalogue; its deletion n
   await end();
 });
 
-test('a building now and last week; a count is set; the sensors that are silent', async () => {
+test('a building now and last week; a count is set; the sensors that are silent, and what hangs where it cannot', async () => {
   const hoursAgo = (hours: number): string => new Date(Date.now() - hours * 3_600_000).toISOString();
   await served.api('POST', '/v1/spaces', [{ id: 'hall', name: 'Entrance hall', capacity: 10 }]);
   await served.api('POST', '/v1/doorways', [{ id: 'main', name: 'Main door', one_side: 'hall' }]);
   await served.api('POST', '/v1/sensors', [{ dpu_id: 283, expected_seconds: 3600 }]);
   await served.api('POST', '/v1/assignments', [{ id: '1', dpu_id: 283, doorway_id: 'main', faces: 'hall' }]);
+  await served.api('POST', '/v1/assignments', [{ id: '2', dpu_id: 284, doorway_id: 'back', faces: 'hall' }]);
   const passages = [200, 199, 5, 4, 3].map((hours) => ({
     timestamp: hoursAgo(hours),
     direction: 1,
@@ -184,6 +185,9 @@ test('a building now and last week; a count is set; the sensors that are silent'
   await expect
     .poll(() => page.getByRole('row').filter({ hasText: '283' }).first().innerText())
     .toMatch(/283\s+silent/);
+  await expect
+    .poll(() => page.getByRole('row').filter({ hasText: '284' }).first().innerText())
+    .toMatch(/wrong the assignment 2: .*back/);
   const unassigned = page.getByRole('region', { name: 'Unassigned passages' });
   await expect.poll(() => unassigned.innerText()).toMatch(/299\s+1\s+1 passage: ever since/);
   await picture(page, 'occupancy-sensors');

@@ -79,12 +79,17 @@ export default function Sensors(): ReactElement {
               columns={[
                 {
                   title: 'sensor',
-                  cell: ({ dpu_id, name }) => (
+                  cell: ({ dpu_id, name, fault }) => (
                     <>
                       <Lead title="Its history" onClick={() => open('sensors', dpu_id)}>
                         {dpu_id}
                       </Lead>{' '}
                       <span className="quiet small">{name}</span>
+                      {fault && (
+                        <div className="small">
+                          <Tag color="red">wrong</Tag> {fault}
+                        </div>
+                      )}
                     </>
                   ),
                 },
